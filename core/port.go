@@ -1,0 +1,138 @@
+package core
+
+import "time"
+
+// This file is the port that core's edges speak: core/mqtt and bridge. An
+// edge opens a Session for each client, asks, and pulls messages; core tells
+// it through a Sink when there is mail and when it must let go.
+//
+// Three rules hold for every call:
+//
+//   - No call blocks. What promises something durable answers by done, which
+//     may run before the call returns or later on another goroutine, and must
+//     itself neither block nor call back into core.
+//   - For one caller, done functions run in the order of the calls.
+//   - done of a Publish or Subscribe runs before any message that it causes can
+//     be had from Next: an acknowledgement can always be sent ahead of an echo.
+
+// A QoS is a quality of service, 0 to 2.
+type QoS uint8
+
+// An Identity is who asks, as access rules, logs and NoLocal see it.
+type Identity struct {
+	ClientID string
+	User     string // empty: anonymous
+	Edge     string // "mqtt" or "mqttsn"
+	Listener string // the listener's configured name
+	Remote   string // network address of the peer
+}
+
+// A Message is an application message. It is shared by all who receive it and
+// does not change once published.
+type Message struct {
+	Topic     string
+	Payload   []byte
+	QoS       QoS
+	Retain    bool
+	Publisher string    // client id; empty for the broker itself
+	Expires   time.Time // zero: never
+
+	// Properties are those of MQTT 5 that travel with the message, or nil.
+	Properties *Properties
+}
+
+// Properties travel with a message from an MQTT 5 publisher to MQTT 5
+// subscribers unchanged (MQTT 5 §3.3.2.3).
+type Properties struct {
+	PayloadFormat   *byte
+	ContentType     string
+	ResponseTopic   string
+	CorrelationData []byte
+	User            []UserProperty
+}
+
+// A UserProperty is a name and a value; both may repeat.
+type UserProperty struct{ Key, Value string }
+
+// A Will is published when a client is lost.
+type Will struct {
+	Message
+	Delay time.Duration // MQTT 5 §3.1.3.2.2
+}
+
+// SessionOptions say how a session is opened.
+type SessionOptions struct {
+	// CleanStart discards what was there, will included.
+	CleanStart bool
+
+	// Expiry is how long the session outlives its connection. Zero: not at
+	// all. Forever: without end.
+	Expiry time.Duration
+
+	// Will replaces the session's will; nil deletes it, except under KeepWill.
+	Will *Will
+
+	// KeepWill is the way of MQTT-SN 1.2 §6.3: a nil Will leaves the stored
+	// one armed, and the will stays in a kept session after the connection's
+	// end, whichever way it ended.
+	KeepWill bool
+}
+
+// Forever is an Expiry without end.
+const Forever time.Duration = 1<<63 - 1
+
+// A Sink is what an edge gives core for one attached client. Its methods may
+// be called from any goroutine, also before the call that caused them
+// returns; they never block and never call back into core.
+type Sink interface {
+	// Mail says that Next has something again. It is called once after each
+	// time that Next returned false, and once after Open if there is mail.
+	Mail()
+
+	// Kick says that the attachment is over and why; Detach is not needed.
+	Kick(KickReason)
+}
+
+// A KickReason says why core ended an attachment.
+type KickReason uint8
+
+const (
+	TakenOver    KickReason = iota + 1 // another connection opened the client id
+	Kicked                             // an operator's wish
+	ShuttingDown                       // Broker.Close
+)
+
+// A Delivery is one message for one client.
+type Delivery struct {
+	*Message
+
+	// ID is the packet identifier at QoS 1 and 2, unique among those in flight
+	// to this session, the same when delivered again; zero at QoS 0.
+	ID uint16
+
+	QoS      QoS  // min(published, granted)
+	Retain   bool // as the receiver is to see it
+	DUP      bool // it was taken from Next before
+	Released bool // PUBREC came already: only PUBREL is owed, and Message is nil
+
+	SubscriptionIDs []uint32 // MQTT 5 §3.3.2.3.8
+}
+
+// A Subscription is one filter of a session.
+type Subscription struct {
+	Filter            string
+	QoS               QoS
+	NoLocal           bool
+	RetainAsPublished bool
+	RetainHandling    uint8 // 0: send retained; 1: only if new; 2: never
+	ID                uint32
+}
+
+// An Ending says how an attachment ended.
+type Ending uint8
+
+const (
+	Clean    Ending = iota + 1 // the client said so: no will
+	Lost                       // anything else: the will is published
+	Shutdown                   // we stop: nothing is published, a kept session stays
+)

@@ -1,0 +1,33 @@
+// Package transport moves whole datagrams. It knows nothing of MQTT-SN.
+package transport
+
+import (
+	"context"
+	"net/netip"
+)
+
+// A Peer identifies the far end. It is comparable and is a map key as it is;
+// never turn it into a string to look something up.
+type Peer struct {
+	Addr netip.AddrPort
+	Conn uint32 // tells DTLS associations on one address apart; 0 for plain UDP
+}
+
+// A Datagram is one received or outgoing datagram.
+type Datagram struct {
+	Peer Peer
+	Buf  []byte
+}
+
+// A Transport sends and receives datagrams on one local address.
+type Transport interface {
+	// Serve passes received datagrams to sink, in batches, until ctx is
+	// cancelled, and then returns nil. The batch and its buffers are sink's
+	// only until it returns. Several readers may call sink at once.
+	Serve(ctx context.Context, sink func(batch []Datagram)) error
+
+	// Send sends each datagram, in order, best effort. It does not retain
+	// batch. An error concerns the transport as a whole, never one peer.
+	// It is safe for concurrent use.
+	Send(batch []Datagram) error
+}
