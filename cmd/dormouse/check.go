@@ -1,0 +1,51 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"dormouse/cmd/dormouse/config"
+)
+
+// settings are the flags that say what is configured.
+type settings struct {
+	Config string   `short:"c" placeholder:"FILE" help:"Configuration file, YAML. Without it the defaults hold."`
+	Set    []string `sep:"none" placeholder:"KEY=VALUE" help:"Set one key over the file, such as mqttsn.gateway_id=7. Repeatable."`
+}
+
+// load returns the configuration; wrong settings ask for statusUsage.
+func (s *settings) load() (*config.Config, error) {
+	c, err := config.Load(s.Config, s.Set)
+	if err != nil {
+		return nil, &failure{statusUsage, err}
+	}
+	return c, nil
+}
+
+type checkCmd struct {
+	settings
+	Format string `enum:"text,json" default:"text" help:"How to report: text or json."`
+}
+
+// Run reports what is wrong with a configuration: in JSON to standard output
+// for programs, as text to standard error.
+func (c *checkCmd) Run(s *streams) error {
+	_, err := c.load()
+	if c.Format == "json" {
+		var problems config.Problems
+		errors.As(err, &problems)
+		report := struct {
+			OK       bool            `json:"ok"`
+			Problems config.Problems `json:"problems"`
+		}{err == nil, problems}
+		if err != nil {
+			err = &failure{statusUsage, nil} // it is told in full
+		}
+		return errors.Join(err, json.NewEncoder(s.out).Encode(report))
+	}
+	if err == nil {
+		fmt.Fprintln(s.out, "ok")
+	}
+	return err
+}

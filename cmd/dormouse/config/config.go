@@ -1,0 +1,339 @@
+// Package config is everything an operator can set. It reads YAML strictly:
+// what it does not know it refuses, saying where and what to do. [Default]
+// needs no file at all; [Load] overlays a file and "--set" upon it.
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// A Config is the whole configuration. Start from [Default]: the zero Config
+// is not valid. It is read-only once the broker has started.
+//
+// The comments, tags and defaults of these types are the documentation that
+// configs/reference.yaml shows; a test writes it.
+type Config struct {
+	// Version of this configuration's own shape.
+	Version int `yaml:"version" min:"1" max:"1"`
+
+	// Who this broker is among others.
+	Node Node `yaml:"node"`
+
+	// Where it listens. A list in a file replaces this one.
+	Listeners []Listener `yaml:"listeners"`
+
+	// The MQTT side.
+	MQTT MQTT `yaml:"mqtt"`
+
+	// The MQTT-SN side.
+	MQTTSN MQTTSN `yaml:"mqttsn"`
+
+	// Bounds on what clients can make the broker do and keep.
+	Limits Limits `yaml:"limits"`
+
+	// What it says about itself on standard error.
+	Log Log `yaml:"log"`
+
+	// The figures published under $SYS/broker/.
+	SysTopics SysTopics `yaml:"sys_topics"`
+}
+
+// A Node names a broker.
+type Node struct {
+	// Name of this broker in logs. Empty: the host's name.
+	ID string `yaml:"id"`
+}
+
+// A Listener is one address that clients come to.
+type Listener struct {
+	// Name in logs and in "--set listeners.NAME.address=…". Unique.
+	Name string `yaml:"name"`
+
+	// What is spoken there.
+	Type string `yaml:"type" oneof:"tcp,mqttsn-udp"`
+
+	// IP address and port; without an address, all of the machine's. Port 0
+	// lets the system choose.
+	Address Address `yaml:"address"`
+
+	// Must be spelled out as "insecure" beyond loopback, for want of passwords
+	// and encryption: whoever reaches the port may publish and read everything.
+	Security string `yaml:"security" oneof:",insecure"`
+
+	// Sockets that share an mqttsn-udp address (SO_REUSEPORT). 0: one per core.
+	Sockets int `yaml:"sockets" min:"0" max:"256"`
+
+	// What the kernel may hold for each socket of mqttsn-udp.
+	RecvBuffer Bytes `yaml:"recv_buffer" min:"64KiB" max:"1GiB"`
+}
+
+// setDefaults is where a listener of a file starts.
+func (l *Listener) setDefaults() { l.RecvBuffer = 8 * MiB }
+
+// MQTT is what the MQTT edge grants.
+type MQTT struct {
+	// Longest keep alive granted; a longer one is cut to it.
+	MaxKeepalive Duration `yaml:"max_keepalive" min:"1s" max:"43690s"`
+
+	// Longest time a session may outlive its connection.
+	MaxSessionExpiry Duration `yaml:"max_session_expiry" min:"0s" max:"8760h"`
+}
+
+// MQTTSN is what the MQTT-SN gateway does.
+type MQTTSN struct {
+	// GwId in ADVERTISE and GWINFO. Unique among the gateways in reach.
+	GatewayID int `yaml:"gateway_id" min:"1" max:"255"`
+
+	// ADVERTISE, sent unasked.
+	Advertise Advertise `yaml:"advertise"`
+
+	// SEARCHGW and its answer.
+	Search Search `yaml:"search"`
+
+	// Who gets an answer to SEARCHGW: loopback, link-local, private, any, or
+	// prefixes such as 192.0.2.0/24.
+	SearchAllow []Network `yaml:"search_allow"`
+
+	// What is not acknowledged is sent again: Tretry and Nretry.
+	Retry Retry `yaml:"retry"`
+
+	// A client is lost after this many times its keep alive in silence.
+	KeepaliveGrace float64 `yaml:"keepalive_grace" min:"1" max:"10"`
+
+	// Longest sleep granted; a longer one is cut to it.
+	MaxSleep Duration `yaml:"max_sleep" min:"1m" max:"24h"`
+
+	// How long a session with CleanSession=0 outlives its connection.
+	SessionExpiry Duration `yaml:"session_expiry" min:"1m" max:"8760h"`
+
+	// Topic ids a client may have, and how fast it may register them.
+	TopicIDs TopicIDs `yaml:"topic_ids"`
+
+	// Topic ids that every client knows without REGISTER, such as
+	// {id: 1, topic: alarm}. {clientid} in a topic is replaced.
+	Predefined []Predefined `yaml:"predefined"`
+
+	// PUBLISH at QoS -1: without a connection.
+	QoSMinusOne QoSMinusOne `yaml:"qos_minus_one"`
+
+	// Whether a sleeping client may wake at a new address by a bare PINGREQ.
+	// "authenticated" asks plain UDP clients to connect again; "always" lets
+	// anyone who knows a client id take its messages.
+	AddressMigration string `yaml:"address_migration" oneof:"never,authenticated,always"`
+
+	// Who may wrap packets of other nodes (forwarder encapsulation).
+	Forwarders []Network `yaml:"forwarders"`
+
+	// Multicast groups to hear discovery on.
+	Multicast Multicast `yaml:"multicast"`
+
+	// Longest datagram taken in or sent, in octets.
+	MaxPacket int `yaml:"max_packet" min:"64" max:"65507"`
+}
+
+// Advertise is how the gateway makes itself known.
+type Advertise struct {
+	// Needs addresses.
+	Enabled bool `yaml:"enabled"`
+
+	// Time between two of them, also told to clients: Tadv.
+	Interval Duration `yaml:"interval" min:"1s" max:"65535s"`
+
+	// Broadcast or multicast targets with port, such as 225.1.1.1:1884.
+	Addresses []netip.AddrPort `yaml:"addresses"`
+}
+
+// Search is how the gateway answers who looks for one.
+type Search struct {
+	// Whether to answer at all.
+	Answer bool `yaml:"answer"`
+
+	// Most answers, to everyone together.
+	Rate Rate `yaml:"rate" min:"1/m" max:"10000/s"`
+}
+
+// Retry is when and how often to send again.
+type Retry struct {
+	// Time until the first repetition.
+	Interval Duration `yaml:"interval" min:"1s" max:"5m"`
+
+	// Repetitions before the client is taken for lost.
+	Max int `yaml:"max" min:"0" max:"10"`
+}
+
+// TopicIDs bounds registration.
+type TopicIDs struct {
+	// Most topic ids per client.
+	PerClient int `yaml:"per_client" min:"1" max:"65000"`
+
+	// Most REGISTER per client and minute.
+	RegistersPerMinute int `yaml:"registers_per_minute" min:"1" max:"60000"`
+}
+
+// Predefined gives a topic an id.
+type Predefined struct {
+	// 1 to 65534.
+	ID int `yaml:"id" min:"1" max:"65534"`
+
+	// The topic's name.
+	Topic string `yaml:"topic"`
+}
+
+// QoSMinusOne is the policy for publishing without a connection.
+type QoSMinusOne struct {
+	// Who may: "loopback", everyone ("true") or no one ("false").
+	Enabled string `yaml:"enabled" oneof:"loopback,true,false"`
+
+	// Predefined topic ids that may be published to. Empty: any topic.
+	Topics []int `yaml:"topics" min:"1" max:"65534"`
+
+	// Most per source address.
+	RatePerSource Rate `yaml:"rate_per_source" min:"1/m" max:"10000/s"`
+}
+
+// Multicast is where discovery is heard.
+type Multicast struct {
+	// Group addresses, such as 225.1.1.1 or ff02::1.
+	Groups []netip.Addr `yaml:"groups"`
+
+	// The groups' port.
+	Port int `yaml:"port" min:"1" max:"65535"`
+}
+
+// Limits bound what a client, or all of them, can make the broker do and keep.
+type Limits struct {
+	// Most MQTT connections, in all and from one IP address.
+	MaxConnections      int `yaml:"max_connections" min:"1" max:"10000000"`
+	MaxConnectionsPerIP int `yaml:"max_connections_per_ip" min:"1" max:"10000000"`
+
+	// An MQTT connection must have sent its CONNECT by then.
+	ConnectTimeout Duration `yaml:"connect_timeout" min:"100ms" max:"5m"`
+
+	// Longest CONNECT.
+	PreConnectBytes Bytes `yaml:"pre_connect_bytes" min:"256" max:"1MiB"`
+
+	// Longest MQTT packet.
+	MaxPacketSize Bytes `yaml:"max_packet_size" min:"256" max:"256MiB"`
+
+	// Longest topic or filter, in octets; its levels; wildcards in a filter.
+	MaxTopicLength        int `yaml:"max_topic_length" min:"1" max:"65535"`
+	MaxTopicLevels        int `yaml:"max_topic_levels" min:"1" max:"128"`
+	MaxWildcardsPerFilter int `yaml:"max_wildcards_per_filter" min:"1" max:"128"`
+
+	// Most subscriptions a session may hold.
+	MaxSubscriptionsPerClient int `yaml:"max_subscriptions_per_client" min:"1" max:"1000000"`
+
+	// Most unacknowledged messages from an MQTT client, and to any client.
+	ReceiveMaximum int `yaml:"receive_maximum" min:"1" max:"65535"`
+	Inflight       int `yaml:"inflight" min:"1" max:"65535"`
+
+	// What waits for one client.
+	Queue Queue `yaml:"queue"`
+
+	// Retained messages, of all clients together.
+	Retained Retained `yaml:"retained"`
+
+	// What MQTT-SN senders without a session can draw from us.
+	UnauthenticatedUDP UnauthenticatedUDP `yaml:"unauthenticated_udp"`
+}
+
+// Queue bounds what waits for one client, asleep or gone.
+type Queue struct {
+	// Most messages.
+	Messages int `yaml:"messages" min:"1" max:"10000000"`
+
+	// Most octets.
+	Bytes Bytes `yaml:"bytes" min:"1KiB" max:"1TiB"`
+
+	// Which message goes when a bound is met.
+	Overflow string `yaml:"overflow" oneof:"drop_oldest_qos0_first,drop_oldest,drop_newest"`
+}
+
+// Retained bounds retained messages.
+type Retained struct {
+	// Most messages.
+	Messages int `yaml:"messages" min:"0" max:"100000000"`
+
+	// Most octets.
+	Bytes Bytes `yaml:"bytes" min:"0" max:"1TiB"`
+}
+
+// UnauthenticatedUDP bounds answers to strangers.
+type UnauthenticatedUDP struct {
+	// Most answers to one network.
+	ResponsesPerPrefix Rate `yaml:"responses_per_prefix" min:"1/m" max:"100000/s"`
+
+	// What a network is, in bits of an IPv4 and of an IPv6 address.
+	PrefixV4 int `yaml:"prefix_v4" min:"8" max:"32"`
+	PrefixV6 int `yaml:"prefix_v6" min:"16" max:"128"`
+}
+
+// Log is what is logged and how.
+type Log struct {
+	// The least severe level shown.
+	Level string `yaml:"level" oneof:"debug,info,warn,error"`
+
+	// One JSON object a line, or text. "auto": text on a terminal.
+	Format string `yaml:"format" oneof:"auto,json,console"`
+}
+
+// SysTopics is the broker's figures as messages.
+type SysTopics struct {
+	// Whether to publish them.
+	Enabled bool `yaml:"enabled"`
+
+	// How often.
+	Interval Duration `yaml:"interval" min:"1s" max:"24h"`
+}
+
+// Default returns the configuration of "dormouse serve" without a file:
+// loopback only.
+func Default() *Config {
+	local := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	return &Config{
+		Version: 1,
+		Listeners: []Listener{
+			{Name: "mqtt", Type: "tcp", Address: Address{netip.AddrPortFrom(local, 1883)}, RecvBuffer: 8 * MiB},
+			{Name: "sn", Type: "mqttsn-udp", Address: Address{netip.AddrPortFrom(local, 1884)}, RecvBuffer: 8 * MiB},
+		},
+		MQTT: MQTT{
+			MaxKeepalive:     Duration(43690 * time.Second), // mochi wraps above this
+			MaxSessionExpiry: Duration(168 * time.Hour),
+		},
+		MQTTSN: MQTTSN{
+			GatewayID:        1,
+			Advertise:        Advertise{Interval: Duration(15 * time.Minute)},
+			Search:           Search{Answer: true, Rate: 20},
+			SearchAllow:      []Network{loopback, linkLocal, private},
+			Retry:            Retry{Interval: Duration(10 * time.Second), Max: 4},
+			KeepaliveGrace:   1.5,
+			MaxSleep:         Duration(24 * time.Hour),
+			SessionExpiry:    Duration(24 * time.Hour),
+			TopicIDs:         TopicIDs{PerClient: 1000, RegistersPerMinute: 60},
+			QoSMinusOne:      QoSMinusOne{Enabled: "loopback", RatePerSource: 5},
+			AddressMigration: "authenticated",
+			Forwarders:       []Network{loopback, linkLocal, private},
+			Multicast:        Multicast{Port: 1884},
+			MaxPacket:        1024,
+		},
+		Limits: Limits{
+			MaxConnections:            100_000,
+			MaxConnectionsPerIP:       1000,
+			ConnectTimeout:            Duration(5 * time.Second),
+			PreConnectBytes:           16 * KiB,
+			MaxPacketSize:             256 * KiB,
+			MaxTopicLength:            1024,
+			MaxTopicLevels:            32,
+			MaxWildcardsPerFilter:     8,
+			MaxSubscriptionsPerClient: 200,
+			ReceiveMaximum:            64,
+			Inflight:                  64,
+			Queue:                     Queue{Messages: 1000, Bytes: MiB, Overflow: "drop_oldest_qos0_first"},
+			Retained:                  Retained{Messages: 1_000_000, Bytes: GiB},
+			UnauthenticatedUDP:        UnauthenticatedUDP{ResponsesPerPrefix: 50, PrefixV4: 24, PrefixV6: 56},
+		},
+		Log:       Log{Level: "info", Format: "auto"},
+		SysTopics: SysTopics{Enabled: true, Interval: Duration(10 * time.Second)},
+	}
+}

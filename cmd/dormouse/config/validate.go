@@ -1,0 +1,108 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// validate complains about settings that are each in bounds but do not go
+// together. A section with a mistake in it is left alone: it would be blamed
+// for what it lacks by that mistake.
+func (r *reader) validate(c *Config) {
+	r.listeners(c.Listeners)
+	r.predefined(c.MQTTSN.Predefined)
+	sn := &c.MQTTSN
+	if sn.Advertise.Enabled && len(sn.Advertise.Addresses) == 0 {
+		r.complain(r.at["mqttsn.advertise.enabled"], "mqttsn.advertise.enabled needs mqttsn.advertise.addresses to send to, such as [225.1.1.1:1884]")
+	}
+	for i, g := range sn.Multicast.Groups {
+		if !g.IsMulticast() {
+			r.complain(r.at[fmt.Sprintf("mqttsn.multicast.groups[%d]", i)], "%v is not a multicast address; groups are in 224.0.0.0/4 or ff00::/8", g)
+		}
+	}
+	if c.Limits.PreConnectBytes > c.Limits.MaxPacketSize {
+		at := r.at["limits.pre_connect_bytes"]
+		if at.src == nil {
+			at = r.at["limits.max_packet_size"]
+		}
+		r.complain(at, "limits.pre_connect_bytes is %v, more than limits.max_packet_size, %v", c.Limits.PreConnectBytes, c.Limits.MaxPacketSize)
+	}
+}
+
+func (r *reader) listeners(ls []Listener) {
+	if len(ls) == 0 {
+		r.complain(r.at["listeners"], "listeners is empty; leave it out for the defaults")
+	}
+	type socket struct {
+		network string
+		address netip.AddrPort
+	}
+	names, sockets := map[string]bool{}, map[socket]string{}
+	for i := range ls {
+		l := &ls[i]
+		key := fmt.Sprintf("listeners[%d]", i)
+		if r.bad[key] {
+			continue
+		}
+		at := func(name string) place {
+			if p, ok := r.at[key+"."+name]; ok {
+				return p
+			}
+			return r.at[key]
+		}
+		switch {
+		case l.Name == "":
+			r.complain(at("name"), "%s has no name; give it one", key)
+		case names[l.Name]:
+			r.complain(at("name"), "there are two listeners named %q; rename one", l.Name)
+		}
+		names[l.Name] = true
+		if l.Type == "" {
+			r.complain(at("type"), "%s has no type; it must be tcp or mqttsn-udp", key)
+		}
+		if l.Type == "tcp" {
+			for _, only := range []string{"sockets", "recv_buffer"} {
+				if _, set := r.at[key+"."+only]; set {
+					r.complain(at(only), "%s.%s is for mqttsn-udp; leave it out", key, only)
+				}
+			}
+		}
+		if !l.Address.IsValid() {
+			r.complain(at("address"), "%s has no address; write one like 127.0.0.1:1883", key)
+			continue
+		}
+		if !l.Address.Addr().Unmap().IsLoopback() && l.Security == "" {
+			r.complain(at("address"), "%s is open beyond this machine, without passwords or encryption; write \"security: insecure\" if that is meant, or listen on 127.0.0.1", l.Address)
+		}
+		s := socket{l.Type, l.Address.AddrPort}
+		if other, taken := sockets[s]; taken && l.Address.Port() != 0 {
+			r.complain(at("address"), "%s is the address of listener %q already; give each its own", l.Address, other)
+		}
+		sockets[s] = l.Name
+	}
+}
+
+func (r *reader) predefined(ps []Predefined) {
+	topics := map[int]string{}
+	for i, p := range ps {
+		key := fmt.Sprintf("mqttsn.predefined[%d]", i)
+		if r.bad[key] {
+			continue
+		}
+		bare := strings.ReplaceAll(p.Topic, "{clientid}", "")
+		switch {
+		case p.ID == 0:
+			r.complain(r.at[key], "%s has no id; give it one from 1 to 65534", key)
+		case p.Topic == "":
+			r.complain(r.at[key], "%s has no topic; give it one", key)
+		case strings.ContainsAny(p.Topic, "+#\x00") || strings.HasPrefix(p.Topic, "$"):
+			r.complain(r.at[key+".topic"], "%q cannot be published to: a topic has no + or # and does not begin with $", p.Topic)
+		case strings.ContainsAny(bare, "{}"):
+			r.complain(r.at[key+".topic"], "%q has a brace that is not {clientid}, the only one that is replaced", p.Topic)
+		case topics[p.ID] != "":
+			r.complain(r.at[key+".id"], "id %d is %q already; give each topic its own", p.ID, topics[p.ID])
+		}
+		topics[p.ID] = p.Topic
+	}
+}

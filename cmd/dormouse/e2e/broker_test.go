@@ -1,0 +1,169 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait: running out of it is a failure, and nothing is
+// ever proven by it.
+const patience = 15 * time.Second
+
+// A broker is one running "dormouse serve".
+type broker struct {
+	t        testing.TB
+	tcp, udp netip.AddrPort // MQTT and MQTT-SN
+	process  *exec.Cmd
+	log      *transcript   // standard error
+	ended    chan struct{} // closed when the process is gone
+}
+
+// listeners opens both worlds on whatever ports are free.
+const listeners = `
+listeners:
+  - {name: mqtt, type: tcp, address: "127.0.0.1:0"}
+  - {name: sn, type: mqttsn-udp, address: "127.0.0.1:0"}
+`
+
+// start runs a broker on free ports until the test ends. Each section is a
+// top-level key of the configuration with its value. At the end it must go
+// within ten seconds of SIGTERM, with status 0, without having panicked.
+func start(t testing.TB, sections ...string) *broker {
+	t.Helper()
+	file := configure(t, "version: 1\n"+listeners+strings.Join(sections, "\n"))
+	b := launch(t, "-c", file)
+	t.Cleanup(func() {
+		if status := b.stop(); status != 0 {
+			t.Errorf("dormouse serve ended with status %d after SIGTERM, want 0", status)
+		}
+	})
+	return b
+}
+
+// configure writes a configuration file and returns its path.
+func configure(t testing.TB, yaml string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "dormouse.yaml")
+	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// launch runs "dormouse serve" and waits until it is ready.
+func launch(t testing.TB, args ...string) *broker {
+	t.Helper()
+	b := &broker{t: t, log: new(transcript), ended: make(chan struct{})}
+	b.process = exec.Command(dormouse, append([]string{"serve"}, args...)...)
+	b.process.Dir = t.TempDir()
+	b.process.Stderr = b.log
+	stdout, err := b.process.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ready := make(chan error, 1)
+	go func() {
+		ready <- b.readAddresses(stdout)
+		io.Copy(io.Discard, stdout)
+		b.process.Wait()
+		close(b.ended)
+	}()
+	t.Cleanup(func() {
+		b.process.Process.Kill()
+		<-b.ended
+		if log := b.log.String(); strings.Contains(log, "panic") || strings.Contains(log, "DATA RACE") || t.Failed() {
+			t.Errorf("dormouse serve wrote:\n%s", log)
+		}
+	})
+	select {
+	case err := <-ready:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(patience):
+		t.Fatal("dormouse serve is not ready")
+	}
+	return b
+}
+
+// readAddresses reads what the broker opened, up to the line "ready".
+func (b *broker) readAddresses(stdout io.Reader) error {
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		line := lines.Text()
+		var err error
+		if rest, ok := strings.CutPrefix(line, "MQTT on "); ok {
+			b.tcp, err = netip.ParseAddrPort(strings.TrimSuffix(rest, "/tcp"))
+		} else if rest, ok := strings.CutPrefix(line, "MQTT-SN on "); ok {
+			b.udp, err = netip.ParseAddrPort(strings.TrimSuffix(rest, "/udp"))
+		}
+		if err != nil {
+			return fmt.Errorf("line %q: %w", line, err)
+		}
+		if line == "ready" {
+			return nil
+		}
+	}
+	return fmt.Errorf("dormouse serve ended before it was ready")
+}
+
+// stop sends SIGTERM and returns the exit status, or -1 if the process is
+// still there ten seconds later.
+func (b *broker) stop() int {
+	b.process.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-b.ended:
+		return b.process.ProcessState.ExitCode()
+	case <-time.After(10 * time.Second):
+		return -1
+	}
+}
+
+// run runs dormouse to its end and returns its exit status and what it wrote.
+func run(t testing.TB, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	return runProgram(t, "", dormouse, args...)
+}
+
+// runProgram runs any program to its end.
+func runProgram(t testing.TB, stdin, name string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
+	if err := cmd.Run(); cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+// A transcript is a buffer that may be read while it is written.
+type transcript struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *transcript) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *transcript) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}

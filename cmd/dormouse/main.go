@@ -1,0 +1,110 @@
+// Command dormouse is an MQTT broker with an MQTT-SN front end for sensors
+// that sleep, and the tools that belong to it.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// release is what "dormouse version" prints.
+const release = "0.1.0-dev"
+
+// Exit statuses. They are an interface: scripts branch on them.
+const (
+	statusOK          = 0
+	statusFailed      = 1  // it ran and failed, or found fault
+	statusUsage       = 2  // wrong use, or a configuration that cannot be
+	statusBind        = 3  // an address cannot be opened, or not by this user
+	statusUnreachable = 4  // the server does not answer
+	statusTimeout     = 27 // what was waited for did not come
+)
+
+// cli is the command line. Its tags are the usage.
+type cli struct {
+	Help helpFlag `help:"Print this help."`
+
+	Check   checkCmd   `cmd:"" help:"Check a configuration and report everything that is wrong with it."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// streams are what a command reads and writes: results go to out, everything
+// else to err.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// A failure is an error that asks for an exit status other than statusFailed.
+// Without an err there is nothing more to say.
+type failure struct {
+	status int
+	err    error
+}
+
+func (f *failure) Error() string { return fmt.Sprint(f.err) }
+func (f *failure) Unwrap() error { return f.err }
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// run carries out one command line and returns its exit status.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	var c cli
+	parser := kong.Must(&c,
+		kong.Name("dormouse"),
+		kong.Description("An MQTT broker with an MQTT-SN front end for sensors that sleep."),
+		kong.Writers(stdout, stderr),
+		kong.NoDefaultHelp(),                    // its -h is needed for the host
+		kong.WithHyphenPrefixedParameters(true), // "-q -1"
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	ctx, err := parser.Parse(args)
+	switch {
+	case errors.Is(err, errHelp):
+		return statusOK
+	case err != nil:
+		fmt.Fprintf(stderr, "dormouse: %v; try \"dormouse --help\"\n", err)
+		return statusUsage
+	}
+	err = ctx.Run(&streams{stdin, stdout, stderr})
+	if err == nil {
+		return statusOK
+	}
+	f := &failure{statusFailed, err}
+	errors.As(err, &f)
+	if f.err != nil {
+		fmt.Fprintf(stderr, "dormouse %s: %v\n", ctx.Selected().Name, err)
+	}
+	return f.status
+}
+
+// helpFlag is --help without a short form.
+type helpFlag bool
+
+var errHelp = errors.New("help was printed")
+
+// BeforeReset prints the usage before missing arguments are complained about.
+func (helpFlag) BeforeReset(ctx *kong.Context) error {
+	if err := ctx.PrintUsage(false); err != nil {
+		return err
+	}
+	return errHelp
+}
+
+// IgnoreDefault keeps kong from resetting the flag.
+func (helpFlag) IgnoreDefault() {}
+
+type versionCmd struct{}
+
+// Run prints the version.
+func (versionCmd) Run(s *streams) error {
+	_, err := fmt.Fprintln(s.out, "dormouse", release)
+	return err
+}
