@@ -4,9 +4,6 @@ package core
 
 import "time"
 
-// Options configure a Broker.
-type Options struct{}
-
 // A Broker is one broker. Its edges attach clients to it.
 type Broker struct{}
 

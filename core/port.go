@@ -1,6 +1,10 @@
 package core
 
-import "time"
+import (
+	"time"
+
+	"dormouse/core/store"
+)
 
 // This file is the port that core's edges speak: core/mqtt and bridge. An
 // edge opens a Session for each client, asks, and pulls messages; core tells
@@ -15,8 +19,15 @@ import "time"
 //   - done of a Publish or Subscribe runs before any message that it causes can
 //     be had from Next: an acknowledgement can always be sent ahead of an echo.
 
-// A QoS is a quality of service, 0 to 2.
-type QoS uint8
+// The vocabulary that core shares with its store.
+type (
+	QoS          = store.QoS
+	Message      = store.Message
+	Properties   = store.Properties
+	UserProperty = store.UserProperty
+	Will         = store.Will
+	Subscription = store.Subscription
+)
 
 // An Identity is who asks, as access rules, logs and NoLocal see it.
 type Identity struct {
@@ -25,39 +36,6 @@ type Identity struct {
 	Edge     string // "mqtt" or "mqttsn"
 	Listener string // the listener's configured name
 	Remote   string // network address of the peer
-}
-
-// A Message is an application message. It is shared by all who receive it and
-// does not change once published.
-type Message struct {
-	Topic     string
-	Payload   []byte
-	QoS       QoS
-	Retain    bool
-	Publisher string    // client id; empty for the broker itself
-	Expires   time.Time // zero: never
-
-	// Properties are those of MQTT 5 that travel with the message, or nil.
-	Properties *Properties
-}
-
-// Properties travel with a message from an MQTT 5 publisher to MQTT 5
-// subscribers unchanged (MQTT 5 §3.3.2.3).
-type Properties struct {
-	PayloadFormat   *byte
-	ContentType     string
-	ResponseTopic   string
-	CorrelationData []byte
-	User            []UserProperty
-}
-
-// A UserProperty is a name and a value; both may repeat.
-type UserProperty struct{ Key, Value string }
-
-// A Will is published when a client is lost.
-type Will struct {
-	Message
-	Delay time.Duration // MQTT 5 §3.1.3.2.2
 }
 
 // SessionOptions say how a session is opened.
@@ -116,16 +94,6 @@ type Delivery struct {
 	Released bool // PUBREC came already: only PUBREL is owed, and Message is nil
 
 	SubscriptionIDs []uint32 // MQTT 5 §3.3.2.3.8
-}
-
-// A Subscription is one filter of a session.
-type Subscription struct {
-	Filter            string
-	QoS               QoS
-	NoLocal           bool
-	RetainAsPublished bool
-	RetainHandling    uint8 // 0: send retained; 1: only if new; 2: never
-	ID                uint32
 }
 
 // An Ending says how an attachment ended.

@@ -1,0 +1,30 @@
+package core
+
+import (
+	"errors"
+
+	"dormouse/core/router"
+)
+
+// What a call may answer. A test with errors.Is is enough: nothing more is
+// in the value but, for some, words for the log.
+var (
+	// ErrDetached: the attachment was taken over, kicked or detached.
+	ErrDetached = errors.New("session is no longer attached here")
+
+	// ErrNotAuthorized: an access rule forbids it, or the topic is the
+	// broker's own ($SYS and all that begins with a dollar sign).
+	ErrNotAuthorized = errors.New("not authorized")
+
+	// ErrInvalidTopic: the topic or filter is malformed or beyond its limits.
+	ErrInvalidTopic = router.ErrInvalid
+
+	// ErrUnsupported: the broker does not do this.
+	ErrUnsupported = errors.New("not supported")
+
+	// ErrQuota: a configured bound is reached; later may do.
+	ErrQuota = errors.New("quota exceeded")
+
+	// ErrClosed: the broker is closed.
+	ErrClosed = errors.New("broker is closed")
+)

@@ -1,0 +1,154 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"dormouse/core/router"
+	"dormouse/core/store"
+)
+
+// Options configure a Broker. Start from [DefaultOptions]: the zero Options
+// is not valid.
+type Options struct {
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+
+	// Store keeps what must outlive the process. Default store.Volatile,
+	// which keeps nothing.
+	Store store.Store
+
+	// Authorize says whether a client may publish to a topic or subscribe to a
+	// filter. It is asked at each publish and subscribe, for a will when the
+	// session is opened and again when the will is published. It must not
+	// block. Default nil: everything is allowed.
+	Authorize func(who Identity, to Action, topic string) bool
+
+	// Log gets what an operator should see. Default: nothing is logged.
+	Log zerolog.Logger
+
+	// MaxSessions bounds the sessions, attached or not. 1 to 100,000,000;
+	// default 1,000,000.
+	MaxSessions int
+
+	// MaxSubscriptions bounds the subscriptions of one session. 1 to 100,000;
+	// default 200.
+	MaxSubscriptions int
+
+	// MaxInflight bounds the messages of one session that were taken from Next
+	// and not acknowledged. 1 to 1024; default 64.
+	MaxInflight int
+
+	// Topics bounds topics and filters.
+	Topics router.Limits
+
+	// Queue bounds what waits for one session.
+	Queue QueueLimits
+
+	// Retained bounds the retained messages of all.
+	Retained RetainedLimits
+
+	// SysInterval is how often $SYS is published. Zero: never; at most 1 h;
+	// default 10 s.
+	SysInterval time.Duration
+
+	// Version is what $SYS/broker/version says.
+	Version string
+}
+
+// QueueLimits bound the messages that wait for one session. Those in flight
+// and retained messages still to be replayed do not count.
+type QueueLimits struct {
+	Messages int      // 1 to 10,000,000; default 1,000
+	Bytes    int      // of topics and payloads, 1 KiB to 1 TiB; default 1 MiB
+	Overflow Overflow // default DropOldestQoS0First
+}
+
+// RetainedLimits bound the retained messages.
+type RetainedLimits struct {
+	Messages int // 0 to 100,000,000; default 1,000,000
+	Bytes    int // of topics and payloads, 0 to 1 TiB; default 1 GiB
+}
+
+// An Overflow says which message goes when a queue is full.
+type Overflow uint8
+
+const (
+	DropOldestQoS0First Overflow = iota // the oldest of QoS 0, or the oldest
+	DropOldest
+	DropNewest
+)
+
+var overflows = [...]string{"drop_oldest_qos0_first", "drop_oldest", "drop_newest"}
+
+func (o Overflow) String() string { return overflows[o] }
+
+// UnmarshalText reads the name that String gives.
+func (o *Overflow) UnmarshalText(text []byte) error {
+	for i, name := range overflows {
+		if name == string(text) {
+			*o = Overflow(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("overflow is %q; it must be one of %q", text, overflows)
+}
+
+// An Action is what Authorize is asked about.
+type Action uint8
+
+const (
+	ActPublish Action = iota + 1
+	ActSubscribe
+)
+
+func (a Action) String() string { return [...]string{"none", "publish", "subscribe"}[a] }
+
+// DefaultOptions returns the defaults.
+func DefaultOptions() Options {
+	return Options{
+		Now:              time.Now,
+		Store:            store.Volatile{},
+		Log:              zerolog.Nop(),
+		MaxSessions:      1_000_000,
+		MaxSubscriptions: 200,
+		MaxInflight:      64,
+		Topics:           router.Limits{Length: 1024, Levels: 32, Wildcards: 8},
+		Queue:            QueueLimits{Messages: 1000, Bytes: 1 << 20},
+		Retained:         RetainedLimits{Messages: 1_000_000, Bytes: 1 << 30},
+		SysInterval:      10 * time.Second,
+		Version:          "dormouse",
+	}
+}
+
+// Validate reports everything wrong with o, not just the first thing.
+func (o *Options) Validate() error {
+	var errs []error
+	require := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	between := func(name string, v, low, high int) {
+		require(low <= v && v <= high, "%s is %d; it must be %d to %d", name, v, low, high)
+	}
+	require(o.Now != nil, "the broker has no clock")
+	require(o.Store != nil, "the broker has no store")
+	between("limits.max_sessions", o.MaxSessions, 1, 100_000_000)
+	between("limits.max_subscriptions_per_client", o.MaxSubscriptions, 1, 100_000)
+	between("limits.inflight", o.MaxInflight, 1, 1024)
+	between("limits.max_topic_length", o.Topics.Length, 1, 65535)
+	between("limits.max_topic_levels", o.Topics.Levels, 1, 128)
+	between("limits.max_wildcards_per_filter", o.Topics.Wildcards, 0, 128)
+	between("limits.queue.messages", o.Queue.Messages, 1, 10_000_000)
+	between("limits.queue.bytes", o.Queue.Bytes, 1<<10, 1<<40)
+	require(o.Queue.Overflow <= DropNewest, "limits.queue.overflow is unknown")
+	between("limits.retained.messages", o.Retained.Messages, 0, 100_000_000)
+	between("limits.retained.bytes", o.Retained.Bytes, 0, 1<<40)
+	require(0 <= o.SysInterval && o.SysInterval <= time.Hour,
+		"sys_topics.interval is %v; it must be 0s to 1h", o.SysInterval)
+	return errors.Join(errs...)
+}

@@ -1,0 +1,96 @@
+package store
+
+import (
+	"iter"
+	"time"
+)
+
+// A Fact is something that must be remembered. Its types are listed in this
+// file; nothing else is a Fact.
+type Fact interface{ fact() }
+
+// Published: a message was taken, kept once for all its receivers. A retained
+// message also becomes the retained message of its topic, or with an empty
+// payload clears it.
+type Published struct {
+	Seq       uint64 // identifies the message, and orders it
+	Message   *Message
+	Origin    Origin // at QoS 2 only
+	Receivers iter.Seq[Receiver]
+}
+
+// An Origin is the client and packet identifier under which a QoS 2 message
+// came: until Released, the same is not another message.
+type Origin struct {
+	ClientID string
+	ID       uint16
+}
+
+// A Receiver is a session in whose queue a message waits, and how it is to be
+// delivered there.
+type Receiver struct {
+	ClientID        string
+	QoS             QoS
+	Retain          bool
+	SubscriptionIDs []uint32
+}
+
+// Released: PUBREL came for an Origin.
+type Released struct{ Origin }
+
+// Taken: the message Seq is in flight to a session under a packet identifier.
+// It need not have waited there: a retained message goes straight to Taken.
+type Taken struct {
+	Receiver
+	Seq uint64
+	ID  uint16
+}
+
+// Received: PUBREC came for a message in flight.
+type Received struct {
+	ClientID string
+	ID       uint16
+}
+
+// Settled: a session is no longer owed the message Seq: it was acknowledged,
+// has expired, or had to go when the queue overflowed.
+type Settled struct {
+	ClientID string
+	Seq      uint64
+}
+
+// Unretained: the retained message of a topic expired.
+type Unretained struct{ Topic string }
+
+// Session: a session exists and this is all about it but its subscriptions
+// and messages.
+type Session struct {
+	ClientID string
+	Expiry   time.Duration
+	Ends     time.Time // zero: not while attached, or never
+	Will     *Will
+	Edge     string // state of the edge, opaque
+}
+
+// Ended: a session and all that belongs to it is gone.
+type Ended struct{ ClientID string }
+
+// Subscribed: a session has a subscription, in place of any of that filter.
+type Subscribed struct {
+	ClientID string
+	Subscription
+}
+
+// Unsubscribed: a session no longer has a subscription.
+type Unsubscribed struct{ ClientID, Filter string }
+
+func (*Published) fact()    {}
+func (*Released) fact()     {}
+func (*Taken) fact()        {}
+func (*Received) fact()     {}
+func (*Settled) fact()      {}
+func (*Unretained) fact()   {}
+func (*Session) fact()      {}
+func (*Ended) fact()        {}
+func (*Subscribed) fact()   {}
+func (*Unsubscribed) fact() {}

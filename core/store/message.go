@@ -1,0 +1,52 @@
+package store
+
+import "time"
+
+// This file is the vocabulary that core shares with its store. Package core
+// gives the same types under its own name.
+
+// A QoS is a quality of service, 0 to 2.
+type QoS uint8
+
+// A Message is an application message. It is shared by all who receive it and
+// does not change once published.
+type Message struct {
+	Topic     string
+	Payload   []byte
+	QoS       QoS
+	Retain    bool
+	Publisher string    // client id; empty for the broker itself
+	Expires   time.Time // zero: never
+
+	// Properties are those of MQTT 5 that travel with the message, or nil.
+	Properties *Properties
+}
+
+// Properties travel with a message from an MQTT 5 publisher to MQTT 5
+// subscribers unchanged (MQTT 5 §3.3.2.3).
+type Properties struct {
+	PayloadFormat   *byte
+	ContentType     string
+	ResponseTopic   string
+	CorrelationData []byte
+	User            []UserProperty
+}
+
+// A UserProperty is a name and a value; both may repeat.
+type UserProperty struct{ Key, Value string }
+
+// A Will is published when a client is lost.
+type Will struct {
+	Message
+	Delay time.Duration // MQTT 5 §3.1.3.2.2
+}
+
+// A Subscription is one filter of a session.
+type Subscription struct {
+	Filter            string
+	QoS               QoS
+	NoLocal           bool
+	RetainAsPublished bool
+	RetainHandling    uint8 // 0: send retained; 1: only if new; 2: never
+	ID                uint32
+}
