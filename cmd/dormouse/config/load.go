@@ -25,7 +25,7 @@ const maxFile = 256 << 10
 // everything that is wrong.
 func Load(file string, sets []string) (*Config, error) {
 	c := Default()
-	r := &reader{at: map[string]place{}, bad: map[string]bool{}}
+	r := newReader()
 	if file != "" {
 		r.file(file, c)
 	}
@@ -48,8 +48,20 @@ type reader struct {
 	problems Problems
 }
 
+func newReader() *reader {
+	return &reader{at: map[string]place{}, bad: map[string]bool{}}
+}
+
+// maxProblems is how many problems are worth telling at once.
+const maxProblems = 50
+
 func (r *reader) complain(at place, format string, args ...any) {
-	r.problems = append(r.problems, at.problem(format, args...))
+	switch n := len(r.problems); {
+	case n < maxProblems:
+		r.problems = append(r.problems, at.problem(format, args...))
+	case n == maxProblems:
+		r.problems = append(r.problems, place{src: &source{name: at.problem("").Source}}.problem("and more"))
+	}
 }
 
 // file overlays the YAML file of that name.
@@ -103,9 +115,18 @@ func (r *reader) document(text []byte, v reflect.Value, key string) {
 		r.complain(at, "not YAML: %v", err)
 		return
 	}
-	if root != nil {
+	switch {
+	case root == nil: // blank, or nothing but comments: nothing is set
+	case key == "" && !isMap(root):
+		r.complain(r.placeOf(root), "a configuration is made of keys, such as \"version: 1\"")
+	default:
 		r.value(key, root, v, "")
 	}
+}
+
+func isMap(n ast.Node) bool {
+	_, ok := n.(ast.MapNode)
+	return ok
 }
 
 // parse returns the root of the document, nil if it is empty. Repeated keys
@@ -131,17 +152,24 @@ func parse(text []byte) (ast.Node, error) {
 	return root, nil
 }
 
-// maxDepth is how deep brackets may nest. Ours nest three deep; the parser's
-// time grows with the square of it.
-const maxDepth = 32
+// The parser's time grows with the square of the lines and of the depth at
+// which brackets nest. Ours nest three deep.
+const (
+	maxLines = 8000
+	maxLine  = 16 << 10 // octets
+	maxDepth = 32
+)
 
 // plain refuses texts that would cost the parser more than a configuration is
 // worth.
 func plain(text []byte) error {
+	if bytes.Count(text, []byte("\n")) > maxLines {
+		return fmt.Errorf("there are more than %d lines", maxLines)
+	}
 	depth := 0
 	for line := range bytes.Lines(text) {
-		if len(line) > 16<<10 {
-			return errors.New("a line is longer than 16 KiB")
+		if len(line) > maxLine {
+			return fmt.Errorf("a line is longer than %v", Bytes(maxLine))
 		}
 		depth += bytes.Count(line, []byte("[")) + bytes.Count(line, []byte("{"))
 		depth -= bytes.Count(line, []byte("]")) + bytes.Count(line, []byte("}"))
