@@ -119,6 +119,7 @@ const (
 	TopicPredefined                  // an id that both sides were configured with
 	TopicShort                       // a name of two octets, in place of an id
 	TopicName                        // a name or filter in full
+	TopicReserved                    // 0b11 in 1.2: read, so that it can be refused, but never written
 )
 
 // A Topic is a topic as a packet spells it. Exactly one of ID and Name is

@@ -1,0 +1,91 @@
+package mqttsn_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// mayImport is the architecture: what of this module each package may import.
+// A package not listed may import nothing of it. Tests are exempt.
+var mayImport = map[string][]string{
+	"mqttsn":                  {},
+	"mqttsn/clock":            {},
+	"mqttsn/wheel":            {"mqttsn/clock"},
+	"mqttsn/session":          {"mqttsn", "mqttsn/clock"},
+	"mqttsn/transport":        {},
+	"mqttsn/transport/memnet": {"mqttsn/clock", "mqttsn/transport"},
+	"mqttsn/transport/udp":    {"mqttsn/transport"},
+	"mqttsn/gateway":          {"mqttsn", "mqttsn/clock", "mqttsn/session", "mqttsn/transport", "mqttsn/wheel"},
+	"mqttsn/client":           {"mqttsn", "mqttsn/clock"},
+
+	"core":                 {"core/router", "core/store"},
+	"core/router":          {},
+	"core/store":           {},
+	"core/store/storetest": {"core/store"},
+	"core/mqtt":            {"core", "core/router"},
+
+	"bridge": {"core", "core/router", "mqttsn", "mqttsn/session"},
+
+	"cmd/dormouse/config": {},
+	"cmd/dormouse": {"bridge", "cmd/dormouse/config", "core", "core/mqtt", "core/router", "mqttsn", "mqttsn/client",
+		"mqttsn/clock", "mqttsn/gateway", "mqttsn/session", "mqttsn/transport", "mqttsn/transport/udp"},
+}
+
+// pure packages start no goroutine and touch no clock, network, file or lock:
+// the same calls give the same actions. They import the standard library only,
+// and of that nothing of these.
+var (
+	pure   = []string{"mqttsn", "mqttsn/session", "mqttsn/wheel"}
+	impure = []string{"net", "net/http", "os", "os/exec", "os/signal", "sync", "sync/atomic", "syscall",
+		"context", "log", "log/slog", "math/rand", "math/rand/v2", "runtime", "testing"}
+)
+
+// only says who may import a foreign module at all.
+var only = map[string][]string{
+	"github.com/mochi-mqtt/":       {"core/mqtt"},
+	"github.com/eclipse/":          {"cmd/dormouse"},
+	"github.com/alecthomas/kong":   {"cmd/dormouse"},
+	"github.com/goccy/go-yaml":     {"cmd/dormouse/config"},
+	"github.com/gopacket/gopacket": {"cmd/dormouse"},
+	"github.com/rs/zerolog":        {"cmd/dormouse", "core", "core/mqtt"},
+	"golang.org/x/":                {"mqttsn/transport/udp", "cmd/dormouse"},
+}
+
+func TestLayers(t *testing.T) {
+	const module = "dormouse/"
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line)
+		pkg := strings.TrimPrefix(f[0], module)
+		for _, imp := range f[1:] {
+			dep, ours := strings.CutPrefix(imp, module)
+			first, _, _ := strings.Cut(imp, "/")
+			switch {
+			case ours:
+				if !slices.Contains(mayImport[pkg], dep) {
+					t.Errorf("%s may not import %s", pkg, dep)
+				}
+			case strings.Contains(first, "."):
+				if !mayImportForeign(pkg, imp) {
+					t.Errorf("%s may not import %s", pkg, imp)
+				}
+			case slices.Contains(pure, pkg) && slices.Contains(impure, imp):
+				t.Errorf("%s is pure and may not import %q", pkg, imp)
+			}
+		}
+	}
+}
+
+func mayImportForeign(pkg, imp string) bool {
+	for prefix, pkgs := range only {
+		if strings.HasPrefix(imp, prefix) {
+			return slices.Contains(pkgs, pkg)
+		}
+	}
+	return false
+}
