@@ -27,22 +27,32 @@ type broker struct {
 	process  *exec.Cmd
 	log      *transcript   // standard error
 	ended    chan struct{} // closed when the process is gone
+
+	canaryOnce sync.Once
+	canary     *client3 // of settle
 }
 
-// listeners opens both worlds on whatever ports are free.
-const listeners = `
-listeners:
-  - {name: mqtt, type: tcp, address: "127.0.0.1:0"}
-  - {name: sn, type: mqttsn-udp, address: "127.0.0.1:0"}
-`
+// free are the settings of every broker: whatever ports are free, figures each
+// second, and no rate that a test would meet that is not about rates.
+var free = []string{
+	"listeners.mqtt.address=127.0.0.1:0",
+	"listeners.sn.address=127.0.0.1:0",
+	"sys_topics.interval=1s",
+	"mqttsn.search.rate=1000/s",
+	"limits.unauthenticated_udp.responses_per_prefix=1000/s",
+	"mqttsn.qos_minus_one.rate_per_source=1000/s",
+}
 
-// start runs a broker on free ports until the test ends. Each section is a
-// top-level key of the configuration with its value. At the end it must go
-// within ten seconds of SIGTERM, with status 0, without having panicked.
-func start(t testing.TB, sections ...string) *broker {
+// start runs a broker until the test ends, with settings such as
+// "mqttsn.retry.interval=1s". At the end it must go within ten seconds of
+// SIGTERM, with status 0, without having panicked.
+func start(t testing.TB, settings ...string) *broker {
 	t.Helper()
-	file := configure(t, "version: 1\n"+listeners+strings.Join(sections, "\n"))
-	b := launch(t, "-c", file)
+	var args []string
+	for _, s := range append(free[:len(free):len(free)], settings...) {
+		args = append(args, "--set", s)
+	}
+	b := launch(t, args...)
 	t.Cleanup(func() {
 		if status := b.stop(); status != 0 {
 			t.Errorf("dormouse serve ended with status %d after SIGTERM, want 0", status)

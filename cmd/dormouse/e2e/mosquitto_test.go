@@ -1,0 +1,82 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// mosquittoPub publishes with mosquitto_pub and waits for it to end.
+func (b *broker) mosquittoPub(t testing.TB, topic, payload string, qos int, more ...string) {
+	t.Helper()
+	args := append([]string{"-h", b.tcp.Addr().String(), "-p", port(b.tcp), "-t", topic, "-m", payload, "-q", strconv.Itoa(qos)}, more...)
+	if status, _, stderr := runProgram(t, "", "mosquitto_pub", args...); status != 0 {
+		t.Fatalf("mosquitto_pub ends with status %d: %s", status, stderr)
+	}
+}
+
+// mosquittoSub starts mosquitto_sub and returns once it is subscribed. It runs
+// until the test ends.
+func (b *broker) mosquittoSub(t testing.TB, filter string, qos int, more ...string) inbox {
+	t.Helper()
+	args := append([]string{"-d", "-F", "message %q %r %t %p", "-h", b.tcp.Addr().String(), "-p", port(b.tcp),
+		"-t", filter, "-q", strconv.Itoa(qos)}, more...)
+	cmd := exec.CommandContext(t.Context(), "mosquitto_sub", args...)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	in := newInbox(t, "mosquitto_sub")
+	subscribed := make(chan bool, 1)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for lines := bufio.NewScanner(stdout); lines.Scan(); {
+			if strings.HasPrefix(lines.Text(), "Subscribed") {
+				subscribed <- true
+			} else if m, ok := parseMosquitto(lines.Text()); ok {
+				in.mail <- m
+			}
+		}
+		close(subscribed)
+		cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		<-ended
+	})
+	if !<-subscribed {
+		t.Fatal("mosquitto_sub cannot subscribe")
+	}
+	return in
+}
+
+// wantNoMore publishes to FIRST/marker, which sub must be subscribed to, and
+// wants that to be the next thing that sub receives.
+func (b *broker) wantNoMore(t testing.TB, sub interface{ receive() message }, first string) {
+	t.Helper()
+	b.mosquittoPub(t, first+"/marker", "x", 0)
+	want(t, sub.receive(), message{topic: first + "/marker", payload: "x"})
+}
+
+// parseMosquitto reads a line in the format that mosquittoSub asks for.
+func parseMosquitto(line string) (message, bool) {
+	field := strings.SplitN(line, " ", 5)
+	if len(field) != 5 || field[0] != "message" {
+		return message{}, false
+	}
+	qos, err := strconv.Atoi(field[1])
+	return message{field[3], field[4], qos, field[2] == "1"}, err == nil
+}
+
+// port returns the port of a as programs want it.
+func port(a fmt.Stringer) string {
+	s := a.String()
+	return s[strings.LastIndexByte(s, ':')+1:]
+}
