@@ -1,0 +1,41 @@
+.PHONY: build run test check bench fuzz packages
+
+# Where the race detector pays: what has goroutines or is called from many.
+CONCURRENT = ./core/... ./bridge/... ./mqttsn/gateway/... ./mqttsn/transport/... ./mqttsn/client/...
+LINT       = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+build:
+	go build -trimpath -o bin/dormouse ./cmd/dormouse
+
+run: build
+	bin/dormouse serve
+
+# All tests, from a cold start, within ten minutes on two cores.
+test: packages
+	test -z "$$(gofmt -l . | tee /dev/stderr)"
+	go vet ./...
+	go test ./...
+	go test -race -short $(CONCURRENT)
+
+# The programs that the end-to-end tests talk to and ask.
+packages:
+	@for p in mosquitto_sub:mosquitto-clients tshark:tshark; do \
+		command -v $${p%:*} >/dev/null || missing="$$missing $${p#*:}"; \
+	done; \
+	[ -z "$$missing" ] || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy $$missing; }
+
+check:
+	$(LINT) run ./...
+
+# The codec, the core, memory per sleeping sensor, and the whole binary.
+bench: build
+	go test -run '^$$' -bench . -benchmem ./mqttsn ./core/... ./bridge ./mqttsn/gateway
+	go test -run '^$$' -bench . -benchtime 1x ./cmd/dormouse
+
+fuzz:
+	@for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime 20s $$package || exit 1; \
+		done; \
+	done
