@@ -1,0 +1,180 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"dormouse/mqttsn"
+)
+
+// Conversations with the peculiar clients of the field, as their sources have
+// it (1.2 digest, section 12).
+
+// TestEmcute: RIOT's emcute never answers REGISTER, repeats with DUP=0, knows
+// no QoS 2, and is to be kept for all that.
+func TestEmcute(t *testing.T) {
+	t.Parallel()
+	b := start(t, "mqttsn.retry.interval=1s", "mqttsn.retry.max=2")
+	c := b.mqtt3(t, "client", nil)
+	c.subscribe("up", 1)
+	s := b.sensor("emcute")
+	s.connect(true)
+	s.subscribe("cmd/valve", 1)
+	up := s.register("up")
+	for range 2 { // the PUBACK was lost: the same again, DUP not set
+		s.send(&mqttsn.Publish{QoS: 1, Topic: up, ID: 77, Payload: []byte("21.5")})
+		expect[*mqttsn.Puback](s)
+	}
+	want(t, c.receive(), message{"up", "21.5", 1, false})
+
+	s.subscribe("any/+", 1)
+	c.publish("any/thing", "x", 1, false)
+	for range 3 { // as often as the retries say
+		if r := expect[*mqttsn.Register](s); string(r.Name) != "any/thing" {
+			t.Errorf("REGISTER of %q, want any/thing", r.Name)
+		}
+		s.send(&mqttsn.Pingreq{})
+		expect[*mqttsn.Pingresp](s)
+	}
+	c.publish("cmd/valve", "open", 1, false)
+	want(t, s.receive(), message{"cmd/valve", "open", 1, false})
+
+	s.subscribe("cmd/twice", 2)
+	c.publish("cmd/twice", "x", 2, false)
+	p := expect[*mqttsn.Publish](s)
+	s.send(&mqttsn.Puback{TopicID: p.Topic.ID, ID: p.ID, Reason: mqttsn.NotSupported})
+	c.publish("cmd/valve", "shut", 1, false)
+	want(t, s.receive(), message{"cmd/valve", "shut", 1, false})
+}
+
+// TestPahoLibrary: the C library writes a PUBLISH of 255 octets in 257 with a
+// length that says 255, an empty WILLTOPIC with flags, and QoS -1 with the
+// name in the packet.
+func TestPahoLibrary(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	c := b.mqtt3(t, "client", nil)
+	c.subscribe("#", 1)
+	s := b.sensor("paho")
+	s.send(&mqttsn.Connect{Will: true, CleanSession: true, ProtocolID: 1, KeepAlive: time.Minute, ClientID: []byte("paho")})
+	expect[*mqttsn.Willtopicreq](s)
+	s.sendOctets([]byte{0x03, 0x07, 0x00})
+	s.wantConnack(mqttsn.Accepted)
+
+	topic := s.register("up")
+	payload := bytes.Repeat([]byte("A"), 248)
+	s.sock.sendMalformed(fmt.Sprintf("0100ff 0c 00 %04x 0000 %x", topic.ID, payload))
+	want(t, c.receive(), message{topic: "up", payload: string(payload)})
+
+	stranger := b.sensor("stranger")
+	stranger.sendOctets(unhex(t, "0b 0c 60 0003 0000 612f62 39"))
+	want(t, c.receive(), message{topic: "a/b", payload: "9"})
+	stranger.hearsNothing()
+}
+
+// TestZephyr: five publishes in flight at once, PUBACKs in order; any
+// DISCONNECT, also the one that lets it sleep, makes it connect again.
+func TestZephyr(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	c := b.mqtt3(t, "client", nil)
+	c.subscribe("up", 1)
+	s := b.sensor("zephyr")
+	s.connect(false)
+	topic := s.register("up")
+	for i := range uint16(5) {
+		s.send(&mqttsn.Publish{QoS: 1, Topic: topic, ID: 10 + i, Payload: []byte{'0' + byte(i)}})
+	}
+	for i := range uint16(5) {
+		if a := expect[*mqttsn.Puback](s); a.ID != 10+i || a.Reason != mqttsn.Accepted {
+			t.Errorf("PUBACK %+v, want MsgId %d", a, 10+i)
+		}
+		want(t, c.receive(), message{"up", fmt.Sprint(i), 1, false})
+	}
+	s.subscribe("cmd", 1)
+	s.sleep(time.Hour)
+	c.publish("cmd", "x", 1, false)
+	s.connect(false)
+	want(t, s.receive(), message{"cmd", "x", 1, false})
+}
+
+// TestClientIDsOfAnyLength: longer than the text's 23 octets is taken, empty
+// is refused.
+func TestClientIDsOfAnyLength(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	for _, n := range []int{1, 23, 24, 64, 200} {
+		s := b.sensor(strings.Repeat("i", n))
+		s.connect(true)
+		s.sleep(time.Hour)
+		s.wake()
+	}
+	nameless := b.sensor("")
+	nameless.send(&mqttsn.Connect{CleanSession: true, ProtocolID: 1, KeepAlive: time.Minute})
+	nameless.wantConnack(mqttsn.NotSupported)
+	future := b.sensor("future")
+	future.send(&mqttsn.Connect{CleanSession: true, ProtocolID: 2, KeepAlive: time.Minute, ClientID: []byte("future")})
+	future.wantConnack(mqttsn.NotSupported)
+}
+
+// TestLongHeadersAreTakenAndNeverSent: a length of three octets where one
+// would do is understood; the answers are minimal, for clients that read them
+// at fixed offsets. So is a MsgId at QoS 0.
+func TestLongHeadersAreTakenAndNeverSent(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	c := b.mqtt3(t, "client", nil)
+	c.subscribe("T1", 1)
+	s := b.sensor("long")
+	s.sendOctets(unhex(t, "01000c 04 04 01 003c 6c6f6e67"))
+	s.wantConnack(mqttsn.Accepted)
+	s.sendOctets(unhex(t, "010004 16"))
+	expect[*mqttsn.Pingresp](s)
+	s.sendOctets(unhex(t, "01000a 0c 02 5431 0005 39"))
+	want(t, c.receive(), message{topic: "T1", payload: "9"})
+	s.sendOctets(unhex(t, "01000a 0c 22 5431 0006 39"))
+	expect[*mqttsn.Puback](s)
+
+	theWire.mu.Lock()
+	defer theWire.mu.Unlock()
+	for _, d := range theWire.datagrams {
+		if !d.up && d.peer == addrOf(s.sock.conn) && d.buf[0] == 0x01 {
+			t.Errorf("the broker sent %x with a long header", d.buf)
+		}
+	}
+}
+
+// TestDiscovery: SEARCHGW is answered, directly and through a forwarder.
+func TestDiscovery(t *testing.T) {
+	t.Parallel()
+	b := start(t, "mqttsn.gateway_id=7")
+	forwarder := b.socket()
+	for _, s := range []*sensor{b.sensor("direct"), forwarder.sensor(b, "node", "\x01\x02")} {
+		s.send(&mqttsn.Searchgw{Radius: 1})
+		if g := expect[*mqttsn.Gwinfo](s); g.GatewayID != 7 || len(g.Address) != 0 {
+			t.Errorf("GWINFO %+v, want gateway 7 and no address", g)
+		}
+	}
+}
+
+// TestUnsubscribe: always answered; afterwards nothing comes.
+func TestUnsubscribe(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	s := b.sensor("sensor")
+	s.connect(true)
+	s.subscribe("cmd", 1)
+	s.subscribe("cmd/#", 1)
+	for _, filter := range []string{"cmd", "cmd/#", "never/subscribed"} {
+		id := s.nextMsgID()
+		s.send(&mqttsn.Unsubscribe{ID: id, Topic: mqttsn.Topic{Kind: mqttsn.TopicName, Name: []byte(filter)}})
+		if a := expect[*mqttsn.Unsuback](s); a.ID != id {
+			t.Errorf("UNSUBACK %d, want %d", a.ID, id)
+		}
+	}
+	b.mosquittoPub(t, "cmd", "x", 1)
+	s.hearsNothing()
+}
