@@ -98,9 +98,6 @@ type MQTTSN struct {
 	// What is not acknowledged is sent again: Tretry and Nretry.
 	Retry Retry `yaml:"retry"`
 
-	// A client is lost after this many times its keep alive in silence.
-	KeepaliveGrace float64 `yaml:"keepalive_grace" min:"1" max:"10"`
-
 	// Longest sleep granted; a longer one is cut to it.
 	MaxSleep Duration `yaml:"max_sleep" min:"1m" max:"24h"`
 
@@ -168,7 +165,7 @@ type TopicIDs struct {
 	PerClient int `yaml:"per_client" min:"1" max:"65000"`
 
 	// Most REGISTER per client and minute.
-	RegistersPerMinute int `yaml:"registers_per_minute" min:"1" max:"60000"`
+	RegistersPerMinute int `yaml:"registers_per_minute" min:"1" max:"6000"`
 }
 
 // Predefined gives a topic an id.
@@ -219,14 +216,14 @@ type Limits struct {
 	// Longest topic or filter, in octets; its levels; wildcards in a filter.
 	MaxTopicLength        int `yaml:"max_topic_length" min:"1" max:"65535"`
 	MaxTopicLevels        int `yaml:"max_topic_levels" min:"1" max:"128"`
-	MaxWildcardsPerFilter int `yaml:"max_wildcards_per_filter" min:"1" max:"128"`
+	MaxWildcardsPerFilter int `yaml:"max_wildcards_per_filter" min:"0" max:"128"`
 
 	// Most subscriptions a session may hold.
-	MaxSubscriptionsPerClient int `yaml:"max_subscriptions_per_client" min:"1" max:"1000000"`
+	MaxSubscriptionsPerClient int `yaml:"max_subscriptions_per_client" min:"1" max:"100000"`
 
 	// Most unacknowledged messages from an MQTT client, and to any client.
 	ReceiveMaximum int `yaml:"receive_maximum" min:"1" max:"65535"`
-	Inflight       int `yaml:"inflight" min:"1" max:"65535"`
+	Inflight       int `yaml:"inflight" min:"1" max:"1024"`
 
 	// What waits for one client.
 	Queue Queue `yaml:"queue"`
@@ -284,7 +281,7 @@ type SysTopics struct {
 	Enabled bool `yaml:"enabled"`
 
 	// How often.
-	Interval Duration `yaml:"interval" min:"1s" max:"24h"`
+	Interval Duration `yaml:"interval" min:"1s" max:"1h"`
 }
 
 // Default returns the configuration of "dormouse serve" without a file:
@@ -307,7 +304,6 @@ func Default() *Config {
 			Search:           Search{Answer: true, Rate: 20},
 			SearchAllow:      []Network{loopback, linkLocal, private},
 			Retry:            Retry{Interval: Duration(10 * time.Second), Max: 4},
-			KeepaliveGrace:   1.5,
 			MaxSleep:         Duration(24 * time.Hour),
 			SessionExpiry:    Duration(24 * time.Hour),
 			TopicIDs:         TopicIDs{PerClient: 1000, RegistersPerMinute: 60},

@@ -4,7 +4,6 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
-	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -138,12 +137,6 @@ func parseScalar(text string, v reflect.Value) error {
 			return fmt.Errorf("%q is not a whole number in reach", text)
 		}
 		v.SetInt(n)
-	case reflect.Float64:
-		x, err := strconv.ParseFloat(text, 64)
-		if err != nil {
-			return fmt.Errorf("%q is not a number", text)
-		}
-		v.SetFloat(x)
 	}
 	return nil
 }
@@ -162,13 +155,10 @@ func bounds(tag reflect.StructTag, t reflect.Type) (low, high reflect.Value, ok 
 }
 
 func number(v reflect.Value) float64 {
-	switch {
-	case v.CanInt():
+	if v.CanInt() {
 		return float64(v.Int())
-	case v.CanFloat():
-		return v.Float()
 	}
-	return math.NaN()
+	return v.Float()
 }
 
 // isScalar reports whether v is written as one word.
