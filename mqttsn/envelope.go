@@ -7,10 +7,11 @@ type Envelope struct {
 	Node   []byte // the forwarder's name for the client: 1 to 252 octets, opaque
 }
 
-// An envelope is how one version writes an Envelope.
+// An envelope is how one version writes an Envelope. The reader goes in and
+// out by value, so that Unwrap need not put one on the heap.
 type envelope struct {
 	begins func(b []byte) bool
-	decode func(r *reader, e *Envelope)
+	decode func(r reader) (Envelope, reader)
 	append func(w writer, e Envelope) writer
 }
 
@@ -32,8 +33,7 @@ func Unwrap(v Version, b []byte) (e Envelope, inner []byte, err error) {
 	if !d.envelope.begins(b) {
 		return Envelope{}, nil, &PacketError{Version: v, Err: ErrType}
 	}
-	r := reader{b: b}
-	d.envelope.decode(&r, &e)
+	e, r := d.envelope.decode(reader{b: b})
 	if len(r.b) == 0 {
 		r.fail("Message", ErrTruncated)
 	}

@@ -48,7 +48,7 @@ var envelope12 = envelope{
 	begins: func(b []byte) bool {
 		return len(b) >= 2 && b[0] != longMark && b[1] == encapsulated12
 	},
-	decode: func(r *reader, e *Envelope) {
+	decode: func(r reader) (e Envelope, _ reader) {
 		length := int(r.uint8("Length"))
 		if length < envelopeHeader12 {
 			r.fail("Length", ErrLength)
@@ -59,6 +59,7 @@ var envelope12 = envelope{
 			r.fail("Ctrl", ErrReserved)
 		}
 		e.Node = r.name(length-envelopeHeader12, "WirelessNodeId")
+		return e, r
 	},
 	append: func(w writer, e Envelope) writer {
 		if e.Radius > maxRadius12 {
