@@ -17,6 +17,10 @@ type Peer struct {
 type Datagram struct {
 	Peer Peer
 	Buf  []byte
+
+	// Multicast says that a received datagram was sent to a group, not to us
+	// alone: whatever answers it must be sparing. It means nothing on sending.
+	Multicast bool
 }
 
 // A Transport sends and receives datagrams on one local address.
