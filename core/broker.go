@@ -1,74 +1,148 @@
 // Package core is the broker: sessions, subscriptions, ordered queues, QoS
 // windows, retained messages and wills, for clients of every edge alike.
+//
+// A publish asks the router who wants it, writes it to the store with its
+// receivers, and once the store has answered puts it in their mailboxes; the
+// edges pull from there. It starts no goroutine and no timer: Tick drives
+// what time drives.
+//
+// Locks are taken in this order: Broker.mu, client.mu, Broker.topics,
+// retained.mu. Sinks and done functions are called with none of them held.
 package core
 
-import "time"
+import (
+	"sync"
+	"sync/atomic"
+	"time"
 
-// A Broker is one broker. Its edges attach clients to it.
-type Broker struct{}
+	"dormouse/core/router"
+	"dormouse/core/store"
+)
 
-// New returns a broker.
-func New(o Options) *Broker { panic("stub") }
+// A Broker is one broker. Its edges attach clients to it. It is safe for
+// concurrent use.
+type Broker struct {
+	o     Options
+	store store.Store
 
-// Open attaches s to the session of id.ClientID, created or resumed as o says,
-// and kicks any other Sink of that client id, whichever edge it is on. done
-// gets the Session, whether one was there before, and nil, or an error.
-func (b *Broker) Open(id Identity, o SessionOptions, s Sink, done func(s *Session, present bool, err error)) {
-	panic("stub")
+	mu      sync.Mutex // guards what follows
+	clients map[string]*client
+	due     deadlines[*client]
+	closed  bool
+
+	// topics makes subscribing one with its place in the order of letters:
+	// a letter is matched and, if retained, kept under one RLock.
+	topics   sync.RWMutex
+	router   *router.Router[*client, terms]
+	lastSeq  atomic.Uint64
+	retained retained
+
+	publications sync.Pool
+
+	counters
+	sys sys
 }
 
-// Publish takes responsibility for m from a sender without a session.
-func (b *Broker) Publish(from Identity, m Message, done func(error)) { panic("stub") }
+// New returns a broker. Its Options must be valid.
+func New(o Options) *Broker {
+	b := &Broker{
+		o:        o,
+		store:    o.Store,
+		clients:  make(map[string]*client),
+		router:   router.New[*client, terms](),
+		retained: retained{limits: o.Retained},
+	}
+	b.publications.New = func() any {
+		p := &publication{broker: b}
+		p.visitor, p.then = p.visit, p.stored
+		return p
+	}
+	b.sys.started = o.Now()
+	return b
+}
 
-// Tick does what is due at now: expires sessions and messages, publishes
-// delayed wills.
-func (b *Broker) Tick(now time.Time) { panic("stub") }
+// Publish takes responsibility for m from a sender without a session, whose
+// client id becomes m's Publisher.
+func (b *Broker) Publish(from Identity, m Message, done func(error)) {
+	m.Publisher = from.ClientID
+	err := b.mayPublish(from, m.Topic)
+	if err == nil {
+		err = b.publish(m, store.Origin{}, done)
+	}
+	if err != nil {
+		b.refuse(err, done)
+	}
+}
 
-// A Session is one client's attachment to its session. After a Kick or Detach
-// its calls change nothing and answer ErrDetached.
-type Session struct{}
+// Tick does what is due at now: expires sessions and retained messages,
+// publishes delayed wills and $SYS. Messages in queues expire as they are
+// pulled. Call it once a second or so.
+func (b *Broker) Tick(now time.Time) {
+	for b.tickClient(now.UnixNano()) {
+	}
+	for {
+		topic, ok := b.retained.expire(now.UnixNano())
+		if !ok {
+			break
+		}
+		b.note(&store.Unretained{Topic: topic})
+	}
+	b.publishSys(now)
+}
 
-// Publish takes responsibility for m. At QoS 2, id is the packet identifier:
-// while it has not been released, another Publish with it is answered without
-// being published again. done runs once m and its receivers are as durable as
-// the configuration promises.
-func (s *Session) Publish(m Message, id uint16, done func(error)) { panic("stub") }
+// Close kicks every client. Kept sessions stay as they are and no will is
+// published. From then on calls answer ErrClosed or ErrDetached. It may wait
+// for the store.
+func (b *Broker) Close() error {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return nil
+	}
+	b.closed = true
+	var kicked []Sink
+	for _, c := range b.clients {
+		c.mu.Lock()
+		if s := c.attached; s != nil {
+			b.detach(s, Shutdown)
+			kicked = append(kicked, s.sink)
+		}
+		c.mu.Unlock()
+	}
+	b.mu.Unlock()
+	for _, sink := range kicked {
+		sink.Kick(ShuttingDown)
+	}
+	return b.store.Close()
+}
 
-// Release forgets the identifier of a QoS 2 Publish: PUBREL has come. An
-// unknown id is no error.
-func (s *Session) Release(id uint16, done func(error)) { panic("stub") }
+// refuse answers a call with an error, in its turn.
+func (b *Broker) refuse(err error, done func(error)) {
+	b.store.Sync(func(error) { done(err) })
+}
 
-// Subscribe adds or replaces a subscription. Retained messages follow through
-// the queue.
-func (s *Session) Subscribe(sub Subscription, done func(granted QoS, err error)) { panic("stub") }
+// note writes facts that nobody waits for and that cannot be refused: if they
+// are lost, a restart brings back what was over.
+func (b *Broker) note(facts ...store.Fact) {
+	if err := b.store.Write(facts...); err != nil {
+		b.storeRefusals.Add(1)
+		b.o.Log.Error().Err(err).Str("event", "store_refused").Msg("the store refused what is already done")
+	}
+}
 
-// Unsubscribe removes a subscription.
-func (s *Session) Unsubscribe(filter string, done func(existed bool, err error)) { panic("stub") }
+// mayPublish says whether who may publish to topic.
+func (b *Broker) mayPublish(who Identity, topic string) error {
+	if err := router.ValidTopic(topic, b.o.Topics); err != nil {
+		b.dropped.invalid.Add(1)
+		return err
+	}
+	if topic[0] == '$' || !b.authorized(who, ActPublish, topic) {
+		b.dropped.unauthorized.Add(1)
+		return ErrNotAuthorized
+	}
+	return nil
+}
 
-// Next takes the next message out of the queue, in order. False means there is
-// none now and arms Sink.Mail. At QoS 1 and 2 it stays in flight until Ack.
-func (s *Session) Next() (Delivery, bool) { panic("stub") }
-
-// Ack ends the exchange of a Delivery: PUBACK or PUBCOMP has come.
-func (s *Session) Ack(id uint16) { panic("stub") }
-
-// Received notes that PUBREC has come: the payload may go, the id stays.
-func (s *Session) Received(id uint16) { panic("stub") }
-
-// Will returns the session's will, or nil.
-func (s *Session) Will() *Will { panic("stub") }
-
-// SetWill replaces the will, or deletes it if w is nil.
-func (s *Session) SetWill(w *Will, done func(error)) { panic("stub") }
-
-// EdgeState returns what SaveEdge last stored.
-func (s *Session) EdgeState() []byte { panic("stub") }
-
-// SaveEdge stores state, opaque to core, with the session.
-func (s *Session) SaveEdge(state []byte, done func(error)) { panic("stub") }
-
-// SetExpiry changes how long the session outlives its connection.
-func (s *Session) SetExpiry(d time.Duration) { panic("stub") }
-
-// Detach ends the attachment. The will follows from how.
-func (s *Session) Detach(how Ending, done func(error)) { panic("stub") }
+func (b *Broker) authorized(who Identity, to Action, topic string) bool {
+	return b.o.Authorize == nil || b.o.Authorize(who, to, topic)
+}

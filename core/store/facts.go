@@ -52,9 +52,15 @@ type Received struct {
 	ID       uint16
 }
 
-// Settled: a session is no longer owed the message Seq: it was acknowledged,
-// has expired, or had to go when the queue overflowed.
+// Settled: a message in flight was acknowledged.
 type Settled struct {
+	ClientID string
+	ID       uint16
+}
+
+// Dropped: the message Seq no longer waits for a session: it has expired, or
+// had to go when the queue overflowed.
+type Dropped struct {
 	ClientID string
 	Seq      uint64
 }
@@ -89,6 +95,7 @@ func (*Released) fact()     {}
 func (*Taken) fact()        {}
 func (*Received) fact()     {}
 func (*Settled) fact()      {}
+func (*Dropped) fact()      {}
 func (*Unretained) fact()   {}
 func (*Session) fact()      {}
 func (*Ended) fact()        {}

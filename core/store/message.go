@@ -38,7 +38,8 @@ type UserProperty struct{ Key, Value string }
 // A Will is published when a client is lost.
 type Will struct {
 	Message
-	Delay time.Duration // MQTT 5 §3.1.3.2.2
+	Delay    time.Duration // MQTT 5 §3.1.3.2.2
+	Lifetime time.Duration // from then on, MQTT 5 §3.1.3.2.4; zero: for ever
 }
 
 // A Subscription is one filter of a session.

@@ -1,0 +1,285 @@
+package core
+
+import (
+	"time"
+	"unique"
+
+	"dormouse/core/store"
+)
+
+// Open attaches s to the session of id.ClientID, created or resumed as o says,
+// and kicks any other Sink of that client id, whichever edge it is on. done
+// gets the Session, whether one was there before, and nil, or an error.
+//
+// A session that was to end with its connection has ended when another opens:
+// it is not present. The connection taken over counts as lost, so its will is
+// published (MQTT 5 §3.1.4), unless it was opened with KeepWill: to a sensor
+// that connects again from another address nothing has happened.
+//
+// Sinks are compared: their dynamic type must allow it. Opening the same Sink
+// again ends the old Session without kicking.
+func (b *Broker) Open(id Identity, o SessionOptions, sink Sink, done func(s *Session, present bool, err error)) {
+	err := b.mayLeave(id, o.Will)
+	if id.ClientID == "" {
+		err = ErrUnsupported
+	}
+	var s *Session
+	var e eviction
+	if err == nil {
+		s, e, err = b.attach(id, o, sink)
+	}
+	if err != nil {
+		b.refuse(err, func(err error) { done(nil, false, err) })
+		return
+	}
+	if e.sink != nil {
+		e.sink.Kick(TakenOver)
+	}
+	b.fire(e.will)
+	b.store.Sync(func(err error) {
+		if err != nil {
+			done(nil, false, err)
+			return
+		}
+		done(s, e.present, nil)
+		s.ready()
+	})
+}
+
+// ready lets the mail go, once Open is answered.
+func (s *Session) ready() {
+	var sink Sink
+	if s.lock() {
+		s.held--
+		sink = s.client.wake(s.broker.o.MaxInflight)
+	}
+	s.client.mu.Unlock()
+	if sink != nil {
+		sink.Mail()
+	}
+}
+
+// An eviction is what Open owes to those who were there before.
+type eviction struct {
+	present bool
+	sink    Sink  // to be kicked, or nil
+	will    *will // to be published, or nil
+}
+
+// attach makes the Session and puts it in its place. On an error nothing has
+// changed.
+func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, eviction, error) {
+	s := &Session{
+		broker: b, sink: sink,
+		user: id.User, remote: id.Remote,
+		entry:    unique.Make(entry{id.Edge, id.Listener}),
+		expiry:   o.Expiry,
+		keepWill: o.KeepWill,
+		armed:    true,
+		held:     1, // until Open is answered
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, eviction{}, ErrClosed
+	}
+	c, known := b.clients[id.ClientID]
+	if !known {
+		if len(b.clients) >= b.o.MaxSessions {
+			b.dropped.sessions.Add(1)
+			return nil, eviction{}, ErrQuota
+		}
+		c = &client{id: id.ClientID}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	resumed := known && !o.CleanStart && c.lasts(b.o.Now())
+	e := eviction{present: resumed}
+	e.sink, e.will = c.evicted(sink, resumed)
+	will := newWill(id, o.Will, o.KeepWill)
+	if will == nil && o.KeepWill && resumed && e.will == nil {
+		will = c.will
+	}
+	if err := b.writeOpen(c, o.Expiry, will, resumed); err != nil {
+		return nil, eviction{}, err
+	}
+
+	switch {
+	case known && !resumed:
+		b.end(c)
+		c = &client{id: id.ClientID}
+	case c.attached != nil:
+		b.connected.Add(-1)
+	}
+	b.clients[c.id] = c
+	b.due.cancel(c)
+	c.kept.Store(o.Expiry > 0)
+	c.attached, c.will, c.ends = s, will, 0
+	if will != nil {
+		will.due, will.keep = 0, o.KeepWill
+	}
+	if c.mail != nil {
+		c.mail.again = 0
+	}
+	s.client = c
+	b.connected.Add(1)
+	return s, e, nil
+}
+
+// lasts reports whether another connection finds c's session still there.
+func (c *client) lasts(now time.Time) bool {
+	if c.attached != nil {
+		return c.attached.expiry > 0
+	}
+	return c.ends == 0 || c.ends > now.UnixNano()
+}
+
+// evicted returns the Sink to be kicked and the will to be published, if any,
+// when sink takes c over. A will that was to come later is not published at
+// all if the session goes on (MQTT 5 §3.1.3.2.2).
+func (c *client) evicted(sink Sink, resumed bool) (Sink, *will) {
+	var kicked Sink
+	lost := c.will != nil && c.will.due != 0
+	if old := c.attached; old != nil && old.sink != sink {
+		kicked = old.sink
+		lost = !old.keepWill
+	}
+	if lost && c.will != nil && (!resumed || c.will.Delay == 0) {
+		return kicked, c.will
+	}
+	return kicked, nil
+}
+
+// writeOpen tells the store of what Open is about to do to c.
+func (b *Broker) writeOpen(c *client, expiry time.Duration, w *will, resumed bool) error {
+	var facts []store.Fact
+	if c.kept.Load() && (!resumed || expiry == 0) {
+		facts = append(facts, &store.Ended{ClientID: c.id})
+	}
+	if expiry > 0 {
+		f := &store.Session{ClientID: c.id, Expiry: expiry, Will: w.stored()}
+		if resumed {
+			f.Edge = c.edge
+		}
+		facts = append(facts, f)
+	}
+	if len(facts) == 0 {
+		return nil
+	}
+	return b.store.Write(facts...)
+}
+
+// Detach ends the attachment. The will follows from how.
+func (s *Session) Detach(how Ending, done func(error)) {
+	b, c := s.broker, s.client
+	var w *will
+	b.mu.Lock()
+	attached := s.lock()
+	if attached {
+		w = b.detach(s, how)
+	}
+	c.mu.Unlock()
+	b.mu.Unlock()
+	if !attached {
+		b.refuse(ErrDetached, done)
+		return
+	}
+	b.fire(w)
+	b.store.Sync(done)
+}
+
+// detach ends the attachment s, whose client is locked as is b, and returns
+// the will to be published, or nil.
+func (b *Broker) detach(s *Session, how Ending) (w *will) {
+	c, now := s.client, b.o.Now()
+	c.attached = nil
+	b.connected.Add(-1)
+	if how == Lost {
+		w = c.lost(s.expiry, now)
+	} else {
+		c.dropWill()
+	}
+	if s.expiry == 0 {
+		b.end(c)
+		return w
+	}
+	c.ends = max(0, now.UnixNano()+int64(s.expiry)) // Forever overflows, to zero
+	b.schedule(c)
+	b.dropQoS0(c)
+	if c.kept.Load() {
+		b.note(c.fact(s.expiry))
+	}
+	return w
+}
+
+// schedule has Tick look at c when its will or its end falls due.
+func (b *Broker) schedule(c *client) {
+	at := c.ends
+	if c.will != nil && c.will.due != 0 && (at == 0 || c.will.due < at) {
+		at = c.will.due
+	}
+	if at == 0 {
+		b.due.cancel(c)
+		return
+	}
+	b.due.set(c, at)
+}
+
+// dropQoS0 drops what waits for c and nobody acknowledged.
+func (b *Broker) dropQoS0(c *client) {
+	for c.mail != nil && c.mail.qos0 > 0 {
+		c.mail.removeQoS0()
+		b.dropped.detached.Add(1)
+	}
+	c.tidy()
+}
+
+// end forgets the session of c, which is locked as is b.
+func (b *Broker) end(c *client) {
+	if c.attached != nil {
+		c.attached = nil
+		b.connected.Add(-1)
+	}
+	b.due.cancel(c)
+	delete(b.clients, c.id)
+	b.topics.Lock()
+	for _, sub := range c.subs {
+		b.router.Remove(sub.filter, c)
+	}
+	b.topics.Unlock()
+	if c.mail != nil {
+		b.dropped.ended.Add(uint64(c.mail.waits() + len(c.mail.inflight)))
+	}
+	c.gone, c.subs, c.mail, c.will, c.edge = true, nil, nil, nil, ""
+}
+
+// tickClient does what one client has due at now, and reports whether there
+// may be another.
+func (b *Broker) tickClient(now int64) bool {
+	b.mu.Lock()
+	c, ok := b.due.next(now)
+	if !ok {
+		b.mu.Unlock()
+		return false
+	}
+	c.mu.Lock()
+	w := c.will
+	if w != nil && w.due != 0 && w.due <= now {
+		w.due = 0
+		c.dropWill()
+	} else {
+		w = nil
+	}
+	if over := c.ends != 0 && c.ends <= now; over {
+		b.end(c)
+		b.expired.Add(1)
+		b.note(&store.Ended{ClientID: c.id})
+	} else {
+		b.schedule(c)
+	}
+	c.mu.Unlock()
+	b.mu.Unlock()
+	b.fire(w)
+	return true
+}

@@ -1,0 +1,123 @@
+package core
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dormouse/core/store"
+)
+
+// A client is all that core keeps under one client id. It is built small:
+// there may be a million that sleep. Without mail it costs, with its
+// attachment, one subscription and its places in the broker's indexes, some
+// 350 octets.
+type client struct {
+	id       string
+	kept     atomic.Bool // it outlives its connection, so its facts go to the store
+	gone     bool        // it is not the broker's any more
+	deadline             // for will and end; guarded by Broker.mu
+
+	mu       sync.Mutex // guards all but deadline
+	attached *Session   // nil: nobody
+	subs     []subscription
+	mail     *mailbox // nil: nothing
+	will     *will
+	edge     string
+	ends     int64 // when the session does, detached; zero: never
+	lastID   uint16
+}
+
+// A subscription is one filter of a client.
+type subscription struct {
+	filter string
+	terms
+}
+
+// terms are what a subscription asked for.
+type terms struct {
+	id                uint32
+	qos               QoS
+	noLocal           bool
+	retainAsPublished bool
+}
+
+// A will is a Will with its author, for the access rules.
+type will struct {
+	Will
+	who  Identity
+	keep bool  // it belongs to the session, not to the connection
+	due  int64 // the client was lost: when it is to be published. Zero: not lost
+}
+
+// find returns where filter is in subs, or -1.
+func (c *client) find(filter string) int {
+	for i := range c.subs {
+		if c.subs[i].filter == filter {
+			return i
+		}
+	}
+	return -1
+}
+
+// wake returns the Sink to be mailed, or nil. It must be called, and its
+// Sink mailed without the lock, after each change that may give Next
+// something to return.
+func (c *client) wake(maxInflight int) Sink {
+	s, m := c.attached, c.mail
+	if s == nil || !s.armed || s.held > 0 || m == nil {
+		return nil
+	}
+	room := len(m.inflight) < maxInflight && (m.waits() > 0 || len(m.replays) > 0)
+	if !room && m.again == len(m.inflight) {
+		return nil
+	}
+	s.armed = false
+	return s.sink
+}
+
+// nextID returns a packet identifier that is not in flight.
+func (c *client) nextID() uint16 {
+	for {
+		c.lastID++
+		if c.lastID != 0 && c.mail.flying(c.lastID) < 0 {
+			return c.lastID
+		}
+	}
+}
+
+// replay adds the replay of a subscription, in place of any of that filter.
+func (c *client) replay(r *retained, sub subscription, before uint64) {
+	c.endReplay(sub.filter)
+	if p := r.replay(sub.filter, sub.terms, before); p != nil {
+		m := c.box()
+		m.replays = append(m.replays, p)
+	}
+}
+
+// endReplay ends the replay of a subscription, if there is one.
+func (c *client) endReplay(filter string) {
+	if c.mail != nil {
+		c.mail.replays = slices.DeleteFunc(c.mail.replays, func(p *replay) bool { return p.Filter() == filter })
+		c.tidy()
+	}
+}
+
+// fact is what the store is to know about c itself, given how long it
+// outlives its connection.
+func (c *client) fact(expiry time.Duration) *store.Session {
+	f := &store.Session{ClientID: c.id, Expiry: expiry, Will: c.will.stored(), Edge: c.edge}
+	if c.ends != 0 {
+		f.Ends = time.Unix(0, c.ends)
+	}
+	return f
+}
+
+// record writes what the store is to know about c, if it is to know c.
+func (b *Broker) record(c *client, expiry time.Duration) error {
+	if !c.kept.Load() {
+		return nil
+	}
+	return b.store.Write(c.fact(expiry))
+}

@@ -1,0 +1,167 @@
+package core
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// A letter is a message on its way, shared by all who receive it.
+type letter struct {
+	Message
+	seq uint64 // orders all letters
+}
+
+func (l *letter) size() int { return len(l.Topic) + len(l.Payload) }
+
+// An item is a letter as one client is to have it.
+type item struct {
+	*letter           // nil once released
+	ids     *[]uint32 // subscription identifiers; nil: none
+	id      uint16    // packet identifier once in flight
+	qos     QoS
+	retain  bool
+	release bool // PUBREC has come
+}
+
+// A mailbox is all that waits for one client. A client has one only while
+// something is in it.
+type mailbox struct {
+	waiting []item // from head on, in order
+	head    int
+	bytes   int // of waiting
+	qos0    int // of waiting
+
+	inflight []item // in the order in which they were taken
+	again    int    // inflight[again:] are to be delivered again first
+
+	replays []*replay
+
+	taken []uint16 // QoS 2 packet identifiers not yet released, sorted
+
+	dropped  uint64    // by overflow, ever
+	reported time.Time // when that was last logged
+}
+
+var mailboxes = sync.Pool{New: func() any { return new(mailbox) }}
+
+// box returns the client's mailbox, making one if need be.
+func (c *client) box() *mailbox {
+	if c.mail == nil {
+		c.mail = mailboxes.Get().(*mailbox)
+	}
+	return c.mail
+}
+
+// tidy gives the mailbox back if nothing is in it.
+func (c *client) tidy() {
+	m := c.mail
+	if m == nil || m.waits() > 0 || len(m.inflight) > 0 || len(m.replays) > 0 || len(m.taken) > 0 || m.dropped > 0 {
+		return
+	}
+	c.mail = nil
+	const keep = 64 // items worth keeping for the next client
+	if cap(m.waiting) <= keep && cap(m.inflight) <= keep && cap(m.taken) <= keep {
+		mailboxes.Put(m)
+	}
+}
+
+func (m *mailbox) waits() int { return len(m.waiting) - m.head }
+
+// push adds it at the end.
+func (m *mailbox) push(it item) {
+	if len(m.waiting) == cap(m.waiting) && m.head > len(m.waiting)/2 {
+		n := copy(m.waiting, m.waiting[m.head:])
+		clear(m.waiting[n:])
+		m.waiting, m.head = m.waiting[:n], 0
+	}
+	m.waiting = append(m.waiting, it)
+	m.bytes += it.size()
+	if it.qos == 0 {
+		m.qos0++
+	}
+}
+
+// remove takes out the i-th that waits.
+func (m *mailbox) remove(i int) item {
+	q := m.waiting[m.head:]
+	it := q[i]
+	copy(q[1:i+1], q[:i])
+	q[0] = item{}
+	m.head++
+	if m.head == len(m.waiting) {
+		m.waiting, m.head = m.waiting[:0], 0
+	}
+	m.bytes -= it.size()
+	if it.qos == 0 {
+		m.qos0--
+	}
+	return it
+}
+
+// removeQoS0 takes out the oldest of QoS 0, of which there must be one.
+func (m *mailbox) removeQoS0() item {
+	return m.remove(slices.IndexFunc(m.waiting[m.head:], func(it item) bool { return it.qos == 0 }))
+}
+
+// within reports whether what waits is within l.
+func (m *mailbox) within(l QueueLimits) bool {
+	return m.waits() <= l.Messages && m.bytes <= l.Bytes
+}
+
+// fits reports whether it can be pushed within l.
+func (m *mailbox) fits(it item, l QueueLimits) bool {
+	return m.waits() < l.Messages && m.bytes+it.size() <= l.Bytes
+}
+
+// admit pushes it, and returns those that had to go for that, it perhaps
+// among them.
+func (m *mailbox) admit(it item, l QueueLimits) (dropped []item) {
+	for !m.fits(it, l) {
+		switch {
+		case l.Overflow == DropNewest || m.waits() == 0:
+			return append(dropped, it)
+		case l.Overflow == DropOldest:
+			dropped = append(dropped, m.remove(0))
+		case m.qos0 > 0:
+			dropped = append(dropped, m.removeQoS0())
+		case it.qos == 0:
+			return append(dropped, it)
+		default:
+			dropped = append(dropped, m.remove(0))
+		}
+	}
+	m.push(it)
+	return dropped
+}
+
+// flying returns where in flight the packet identifier id is, or -1.
+func (m *mailbox) flying(id uint16) int {
+	return slices.IndexFunc(m.inflight, func(it item) bool { return it.id == id })
+}
+
+// land takes the i-th out of flight.
+func (m *mailbox) land(i int) {
+	m.inflight = slices.Delete(m.inflight, i, i+1)
+	if i < m.again {
+		m.again--
+	}
+}
+
+// take notes an incoming QoS 2 identifier and reports whether it is new.
+func (m *mailbox) take(id uint16) bool {
+	i, found := slices.BinarySearch(m.taken, id)
+	if !found {
+		m.taken = slices.Insert(m.taken, i, id)
+	}
+	return !found
+}
+
+// release forgets an incoming QoS 2 identifier and reports whether it was known.
+func (m *mailbox) release(id uint16) bool {
+	i, found := slices.BinarySearch(m.taken, id)
+	if found {
+		m.taken = slices.Delete(m.taken, i, i+1)
+	}
+	return found
+}

@@ -1,0 +1,220 @@
+package core
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"dormouse/core/router"
+	"dormouse/core/store"
+)
+
+// A publication is a letter between its publisher and the mailboxes. It is
+// reused.
+type publication struct {
+	broker  *Broker
+	letter  *letter
+	to      []receiver
+	filters int // that matched
+	done    func(error)
+
+	visitor func([]router.Entry[*client, terms]) // visit, made once
+	then    func(error)                          // stored, made once
+}
+
+// A receiver is a client, and how it is to have the letter.
+type receiver struct {
+	*client
+	terms
+	ids *[]uint32 // subscription identifiers; nil: none
+}
+
+// publish sends m on its way; an error means that it did not, and done is not
+// called.
+func (b *Broker) publish(m Message, origin store.Origin, done func(error)) error {
+	p := b.publications.Get().(*publication)
+	p.letter, p.done = &letter{Message: m}, done
+	if err := p.route(origin); err != nil {
+		p.recycle()
+		return err
+	}
+	b.received.messages.Add(1)
+	b.received.bytes.Add(uint64(p.letter.size()))
+	b.store.Sync(p.then)
+	return nil
+}
+
+// route finds the receivers and writes all to the store.
+func (p *publication) route(origin store.Origin) error {
+	b, l := p.broker, p.letter
+	b.topics.RLock()
+	defer b.topics.RUnlock()
+	l.seq = b.lastSeq.Add(1)
+	b.router.Match(l.Topic, p.visitor)
+	if p.filters > 1 {
+		p.merge()
+	}
+	if !l.Retain {
+		return p.write(origin)
+	}
+	b.retained.mu.Lock()
+	defer b.retained.mu.Unlock()
+	if !b.retained.room(l) {
+		b.dropped.quota.Add(1)
+		return ErrQuota
+	}
+	if err := p.write(origin); err != nil {
+		return err
+	}
+	b.retained.set(l)
+	return nil
+}
+
+// visit notes the subscribers of one filter.
+func (p *publication) visit(entries []router.Entry[*client, terms]) {
+	p.filters++
+	for _, e := range entries {
+		if e.What.noLocal && e.Who.id == p.letter.Publisher {
+			continue
+		}
+		r := receiver{client: e.Who, terms: e.What}
+		r.qos = min(r.qos, p.letter.QoS)
+		if r.terms.id != 0 {
+			r.ids = &[]uint32{r.terms.id}
+		}
+		p.to = append(p.to, r)
+	}
+}
+
+// merge makes one receiver of each client: MQTT 5 §3.3.4 has the highest QoS
+// and all subscription identifiers of overlapping filters.
+func (p *publication) merge() {
+	slices.SortFunc(p.to, func(a, b receiver) int { return strings.Compare(a.client.id, b.client.id) })
+	merged := p.to[:0]
+	for _, r := range p.to {
+		last := len(merged) - 1
+		if last < 0 || merged[last].client != r.client {
+			merged = append(merged, r)
+			continue
+		}
+		m := &merged[last]
+		m.qos = max(m.qos, r.qos)
+		m.retainAsPublished = m.retainAsPublished || r.retainAsPublished
+		switch {
+		case m.ids == nil:
+			m.ids = r.ids
+		case r.ids != nil:
+			*m.ids = append(*m.ids, *r.ids...)
+		}
+	}
+	clear(p.to[len(merged):])
+	p.to = merged
+}
+
+// write hands the store what it must keep: the message for those who are owed
+// it, as the retained one, or only its origin.
+func (p *publication) write(origin store.Origin) error {
+	l := p.letter
+	retain := l.Retain && counted(l)
+	if !retain && origin.ID == 0 && !slices.ContainsFunc(p.to, receiver.owed) {
+		return nil
+	}
+	return p.broker.store.Write(&store.Published{
+		Seq:       l.seq,
+		Message:   &l.Message,
+		Origin:    origin,
+		Receivers: p.owed,
+	})
+}
+
+// owed reports whether the store must know that r has the letter coming.
+func (r receiver) owed() bool { return r.qos > 0 && r.kept.Load() }
+
+// owed yields those who are owed the letter.
+func (p *publication) owed(yield func(store.Receiver) bool) {
+	for _, r := range p.to {
+		if r.owed() && !yield(r.item(p.letter).receiver(r.client.id)) {
+			return
+		}
+	}
+}
+
+// item is l as r is to have it.
+func (r receiver) item(l *letter) item {
+	return item{letter: l, ids: r.ids, qos: r.qos, retain: l.Retain && r.retainAsPublished}
+}
+
+// receiver is it in the store's words.
+func (it item) receiver(id string) store.Receiver {
+	r := store.Receiver{ClientID: id, QoS: it.qos, Retain: it.retain}
+	if it.ids != nil {
+		r.SubscriptionIDs = *it.ids
+	}
+	return r
+}
+
+// stored answers the publisher, then fills the mailboxes.
+func (p *publication) stored(err error) {
+	p.done(err)
+	if err == nil {
+		for _, r := range p.to {
+			p.broker.post(r.client, r.item(p.letter))
+		}
+	}
+	p.recycle()
+}
+
+func (p *publication) recycle() {
+	const keep = 1024 // receivers worth keeping for the next letter
+	clear(p.to)
+	if cap(p.to) > keep {
+		p.to = nil
+	}
+	p.letter, p.done, p.to, p.filters = nil, nil, p.to[:0], 0
+	p.broker.publications.Put(p)
+}
+
+// post puts it in c's mailbox. At QoS 0 that takes somebody to be there.
+func (b *Broker) post(c *client, it item) {
+	c.mu.Lock()
+	if c.gone || it.qos == 0 && c.attached == nil {
+		c.mu.Unlock()
+		return
+	}
+	report := b.overflowed(c, c.box().admit(it, b.o.Queue))
+	sink := c.wake(b.o.MaxInflight)
+	c.mu.Unlock()
+	if report > 0 {
+		b.o.Log.Warn().Str("event", "queue_overflow").Str("client", c.id).
+			Uint64("dropped", report).Msg("messages dropped: the client's queue is full")
+	}
+	if sink != nil {
+		sink.Mail()
+	}
+}
+
+// overflowed counts what had to go from c's mailbox. Once a minute at most it
+// returns what has gone from there ever, to be logged.
+func (b *Broker) overflowed(c *client, dropped []item) (report uint64) {
+	if len(dropped) == 0 {
+		return 0
+	}
+	for _, it := range dropped {
+		b.dropped.overflow.Add(1)
+		b.drop(c, it)
+	}
+	m, now := c.mail, b.o.Now()
+	m.dropped += uint64(len(dropped))
+	if m.dropped > uint64(len(dropped)) && now.Sub(m.reported) < time.Minute {
+		return 0
+	}
+	m.reported = now
+	return m.dropped
+}
+
+// drop tells the store that c is no longer owed what waited for it.
+func (b *Broker) drop(c *client, it item) {
+	if it.qos > 0 && c.kept.Load() {
+		b.note(&store.Dropped{ClientID: c.id, Seq: it.seq})
+	}
+}

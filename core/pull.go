@@ -1,0 +1,169 @@
+package core
+
+import "dormouse/core/store"
+
+// Next takes the next message out of the queue, in order. False means there is
+// none now and arms Sink.Mail. At QoS 1 and 2 it stays in flight until Ack.
+func (s *Session) Next() (Delivery, bool) {
+	b, c := s.broker, s.client
+	if !s.lock() {
+		c.mu.Unlock()
+		return Delivery{}, false
+	}
+	d, ok := s.next()
+	var sink Sink
+	if ok {
+		b.sent.messages.Add(1)
+		if d.Message != nil {
+			b.sent.bytes.Add(uint64(len(d.Topic) + len(d.Payload)))
+		}
+	} else {
+		// A replay that has not found anything yet goes on when asked again.
+		s.armed = true
+		sink = c.wake(b.o.MaxInflight)
+		c.tidy()
+	}
+	c.mu.Unlock()
+	if sink != nil {
+		sink.Mail()
+	}
+	return d, ok
+}
+
+func (s *Session) next() (Delivery, bool) {
+	b, c := s.broker, s.client
+	m := c.mail
+	if m == nil || s.held > 0 {
+		return Delivery{}, false
+	}
+	if m.again < len(m.inflight) {
+		d := m.inflight[m.again].delivery()
+		d.DUP = true
+		m.again++
+		return d, true
+	}
+	if len(m.inflight) >= b.o.MaxInflight {
+		return Delivery{}, false
+	}
+	it, ok := b.pull(c)
+	if !ok {
+		return Delivery{}, false
+	}
+	if it.qos > 0 {
+		it.id = c.nextID()
+		m.inflight = append(m.inflight, it)
+		m.again++
+		if c.kept.Load() {
+			b.note(&store.Taken{Receiver: it.receiver(c.id), Seq: it.seq, ID: it.id})
+		}
+	}
+	return it.delivery(), true
+}
+
+// pull takes out what is to go next: what is retained for a new subscription
+// first, so that old comes before new, but not while the queue is half full
+// and might overflow meanwhile.
+func (b *Broker) pull(c *client) (item, bool) {
+	m, half := c.mail, b.o.Queue
+	half.Messages, half.Bytes = half.Messages/2, half.Bytes/2
+	if m.waits() == 0 || m.within(half) {
+		if it, ok := c.pullRetained(b); ok {
+			return it, true
+		}
+	}
+	for m.waits() > 0 {
+		it := m.remove(0)
+		if !expired(it.letter, b.o.Now) {
+			return it, true
+		}
+		b.dropped.expired.Add(1)
+		b.drop(c, it)
+	}
+	return item{}, false
+}
+
+// pullRetained takes the next message out of the first replay, walking one
+// stride at most.
+func (c *client) pullRetained(b *Broker) (item, bool) {
+	for len(c.mail.replays) > 0 {
+		p := c.mail.replays[0]
+		l, ok := p.take(&b.retained, c.id, b.o.Now)
+		found := p.find(&b.retained)
+		if p.over() {
+			c.mail.replays = c.mail.replays[1:]
+		}
+		if ok {
+			r := receiver{client: c, terms: p.terms}
+			r.qos = min(p.qos, l.QoS)
+			if p.id != 0 {
+				r.ids = &[]uint32{p.id}
+			}
+			it := r.item(l)
+			it.retain = true
+			return it, true
+		}
+		if !found && !p.over() {
+			return item{}, false
+		}
+	}
+	return item{}, false
+}
+
+// delivery is it as Next returns it.
+func (it item) delivery() Delivery {
+	d := Delivery{ID: it.id, QoS: it.qos, Retain: it.retain, Released: it.release}
+	if it.letter != nil {
+		d.Message = &it.letter.Message
+	}
+	if it.ids != nil {
+		d.SubscriptionIDs = *it.ids
+	}
+	return d
+}
+
+// Ack ends the exchange of a Delivery: PUBACK or PUBCOMP has come. An id that
+// is not in flight is counted and changes nothing.
+func (s *Session) Ack(id uint16) {
+	s.flying(id, func(c *client, i int) {
+		c.mail.land(i)
+		if c.kept.Load() {
+			s.broker.note(&store.Settled{ClientID: c.id, ID: id})
+		}
+	})
+}
+
+// Received notes that PUBREC has come: the payload may go, the id stays.
+func (s *Session) Received(id uint16) {
+	s.flying(id, func(c *client, i int) {
+		it := &c.mail.inflight[i]
+		if it.release {
+			return
+		}
+		it.letter, it.ids, it.release = nil, nil, true
+		if c.kept.Load() {
+			s.broker.note(&store.Received{ClientID: c.id, ID: id})
+		}
+	})
+}
+
+// flying does something to what is in flight under id.
+func (s *Session) flying(id uint16, do func(c *client, i int)) {
+	b, c := s.broker, s.client
+	var sink Sink
+	known := false
+	if s.lock() && c.mail != nil {
+		if i := c.mail.flying(id); i >= 0 {
+			known = true
+			do(c, i)
+			sink = c.wake(b.o.MaxInflight)
+			c.tidy()
+		}
+	}
+	c.mu.Unlock()
+	if !known {
+		b.strayAcks.Add(1)
+	}
+	if sink != nil {
+		sink.Mail()
+	}
+}

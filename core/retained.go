@@ -1,0 +1,155 @@
+package core
+
+import (
+	"sync"
+	"time"
+
+	"dormouse/core/router"
+)
+
+// retained is the retained messages of all topics. mu is a leaf: nothing else
+// is locked under it.
+type retained struct {
+	limits RetainedLimits
+
+	mu     sync.RWMutex
+	topics router.Topics[*keepsake]
+	due    deadlines[*keepsake]
+	count  int // without $SYS, which the limits do not bound
+	bytes  int
+}
+
+// A keepsake is the retained message of one topic.
+type keepsake struct {
+	*letter // nil once cleared
+	deadline
+}
+
+func counted(l *letter) bool { return l.Topic[0] != '$' }
+
+// room reports whether l can be kept within the limits. The caller holds mu.
+func (r *retained) room(l *letter) bool {
+	if len(l.Payload) == 0 || !counted(l) {
+		return true
+	}
+	count, bytes := r.count+1, r.bytes+l.size()
+	if old, ok := r.topics.Find(l.Topic); ok {
+		count, bytes = count-1, bytes-old.size()
+	}
+	return count <= r.limits.Messages && bytes <= r.limits.Bytes
+}
+
+// set keeps l, or with an empty payload clears its topic. Of two that race,
+// the later letter stays. The caller holds mu.
+func (r *retained) set(l *letter) {
+	k, ok := r.topics.Find(l.Topic)
+	if ok && k.seq > l.seq {
+		return
+	}
+	if ok {
+		r.forget(k)
+	}
+	if len(l.Payload) == 0 {
+		if ok {
+			r.topics.Delete(l.Topic)
+		}
+		return
+	}
+	if !ok {
+		k = new(keepsake)
+		r.topics.Set(l.Topic, k)
+	}
+	k.letter = l
+	if counted(l) {
+		r.count++
+		r.bytes += l.size()
+	}
+	if !l.Expires.IsZero() {
+		r.due.set(k, l.Expires.UnixNano())
+	}
+}
+
+// forget empties k, which may be in the hands of a replay.
+func (r *retained) forget(k *keepsake) {
+	r.due.cancel(k)
+	if counted(k.letter) {
+		r.count--
+		r.bytes -= k.size()
+	}
+	k.letter = nil
+}
+
+// expire clears one topic whose message has expired at now.
+func (r *retained) expire(now int64) (topic string, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k, ok := r.due.next(now)
+	if !ok {
+		return "", false
+	}
+	topic = k.Topic
+	r.forget(k)
+	r.topics.Delete(topic)
+	return topic, true
+}
+
+// A replay brings the retained messages of one new subscription, one after
+// the other as the client pulls them: a client that subscribes to a million
+// topics costs no more memory than one that subscribes to ten.
+//
+// What is published while a replay lasts comes by the queue. A topic whose
+// message is newer than the subscription is passed over here, so that it
+// comes once, and nothing old after something new.
+type replay struct {
+	*router.Cursor[*keepsake]
+	terms
+	before uint64 // letters after this one come by the queue
+	found  *keepsake
+}
+
+// stride is how many levels of topics one call walks at most, with the
+// client's mailbox locked.
+const stride = 1000
+
+// replay starts one, or returns nil if there is nothing to replay.
+func (r *retained) replay(filter string, t terms, before uint64) *replay {
+	p := &replay{Cursor: r.topics.Walk(filter), terms: t, before: before}
+	if p.find(r); p.over() {
+		return nil
+	}
+	return p
+}
+
+// find walks on until it has found something, for a stride at most, and
+// reports whether it has.
+func (p *replay) find(r *retained) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if p.found == nil {
+		p.found, _ = p.Next(stride)
+	}
+	return p.found != nil
+}
+
+// over reports whether there is nothing more.
+func (p *replay) over() bool { return p.found == nil && p.Done() }
+
+// take returns what find has found for the client called id, if it is still
+// the message of its topic.
+func (p *replay) take(r *retained, id string, now func() time.Time) (*letter, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if p.found == nil {
+		return nil, false
+	}
+	l := p.found.letter
+	p.found = nil
+	if l == nil || l.seq > p.before || p.noLocal && l.Publisher == id || expired(l, now) {
+		return nil, false
+	}
+	return l, true
+}
+
+func expired(l *letter, now func() time.Time) bool {
+	return !l.Expires.IsZero() && !now().Before(l.Expires)
+}

@@ -1,0 +1,275 @@
+package core
+
+import (
+	"strings"
+	"time"
+	"unique"
+
+	"dormouse/core/router"
+	"dormouse/core/store"
+)
+
+// A Session is one client's attachment to its session. After a Kick or Detach
+// its calls change nothing and answer ErrDetached.
+type Session struct {
+	broker *Broker
+	client *client
+	sink   Sink
+
+	user, remote string
+	entry        unique.Handle[entry] // few and repeated
+
+	// The client's mutex guards what follows.
+	expiry   time.Duration
+	keepWill bool
+	armed    bool  // the Sink is to be told of mail
+	held     int16 // calls to be answered before there is any mail
+}
+
+// An entry is where clients come in.
+type entry struct{ edge, listener string }
+
+func (s *Session) who() Identity {
+	e := s.entry.Value()
+	return Identity{ClientID: s.client.id, User: s.user, Edge: e.edge, Listener: e.listener, Remote: s.remote}
+}
+
+// lock locks the client and reports whether s is its attachment.
+func (s *Session) lock() bool {
+	s.client.mu.Lock()
+	return s.client.attached == s
+}
+
+// Publish takes responsibility for m. At QoS 2, id is the packet identifier:
+// while it has not been released, another Publish with it is answered without
+// being published again. done runs once m and its receivers are as durable as
+// the configuration promises.
+func (s *Session) Publish(m Message, id uint16, done func(error)) {
+	b, c := s.broker, s.client
+	m.Publisher = c.id
+	if err := b.mayPublish(s.who(), m.Topic); err != nil {
+		b.refuse(err, done)
+		return
+	}
+	var origin store.Origin
+	attached, fresh := s.lock(), true
+	if attached && m.QoS == 2 {
+		origin = store.Origin{ClientID: c.id, ID: id}
+		fresh = c.box().take(id)
+	}
+	c.mu.Unlock()
+	if !attached {
+		b.refuse(ErrDetached, done)
+		return
+	}
+	if !fresh {
+		b.store.Sync(done)
+		return
+	}
+	if err := b.publish(m, origin, done); err != nil {
+		if m.QoS == 2 {
+			s.forget(id)
+		}
+		b.refuse(err, done)
+	}
+}
+
+// forget releases id, and reports whether it was known.
+func (s *Session) forget(id uint16) bool {
+	defer s.client.mu.Unlock()
+	if !s.lock() || s.client.mail == nil || !s.client.mail.release(id) {
+		return false
+	}
+	s.client.tidy()
+	return true
+}
+
+// Release forgets the identifier of a QoS 2 Publish: PUBREL has come. An
+// unknown id is no error.
+func (s *Session) Release(id uint16, done func(error)) {
+	if s.forget(id) {
+		s.broker.note(&store.Released{Origin: store.Origin{ClientID: s.client.id, ID: id}})
+	}
+	s.finish(done)
+}
+
+// finish answers done when all that s has written is durable.
+func (s *Session) finish(done func(error)) {
+	attached := s.lock()
+	s.client.mu.Unlock()
+	if !attached {
+		s.broker.refuse(ErrDetached, done)
+		return
+	}
+	s.broker.store.Sync(done)
+}
+
+// Subscribe adds or replaces a subscription. Retained messages follow through
+// the queue: ahead of what is published from now on, unless that fills half
+// the queue, and not counted in it.
+func (s *Session) Subscribe(sub Subscription, done func(granted QoS, err error)) {
+	added, before, err := s.subscribe(&sub)
+	if err != nil {
+		s.broker.refuse(err, func(err error) { done(0, err) })
+		return
+	}
+	s.broker.store.Sync(func(err error) {
+		done(sub.QoS, err)
+		s.subscribed(sub, added, before, err)
+	})
+}
+
+// subscribe puts sub in its places and holds the mail. Letters after before
+// come to it; those until then may be retained for it.
+func (s *Session) subscribe(sub *Subscription) (added bool, before uint64, err error) {
+	b, c := s.broker, s.client
+	if strings.HasPrefix(sub.Filter, "$share/") {
+		return false, 0, ErrUnsupported
+	}
+	if err := router.ValidFilter(sub.Filter, b.o.Topics); err != nil {
+		return false, 0, err
+	}
+	if !b.authorized(s.who(), ActSubscribe, sub.Filter) {
+		return false, 0, ErrNotAuthorized
+	}
+	sub.QoS = min(sub.QoS, 2)
+
+	defer c.mu.Unlock()
+	if !s.lock() {
+		return false, 0, ErrDetached
+	}
+	i := c.find(sub.Filter)
+	if i < 0 && len(c.subs) >= b.o.MaxSubscriptions {
+		return false, 0, ErrQuota
+	}
+	if c.kept.Load() {
+		if err := b.store.Write(&store.Subscribed{ClientID: c.id, Subscription: *sub}); err != nil {
+			return false, 0, err
+		}
+	}
+	if i < 0 {
+		i, added = len(c.subs), true
+		c.subs = append(c.subs, subscription{filter: sub.Filter})
+	}
+	c.subs[i].terms = terms{id: sub.ID, qos: sub.QoS, noLocal: sub.NoLocal, retainAsPublished: sub.RetainAsPublished}
+	s.held++
+	b.topics.Lock()
+	b.router.Add(c.subs[i].filter, c, c.subs[i].terms)
+	before = b.lastSeq.Load()
+	b.topics.Unlock()
+	return added, before, nil
+}
+
+// subscribed lets the mail go, behind the answer, and retained messages with it.
+func (s *Session) subscribed(sub Subscription, added bool, before uint64, err error) {
+	b, c := s.broker, s.client
+	c.mu.Lock()
+	s.held--
+	wanted := sub.RetainHandling == 0 || sub.RetainHandling == 1 && added
+	if i := c.find(sub.Filter); err == nil && wanted && i >= 0 && !c.gone {
+		c.replay(&b.retained, c.subs[i], before)
+	}
+	sink := c.wake(b.o.MaxInflight)
+	c.mu.Unlock()
+	if sink != nil {
+		sink.Mail()
+	}
+}
+
+// Unsubscribe removes a subscription.
+func (s *Session) Unsubscribe(filter string, done func(existed bool, err error)) {
+	existed, err := s.unsubscribe(filter)
+	s.broker.store.Sync(func(failed error) {
+		if err == nil {
+			err = failed
+		}
+		done(existed, err)
+	})
+}
+
+func (s *Session) unsubscribe(filter string) (existed bool, err error) {
+	b, c := s.broker, s.client
+	defer c.mu.Unlock()
+	if !s.lock() {
+		return false, ErrDetached
+	}
+	i := c.find(filter)
+	if i < 0 {
+		return false, nil
+	}
+	if c.kept.Load() {
+		if err := b.store.Write(&store.Unsubscribed{ClientID: c.id, Filter: filter}); err != nil {
+			return false, err
+		}
+	}
+	last := len(c.subs) - 1
+	c.subs[i] = c.subs[last]
+	c.subs[last] = subscription{}
+	c.subs = c.subs[:last]
+	c.endReplay(filter)
+	b.topics.Lock()
+	b.router.Remove(filter, c)
+	b.topics.Unlock()
+	return true, nil
+}
+
+// Will returns the session's will, or nil.
+func (s *Session) Will() *Will {
+	defer s.client.mu.Unlock()
+	if !s.lock() || s.client.will == nil {
+		return nil
+	}
+	return &s.client.will.Will
+}
+
+// SetWill replaces the will, or deletes it if w is nil.
+func (s *Session) SetWill(w *Will, done func(error)) {
+	if err := s.broker.mayLeave(s.who(), w); err != nil {
+		s.broker.refuse(err, done)
+		return
+	}
+	s.change(done, func(c *client) { c.will = newWill(s.who(), w, s.keepWill) })
+}
+
+// EdgeState returns what SaveEdge last stored.
+func (s *Session) EdgeState() []byte {
+	defer s.client.mu.Unlock()
+	if !s.lock() || s.client.edge == "" {
+		return nil
+	}
+	return []byte(s.client.edge)
+}
+
+// SaveEdge stores state, opaque to core, with the session.
+func (s *Session) SaveEdge(state []byte, done func(error)) {
+	s.change(done, func(c *client) { c.edge = string(state) })
+}
+
+// SetExpiry changes how long the session outlives its connection. One that
+// was not to outlive it cannot be made to (MQTT 5 §3.14.2.2.2).
+func (s *Session) SetExpiry(d time.Duration) {
+	s.change(func(error) {}, func(*client) {
+		if s.expiry > 0 {
+			s.expiry = d
+		}
+	})
+}
+
+// change does what belongs to the session's own record, and writes it.
+func (s *Session) change(done func(error), do func(*client)) {
+	b, c := s.broker, s.client
+	err := ErrDetached
+	if s.lock() {
+		edge, will, expiry := c.edge, c.will, s.expiry
+		do(c)
+		if err = b.record(c, s.expiry); err != nil {
+			c.edge, c.will, s.expiry = edge, will, expiry
+		}
+	}
+	c.mu.Unlock()
+	if err != nil {
+		b.refuse(err, done)
+		return
+	}
+	b.store.Sync(done)
+}

@@ -1,0 +1,93 @@
+package core
+
+import "sync/atomic"
+
+// Stats are a broker's figures: what there is now, and what has come to pass
+// since it started.
+type Stats struct {
+	Clients       int // sessions
+	Connected     int // sessions that are attached
+	Subscriptions int
+	Retained      int // retained messages, $SYS not counted
+	RetainedBytes int // their topics and payloads
+
+	Expired       uint64 // sessions whose time was up
+	Received      Flow   // messages taken from publishers
+	Sent          Flow   // deliveries handed out by Next
+	Wills         uint64 // wills published
+	StrayAcks     uint64 // acknowledgements of what was not in flight
+	StoreRefusals uint64 // facts refused by the store that nobody could be told of
+
+	Dropped Drops
+}
+
+// A Flow is messages and the octets of their topics and payloads.
+type Flow struct{ Messages, Bytes uint64 }
+
+// Drops are what did not reach whom it was meant for, by cause.
+type Drops struct {
+	Overflow     uint64 // a queue was full
+	Expired      uint64 // a message's own expiry passed while it waited
+	Detached     uint64 // QoS 0 still waiting when the client went
+	Ended        uint64 // still owed when a session ended
+	Invalid      uint64 // malformed topics of publishes
+	Unauthorized uint64 // publishes and wills that an access rule forbids
+	Quota        uint64 // publishes beyond the bound on retained messages
+	Sessions     uint64 // sessions beyond their bound
+}
+
+// counters are what Stats reads.
+type counters struct {
+	connected                atomic.Int64
+	expired, wills           atomic.Uint64
+	strayAcks, storeRefusals atomic.Uint64
+	received, sent           flow
+	dropped                  drops
+}
+
+type flow struct{ messages, bytes atomic.Uint64 }
+
+type drops struct {
+	overflow, expired, detached, ended     atomic.Uint64
+	invalid, unauthorized, quota, sessions atomic.Uint64
+}
+
+// Stats returns the figures as they are.
+func (b *Broker) Stats() Stats {
+	var s Stats
+	b.mu.Lock()
+	s.Clients = len(b.clients)
+	b.mu.Unlock()
+	b.topics.RLock()
+	s.Subscriptions = b.router.Len()
+	b.topics.RUnlock()
+	b.retained.mu.RLock()
+	s.Retained, s.RetainedBytes = b.retained.count, b.retained.bytes
+	b.retained.mu.RUnlock()
+
+	s.Connected = int(b.connected.Load())
+	s.Expired = b.expired.Load()
+	s.Received = b.received.load()
+	s.Sent = b.sent.load()
+	s.Wills = b.wills.Load()
+	s.StrayAcks = b.strayAcks.Load()
+	s.StoreRefusals = b.storeRefusals.Load()
+	s.Dropped = Drops{
+		Overflow:     b.dropped.overflow.Load(),
+		Expired:      b.dropped.expired.Load(),
+		Detached:     b.dropped.detached.Load(),
+		Ended:        b.dropped.ended.Load(),
+		Invalid:      b.dropped.invalid.Load(),
+		Unauthorized: b.dropped.unauthorized.Load(),
+		Quota:        b.dropped.quota.Load(),
+		Sessions:     b.dropped.sessions.Load(),
+	}
+	return s
+}
+
+// Total is all of d that were messages.
+func (d *Drops) Total() uint64 {
+	return d.Overflow + d.Expired + d.Detached + d.Ended + d.Invalid + d.Unauthorized + d.Quota
+}
+
+func (f *flow) load() Flow { return Flow{f.messages.Load(), f.bytes.Load()} }

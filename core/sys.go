@@ -1,0 +1,84 @@
+package core
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"dormouse/core/store"
+)
+
+// sys is what $SYS needs.
+type sys struct {
+	mu      sync.Mutex
+	started time.Time
+	next    time.Time // when it is published again
+	sources []func(yield func(name, value string))
+	last    map[string]string
+	most    int // clients that were ever attached at once
+}
+
+// AddSys adds values to what is published below $SYS/broker/: from yields
+// them by name, such as "mqttsn/clients/asleep". It is called from Tick.
+func (b *Broker) AddSys(from func(yield func(name, value string))) {
+	b.sys.mu.Lock()
+	defer b.sys.mu.Unlock()
+	b.sys.sources = append(b.sys.sources, from)
+}
+
+// publishSys publishes what has changed since the last time, retained, if it
+// is time.
+func (b *Broker) publishSys(now time.Time) {
+	y := &b.sys
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if b.o.SysInterval == 0 || now.Before(y.next) {
+		return
+	}
+	y.next = now.Add(b.o.SysInterval)
+	if y.last == nil {
+		y.last = make(map[string]string)
+	}
+	publish := func(name, value string) {
+		if y.last[name] == value {
+			return
+		}
+		y.last[name] = value
+		m := Message{Topic: "$SYS/broker/" + name, Payload: []byte(value), Retain: true}
+		if err := b.publish(m, store.Origin{}, func(error) {}); err != nil {
+			b.o.Log.Warn().Err(err).Str("event", "sys_refused").Msg("$SYS could not be published")
+		}
+	}
+	b.eachSys(now, publish)
+	for _, from := range y.sources {
+		from(publish)
+	}
+}
+
+// eachSys yields core's own values under Mosquitto's names. The caller holds
+// sys.mu.
+func (b *Broker) eachSys(now time.Time, yield func(name, value string)) {
+	s := b.Stats()
+	b.sys.most = max(b.sys.most, s.Connected)
+	number := func(name string, n uint64) { yield(name, strconv.FormatUint(n, 10)) }
+
+	yield("version", b.o.Version)
+	yield("uptime", fmt.Sprintf("%d seconds", int(now.Sub(b.sys.started).Seconds())))
+	number("clients/total", uint64(s.Clients))
+	number("clients/connected", uint64(s.Connected))
+	number("clients/disconnected", uint64(s.Clients-s.Connected))
+	number("clients/maximum", uint64(b.sys.most))
+	number("clients/expired", s.Expired)
+	number("messages/received", s.Received.Messages)
+	number("messages/sent", s.Sent.Messages)
+	number("publish/messages/received", s.Received.Messages)
+	number("publish/messages/sent", s.Sent.Messages)
+	number("publish/messages/dropped", s.Dropped.Total())
+	number("publish/bytes/received", s.Received.Bytes)
+	number("publish/bytes/sent", s.Sent.Bytes)
+	number("subscriptions/count", uint64(s.Subscriptions))
+	number("retained messages/count", uint64(s.Retained))
+	number("store/messages/count", uint64(s.Retained))
+	number("store/messages/bytes", uint64(s.RetainedBytes))
+}
