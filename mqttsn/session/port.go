@@ -54,9 +54,9 @@ type Seat interface {
 type RequestKind uint8
 
 const (
-	AskOpen        RequestKind = iota + 1 // ClientID, CleanSession, Will, KeepWill
-	AskPublish                            // Topic, Payload, QoS, Retain; ID at QoS 2. Answered at QoS 1 and 2
-	AskRelease                            // ID of the PUBREL. Answered
+	AskOpen        RequestKind = iota + 1 // CleanSession, Will, KeepWill. Answered; if it is refused, the seat holds nothing
+	AskPublish                            // Topic, Payload, QoS, Retain; ID at QoS 2. Answered at QoS 1 and 2. An ID not yet released is answered again, not published
+	AskRelease                            // ID of the PUBREL. Answered, also if the ID is unknown
 	AskSubscribe                          // Topic (a filter), QoS. Answered
 	AskUnsubscribe                        // Topic (a filter). Answered
 	AskAck                                // ID of a Delivery: PUBACK or PUBCOMP has come

@@ -1,55 +1,235 @@
+// Package session is the server's side of one MQTT-SN virtual connection, as a
+// state machine that does no input or output.
+//
+// A Session is told what happened ([Session.Handle], [Session.Complete],
+// [Session.Deliver], [Session.Drained], [Session.Tick], [Session.End]) and
+// appends what must be done to an [Actions]. It starts no goroutines, reads no
+// clock, takes no locks, and given the same calls it always asks for the same
+// actions. Who drives it:
+//
+//  1. carries out Ask in order, then sends the datagrams in order;
+//  2. while Ready, pulls a message from the broker, hands in the Answers that
+//     came meanwhile, and calls Deliver; when there is no message, Drained.
+//     Any call may have made the session Ready;
+//  3. calls Tick at Deadline, which any call may have changed;
+//  4. forgets the session when Gone is set.
+//
+// It is written in the vocabulary of MQTT-SN 2.0; what a peer's own version
+// says differently is in its [dialect]. Sections cited as "rule" are those of
+// the server rules in INTERPRETATION.md.
 package session
 
 import (
+	"time"
+
 	"dormouse/mqttsn"
 	"dormouse/mqttsn/clock"
 )
 
-// Config is shared, read-only, by every session of a listener.
-type Config struct{}
+// A State is a client's state as the server sees it, 1.2 §6.14.
+type State uint8
 
-// Actions is what a call asks of its caller, in order: first Ask, then Send.
-type Actions struct {
-	Ask  []Request // to the broker
-	Gone Reason    // not zero: the session is over and may be forgotten
+const (
+	Disconnected State = iota // or lost: there is no virtual connection
+	Connecting                // the will dialogue is under way, or the broker has yet to answer
+	Active
+	Asleep
+	Awake // flushing: a sleeping client has asked for its messages
+	numStates
+)
+
+func (s State) String() string {
+	return [...]string{"disconnected", "connecting", "active", "asleep", "awake"}[s]
 }
 
-// Datagrams yields the datagrams for the peer, in order. They are valid until Reset.
-func (a *Actions) Datagrams(yield func([]byte) bool) { panic("stub") }
+// The timers of a session. Which of them run is decided by the state alone.
+type timer uint8
 
-// Reset empties a, keeping its memory.
-func (a *Actions) Reset() { panic("stub") }
+const (
+	supervise timer = iota // Connecting, Active, Asleep: the client is lost when it fires
+	retry                  // Active, Awake: the exchange in the slot waits for an acknowledgement
+	hold                   // the client, or the broker, asked to be left alone for a while
+	numTimers
+)
 
-// A Session is one client's virtual connection. Use [New].
-type Session struct{}
+// A Session is one client's virtual connection. Use [New]. What only a client
+// that is busy needs is allocated when it gets busy and let go when it sleeps:
+// a sleeper should cost little more than this struct and its topic names.
+type Session struct {
+	cfg      *Config
+	clientID string
+	deadline [numTimers]clock.Time
+
+	keepAlive time.Duration // zero: no supervision
+	sleep     time.Duration // what the client asked for; zero unless Asleep or Awake
+	registers clock.Time    // when the allowance for new topic ids will be whole again
+
+	topics   []topic
+	promises []promise
+	slot     *exchange // the message under way to the client, at most one
+	repeats  *repeats  // by what repeated requests are recognized
+	opening  *opening  // while Connecting
+	will     *Will     // as the broker has it
+	newWill  *Will     // as a pending AskSetWill will have it
+
+	tag          uint32 // of the last request
+	saveTag      uint32 // of the last AskSave
+	lastRegister uint16 // MsgId of our last REGISTER
+
+	version   mqttsn.Version
+	state     State
+	lastStep  mqttsn.Type // what completed the will dialogue: a repeat of it asks for CONNACK
+	clean     bool        // CleanSession
+	attached  bool        // the broker has had an AskOpen and no AskDetach
+	unsaved   bool        // topics or sleep differ from what AskSave has stored
+	oweSleep  bool        // Asleep, and the request to sleep is not yet acknowledged
+	drained   bool        // Awake, and the broker's queue is empty
+	heardFrom bool        // anything came since the exchange in the slot began
+}
 
 // New returns a session for a peer that speaks v and has not connected yet.
-func New(v mqttsn.Version, cfg *Config) *Session { panic("stub") }
+// cfg is shared and must not change.
+func New(v mqttsn.Version, cfg *Config) *Session { return &Session{version: v, cfg: cfg} }
 
-// Handle takes in a packet from the peer.
-func (s *Session) Handle(now clock.Time, p mqttsn.Packet, out *Actions) { panic("stub") }
+// State returns the client's state.
+func (s *Session) State() State { return s.state }
 
-// Complete takes in the broker's answer to a Request.
-func (s *Session) Complete(now clock.Time, a Answer, out *Actions) { panic("stub") }
+// ClientID returns the client's id, empty before the first accepted CONNECT.
+func (s *Session) ClientID() string { return s.clientID }
+
+// CleanSession reports whether the session ends with its virtual connection.
+func (s *Session) CleanSession() bool { return s.clean }
+
+// SleepDuration returns how long a sleeping client asked to sleep, else zero.
+func (s *Session) SleepDuration() time.Duration { return s.sleep }
 
 // Ready reports whether the session can take a Delivery now.
-func (s *Session) Ready() bool { panic("stub") }
-
-// Deliver takes in a message for the client, whenever it comes: a session
-// that is no longer Ready keeps it until it is.
-func (s *Session) Deliver(now clock.Time, d Delivery, out *Actions) { panic("stub") }
-
-// Drained says that Link.Next had nothing for a session that was Ready: an
-// awake client may be sent back to sleep.
-func (s *Session) Drained(now clock.Time, out *Actions) { panic("stub") }
-
-// Tick runs whatever timers have expired. A call too early does nothing.
-func (s *Session) Tick(now clock.Time, out *Actions) { panic("stub") }
+func (s *Session) Ready() bool {
+	return (s.state == Active || s.state == Awake) && !s.busy() && s.deadline[hold] == 0
+}
 
 // Deadline returns when Tick is next wanted, or zero for never. It may change
 // with every call.
-func (s *Session) Deadline() clock.Time { panic("stub") }
+func (s *Session) Deadline() clock.Time {
+	var t clock.Time
+	for _, d := range s.deadline {
+		t = clock.Sooner(t, d)
+	}
+	return t
+}
+
+func (s *Session) dialect() dialect { return dialects[s.version] }
+
+// Handle takes in a packet from the peer. It keeps nothing of p.
+func (s *Session) Handle(now clock.Time, p mqttsn.Packet, out *Actions) {
+	s.hear(now)
+	if s.dialect().mayArrive(p)&(1<<s.state) == 0 {
+		out.count(OutOfState)
+		s.dialect().stray(s.state, p, out)
+		return
+	}
+	s.dialect().handle(s, now, p, out)
+	s.rest(now, out)
+}
+
+// hear restarts supervision: any packet shows that the client is there, rules
+// 60 and 75.
+func (s *Session) hear(now clock.Time) {
+	s.heardFrom = true
+	switch s.state {
+	case Active:
+		s.deadline[supervise] = s.silence(now)
+	case Asleep:
+		s.deadline[supervise] = now.Add(sleepGrace(s.sleep))
+	}
+}
+
+// silence returns when an active client that says nothing more is lost, or
+// never: 1.5 times its keep alive, rule 60.
+func (s *Session) silence(now clock.Time) clock.Time {
+	if s.keepAlive == 0 {
+		return 0
+	}
+	return now.Add(s.keepAlive * 3 / 2)
+}
+
+// Tick runs whatever timers have expired. A call too early does nothing.
+func (s *Session) Tick(now clock.Time, out *Actions) {
+	if s.deadline[supervise].Reached(now) {
+		s.lose([...]Reason{Connecting: DialogueTimeout, Active: KeepAliveTimeout, Asleep: SleepTimeout}[s.state], out)
+		return
+	}
+	if s.deadline[hold].Reached(now) {
+		s.deadline[hold] = 0
+		if s.state == Active && s.busy() {
+			s.advance(now, out)
+		}
+	}
+	if s.deadline[retry].Reached(now) {
+		s.onRetry(now, out)
+	}
+	s.rest(now, out)
+}
+
+// lose ends a virtual connection whose client has gone: its will is published.
+// Nothing is said to it; it would not hear.
+func (s *Session) lose(why Reason, out *Actions) {
+	s.detach(Lost, out)
+	s.over(why, out)
+}
+
+// leave ends the virtual connection at the client's wish: no will, and the
+// request is acknowledged, rule 62.
+func (s *Session) leave(out *Actions) {
+	s.detach(Clean, out)
+	s.dialect().goodbye(out)
+	s.over(ByClient, out)
+}
 
 // End ends the virtual connection from our side: taken over, kicked, or
-// shutting down.
-func (s *Session) End(now clock.Time, why Reason, out *Actions) { panic("stub") }
+// shutting down. A client that sleeps hears nothing of it, and a kept session
+// hears nothing of a planned stop. A broker that itself let go of the client,
+// by a Kick, needs no AskDetach.
+func (s *Session) End(_ clock.Time, why Reason, out *Actions) {
+	switch why {
+	case TakenOver, Kicked:
+		s.attached = false
+	case ShuttingDown:
+		s.detach(Shutdown, out)
+	default:
+		s.detach(Lost, out)
+	}
+	listens := s.state == Active || s.state == Awake
+	if listens && (why != ShuttingDown || s.clean) {
+		s.dialect().goodbye(out)
+	}
+	s.over(why, out)
+}
+
+func (s *Session) detach(how Ending, out *Actions) {
+	if s.attached {
+		s.attached = false
+		out.ask(Request{Kind: AskDetach, Tag: s.nextTag(), Ending: how})
+	}
+}
+
+// over is the end of the virtual connection. Nothing of it is left to fire, to
+// be answered or to be sent.
+func (s *Session) over(why Reason, out *Actions) {
+	s.state = Disconnected
+	s.deadline = [numTimers]clock.Time{}
+	s.topics, s.promises, s.slot, s.repeats = nil, nil, nil, nil
+	s.opening, s.will, s.newWill = nil, nil, nil
+	s.sleep, s.oweSleep = 0, false
+	out.Gone = why
+}
+
+// nextTag returns a tag that no pending request bears. Zero marks requests
+// whose Answer changes nothing.
+func (s *Session) nextTag() uint32 {
+	s.tag++
+	if s.tag == 0 {
+		s.tag++
+	}
+	return s.tag
+}

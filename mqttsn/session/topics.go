@@ -1,0 +1,157 @@
+package session
+
+import (
+	"time"
+
+	"dormouse/mqttsn"
+	"dormouse/mqttsn/clock"
+)
+
+// A topic is a name that the client has a shorter way to say. Of kind
+// TopicNormal it is an id of ours, given once and never taken back or given to
+// another name within the session. The other kinds say by what the client has
+// subscribed to the name: a predefined id, or the name's own two octets.
+//
+// There are few, so they are searched from end to end: that costs a microsecond
+// with 1,000 of them, and nothing to keep.
+type topic struct {
+	name    string
+	id      uint16
+	kind    mqttsn.TopicKind
+	told    bool // the client has been told the id on this connection
+	refused bool // the client does not want the name
+}
+
+// topicNamed returns the entry of a name that has a normal id, or nil.
+func (s *Session) topicNamed(name string) *topic {
+	for i := range s.topics {
+		if t := &s.topics[i]; t.kind == mqttsn.TopicNormal && t.name == name {
+			return t
+		}
+	}
+	return nil
+}
+
+// topicByID returns the entry of a normal id, or nil.
+func (s *Session) topicByID(id uint16) *topic {
+	for i := range s.topics {
+		if t := &s.topics[i]; t.kind == mqttsn.TopicNormal && t.id == id {
+			return t
+		}
+	}
+	return nil
+}
+
+// room reports whether the client may have another topic, within the bounds on
+// their number and on the length of their names together.
+func (s *Session) room(name string) bool {
+	octets := len(name)
+	for i := range s.topics {
+		octets += len(s.topics[i].name)
+	}
+	return len(s.topics) < s.cfg.TopicIDs && octets <= s.cfg.TopicOctets
+}
+
+// allot gives name the next normal id, or none if there is no room. Ids that
+// are predefined are passed over: some clients look both kinds up in one table.
+func (s *Session) allot(name string) *topic {
+	if !s.room(name) {
+		return nil
+	}
+	id := uint16(0)
+	for i := range s.topics {
+		if t := &s.topics[i]; t.kind == mqttsn.TopicNormal {
+			id = max(id, t.id)
+		}
+	}
+	for taken := true; taken; {
+		id++
+		_, taken = s.cfg.Predefined[id]
+	}
+	if id == 0xFFFF {
+		return nil
+	}
+	s.topics = append(s.topics, topic{name: name, id: id, kind: mqttsn.TopicNormal})
+	s.unsaved = true
+	return &s.topics[len(s.topics)-1]
+}
+
+// allotAtWish is allot for a request of the client, which has an allowance:
+// TopicIDs at once, and then RegistersPerMinute.
+func (s *Session) allotAtWish(now clock.Time, name string) *topic {
+	one := time.Minute / time.Duration(s.cfg.RegistersPerMinute)
+	whole := max(s.registers, now).Add(one)
+	if whole.Sub(now) > one*time.Duration(s.cfg.TopicIDs) {
+		return nil
+	}
+	t := s.allot(name)
+	if t != nil {
+		s.registers = whole
+	}
+	return t
+}
+
+// subscribedBy notes by what the client has subscribed to a name, in place of
+// what was noted before. False means there is no room for it.
+func (s *Session) subscribedBy(kind mqttsn.TopicKind, id uint16, name string) bool {
+	for i := range s.topics {
+		if t := &s.topics[i]; t.kind == kind && t.id == id && t.name == name {
+			return true
+		}
+	}
+	s.forgetKinds(name)
+	if kind == mqttsn.TopicNormal || kind == mqttsn.TopicName {
+		return true // it has its id already
+	}
+	if !s.room(name) {
+		return false
+	}
+	s.topics = append(s.topics, topic{name: name, id: id, kind: kind})
+	s.unsaved = true
+	return true
+}
+
+// forgetKinds forgets by what the client has subscribed to a name, if not by
+// the name itself.
+func (s *Session) forgetKinds(name string) {
+	for i := range s.topics {
+		if t := &s.topics[i]; t.kind != mqttsn.TopicNormal && t.name == name {
+			s.topics = append(s.topics[:i], s.topics[i+1:]...)
+			s.unsaved = true
+			return
+		}
+	}
+}
+
+// refuseName notes that the client does not want messages by the name of a
+// normal id.
+func (s *Session) refuseName(id uint16) {
+	if t := s.topicByID(id); t != nil {
+		t.refused = true
+		s.unsaved = true
+	}
+}
+
+// wanted takes back that the client refuses a name: it has said something else
+// about a filter since. With wildcards that may be about any name.
+func (s *Session) wanted(filter string) {
+	for i := range s.topics {
+		if t := &s.topics[i]; t.refused && (wild(filter) || t.name == filter) {
+			t.refused = false
+			s.unsaved = true
+		}
+	}
+}
+
+// tell notes that the client has been told a normal id. A message that waited
+// for just that can go.
+func (s *Session) tell(now clock.Time, id uint16, out *Actions) {
+	t := s.topicByID(id)
+	if t == nil {
+		return
+	}
+	t.told = true
+	if s.busy() && s.slot.step == registering && s.slot.topic.ID == id {
+		s.advance(now, out)
+	}
+}
