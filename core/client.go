@@ -16,17 +16,18 @@ import (
 type client struct {
 	id       string
 	kept     atomic.Bool // it outlives its connection, so its facts go to the store
-	gone     bool        // it is not the broker's any more
 	deadline             // for will and end; guarded by Broker.mu
 
-	mu       sync.Mutex // guards all but deadline
-	attached *Session   // nil: nobody
+	// mu guards what follows. The order is that of the smallest size.
+	gone     bool // it is not the broker's any more
+	lastID   uint16
+	mu       sync.Mutex
+	attached *Session // nil: nobody
 	subs     []subscription
 	mail     *mailbox // nil: nothing
 	will     *will
 	edge     string
 	ends     int64 // when the session does, detached; zero: never
-	lastID   uint16
 }
 
 // A subscription is one filter of a client.

@@ -44,9 +44,11 @@ func (c *Cursor[V]) Done() bool { return len(c.path) == 0 }
 // again; that is a chance to let others at the set.
 func (c *Cursor[V]) Next(steps int) (v V, ok bool) {
 	for ; steps > 0 && !c.Done(); steps-- {
-		n := c.descend()
-		if n == nil {
+		n, more := c.descend()
+		if !more {
 			c.path = c.path[:len(c.path)-1]
+		}
+		if n == nil {
 			continue
 		}
 		depth := len(c.path)
@@ -61,25 +63,24 @@ func (c *Cursor[V]) Next(steps int) (v V, ok bool) {
 	return v, false
 }
 
-// descend returns the next child of the last node on the path that the filter
-// allows at its level, or nil.
-func (c *Cursor[V]) descend() *topicNode[V] {
+// descend looks at one child of the last node on the path, and returns it if
+// the filter allows it at its level. Without more, all have been looked at.
+func (c *Cursor[V]) descend() (n *topicNode[V], more bool) {
 	depth := len(c.path)
 	p := &c.path[depth-1]
-	if depth <= len(c.levels) && c.levels[depth-1] != "+" {
-		if p.slot > 0 {
-			return nil
-		}
+	literal := depth <= len(c.levels) && c.levels[depth-1] != "+"
+	switch {
+	case p.node.branches == nil, literal && p.slot > 0, int(p.slot) >= len(p.node.children):
+		return nil, false
+	case literal:
 		p.slot = 1
-		return p.node.child(c.levels[depth-1])
+		return p.node.child(c.levels[depth-1]), true
 	}
-	for p.node.branches != nil && int(p.slot) < len(p.node.children) {
-		n := p.node.children[p.slot]
-		p.slot++
-		// MQTT 5 §4.7.2: no leading wildcard matches a leading dollar sign.
-		if n != nil && (depth > 1 || !strings.HasPrefix(n.level, "$")) {
-			return n
-		}
+	n = p.node.children[p.slot]
+	p.slot++
+	// MQTT 5 §4.7.2: no leading wildcard matches a leading dollar sign.
+	if n != nil && depth == 1 && strings.HasPrefix(n.level, "$") {
+		return nil, true
 	}
-	return nil
+	return n, true
 }

@@ -1,0 +1,102 @@
+package core
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+)
+
+type nobody struct{}
+
+func (*nobody) Mail()           {}
+func (*nobody) Kick(KickReason) {}
+
+func attach(b *Broker, id string) (s *Session) {
+	b.Open(Identity{ClientID: id, Edge: "test"}, SessionOptions{Expiry: Forever}, &nobody{},
+		func(opened *Session, _ bool, _ error) { s = opened })
+	return s
+}
+
+// BenchmarkPublishQoS1 takes a message from its publisher to the one who
+// subscribes, acknowledged by both.
+func BenchmarkPublishQoS1(b *testing.B) {
+	for _, others := range []int{0, 100_000} {
+		b.Run(fmt.Sprintf("others=%d", others), func(b *testing.B) {
+			broker := New(DefaultOptions())
+			for i := range others {
+				s := attach(broker, fmt.Sprintf("other%d", i))
+				s.Subscribe(Subscription{Filter: fmt.Sprintf("sensors/%d/cmd", i), QoS: 1}, func(QoS, error) {})
+			}
+			pub, sub := attach(broker, "pub"), attach(broker, "sub")
+			sub.Subscribe(Subscription{Filter: "sensors/+/temperature", QoS: 1}, func(QoS, error) {})
+			m := Message{Topic: "sensors/1234/temperature", Payload: []byte("21.5"), QoS: 1}
+			acked := 0
+			done := func(error) { acked++ }
+			b.ReportAllocs()
+			for b.Loop() {
+				pub.Publish(m, 1, done)
+				d, ok := sub.Next()
+				if !ok {
+					b.Fatal("nothing came")
+				}
+				sub.Ack(d.ID)
+			}
+			if acked != b.N {
+				b.Fatalf("%d of %d acknowledged", acked, b.N)
+			}
+		})
+	}
+}
+
+// BenchmarkFanOut takes one message to a thousand.
+func BenchmarkFanOut(b *testing.B) {
+	broker := New(DefaultOptions())
+	var subs []*Session
+	for i := range 1000 {
+		s := attach(broker, fmt.Sprintf("sub%d", i))
+		s.Subscribe(Subscription{Filter: "news/#", QoS: 1}, func(QoS, error) {})
+		subs = append(subs, s)
+	}
+	m := Message{Topic: "news/today", Payload: []byte("none"), QoS: 1}
+	pub := attach(broker, "pub")
+	b.ReportAllocs()
+	for b.Loop() {
+		pub.Publish(m, 1, func(error) {})
+		for _, s := range subs {
+			d, _ := s.Next()
+			s.Ack(d.ID)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(subs)), "ns/delivery")
+}
+
+// BenchmarkSessionMemory weighs attached sessions with a literal subscription
+// each: all of core's state but the texts of client ids and filters.
+func BenchmarkSessionMemory(b *testing.B) {
+	const sessions = 100_000
+	ids, filters := make([]string, sessions), make([]string, sessions)
+	sinks := make([]nobody, sessions)
+	for i := range ids {
+		ids[i], filters[i] = fmt.Sprintf("sensor-%013d", i), fmt.Sprintf("sensors/%d/cmd", i)
+	}
+	for b.Loop() {
+		before := heap()
+		broker := New(DefaultOptions())
+		for i := range ids {
+			broker.Open(Identity{ClientID: ids[i], Edge: "mqttsn", Listener: "sn"}, SessionOptions{Expiry: Forever}, &sinks[i],
+				func(s *Session, _ bool, _ error) {
+					s.Subscribe(Subscription{Filter: filters[i], QoS: 1}, func(QoS, error) {})
+				})
+		}
+		b.ReportMetric(float64(heap()-before)/sessions, "B/session")
+		runtime.KeepAlive(broker)
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
