@@ -1,0 +1,260 @@
+package core
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+func TestFullQueueDropsAsItSays(t *testing.T) {
+	for _, tt := range []struct {
+		overflow Overflow
+		says     string // QoS and number
+		want     string
+	}{
+		{DropOldest, "0a 1b 1c 0d 1e", "1c 0d 1e"},
+		{DropNewest, "0a 1b 1c 0d 1e", "0a 1b 1c"},
+		{DropOldestQoS0First, "1a 0b 1c 1d", "1a 1c 1d"},
+		{DropOldestQoS0First, "0a 1b 0c 1d 1e", "1b 1d 1e"},
+		{DropOldestQoS0First, "1a 1b 1c 0d 1e", "1b 1c 1e"}, // d gives way to those owed
+	} {
+		t.Run(fmt.Sprint(tt.overflow, " ", tt.says), func(t *testing.T) {
+			w := newWorld(t, func(o *Options) { o.Queue.Messages, o.Queue.Overflow = 3, tt.overflow })
+			bob, ann := w.comes("bob"), w.comes("ann").subscribes("#")
+			said := strings.Fields(tt.says)
+			for _, s := range said {
+				bob.says(QoS(s[0]-'0'), "t="+s)
+			}
+			var got []string
+			for _, d := range ann.pulls() {
+				got = append(got, string(d.Payload))
+			}
+			if strings.Join(got, " ") != tt.want {
+				t.Errorf("kept %q, want %q", got, tt.want)
+			}
+			if n := w.Stats().Dropped.Overflow; int(n) != len(said)-len(got) {
+				t.Errorf("%d counted as dropped, want %d", n, len(said)-len(got))
+			}
+		})
+	}
+}
+
+func TestQueueIsBoundedInOctets(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Queue.Bytes = 1024 })
+	bob, ann := w.comes("bob"), w.comes("ann").subscribes("#")
+	half := strings.Repeat("x", 500)
+	for range 3 {
+		bob.says(1, "t="+half)
+	}
+	bob.says(1, "t="+half+half+half) // alone too big
+	if n := len(ann.pulls()); n != 0 {
+		t.Errorf("%d of a message too big for the queue and those before it", n)
+	}
+	bob.says(1, "t="+half)
+	bob.says(1, "t="+half)
+	if n := len(ann.pulls()); n != 2 {
+		t.Errorf("%d messages of 501 octets in 1024, want 2", n)
+	}
+}
+
+func TestWhatIsInFlightIsNeverDropped(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Queue.Messages, o.MaxInflight = 1, 4 })
+	bob, ann := w.comes("bob"), w.comes("ann").subscribes("#")
+	for i := range 4 {
+		bob.says(1, fmt.Sprint("t=", i))
+		ann.Next()
+	}
+	for i := range 10 {
+		bob.says(1, fmt.Sprint("t=later ", i))
+	}
+	if _, ok := ann.Next(); ok {
+		t.Error("a fifth in flight")
+	}
+	ann = w.comes("ann")
+	ann.gets("t=0/1 again", "t=1/1 again", "t=2/1 again", "t=3/1 again", "t=later 9/1")
+}
+
+func TestOverflowIsLoggedOnceAMinute(t *testing.T) {
+	var log bytes.Buffer
+	w := newWorld(t, func(o *Options) { o.Queue.Messages, o.Log = 1, zerolog.New(&log) })
+	bob := w.comes("bob")
+	w.comes("ann").subscribes("#")
+	for range 181 { // the first fits; 180 are dropped, one a second
+		bob.says(1, "t=secret")
+		w.waits(time.Second)
+	}
+	lines := strings.Count(log.String(), "queue_overflow")
+	if lines != 3 {
+		t.Errorf("%d lines in three minutes:\n%s", lines, &log)
+	}
+	if !strings.Contains(log.String(), `"dropped":121`) || strings.Contains(log.String(), "secret") {
+		t.Errorf("want the count so far and no payload:\n%s", &log)
+	}
+}
+
+func TestMailIsToldOnce(t *testing.T) {
+	w := newWorld(t)
+	bob, ann := w.comes("bob"), w.comes("ann").subscribes("#")
+	mails := func(want int32, when string) {
+		t.Helper()
+		if got := ann.mails.Swap(0); got != want {
+			t.Errorf("%s: told %d times, want %d", when, got, want)
+		}
+	}
+	mails(0, "nothing there")
+	bob.says(1, "a=1")
+	bob.says(1, "a=2")
+	mails(1, "two messages")
+	ann.Next()
+	bob.says(1, "a=3")
+	mails(0, "Next has not returned false since")
+	ann.gets("a=2/1", "a=3/1")
+	bob.says(0, "a=4")
+	mails(1, "one more")
+
+	ann.gets("a=4")
+	ann.leaves(Lost)
+	bob.says(1, "a=5")
+	mails(0, "nobody there")
+	ann.opensAgain(SessionOptions{Expiry: Forever})
+	mails(1, "opened with mail")
+	ann.gets("a=1/1 again", "a=5/1")
+	ann.leaves(Lost)
+	ann.opensAgain(SessionOptions{Expiry: Forever})
+	mails(0, "opened without mail")
+}
+
+func TestMailWhenTheWindowOpens(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.MaxInflight = 1 })
+	bob, ann := w.comes("bob"), w.comes("ann").subscribes("#")
+	bob.says(1, "a=1")
+	bob.says(1, "a=2")
+	first, _ := ann.Next()
+	if _, ok := ann.Next(); ok {
+		t.Fatal("two in flight")
+	}
+	ann.mails.Store(0)
+	ann.Ack(first.ID)
+	if ann.mails.Load() != 1 {
+		t.Error("nobody said that the window is open")
+	}
+	ann.gets("a=2/1")
+}
+
+func TestExpiredMessagesAreNotDelivered(t *testing.T) {
+	w := newWorld(t)
+	bob, ann := w.comes("bob"), w.comes("ann").subscribes("#")
+	m := message(1, "!a=short")
+	m.Expires = w.o.Now().Add(time.Minute)
+	bob.Publish(m, 1, func(error) {})
+	bob.says(1, "a=long")
+	w.waits(time.Minute)
+	ann.gets("a=long/1")
+	if s := w.Stats(); s.Dropped.Expired != 1 || s.Retained != 0 {
+		t.Errorf("%+v", s)
+	}
+	w.comes("eve").subscribes("#").gets()
+}
+
+func TestQoS0WaitsOnlyForThoseWhoAreThere(t *testing.T) {
+	w := newWorld(t)
+	bob, ann := w.comes("bob"), w.comes("ann").subscribes("#")
+	bob.says(0, "a=1")
+	bob.says(1, "a=2")
+	ann.leaves(Lost)
+	bob.says(0, "a=3")
+	w.comes("ann").gets("a=2/1")
+	if n := w.Stats().Dropped.Detached; n != 1 {
+		t.Errorf("%d counted, want 1", n)
+	}
+}
+
+// TestQoS2IsPublishedOnce: a repeat is answered, not published, until PUBREL.
+func TestQoS2IsPublishedOnce(t *testing.T) {
+	w := newWorld(t)
+	ann, bob := w.comes("ann").subscribes("#"), w.comes("bob")
+	answers := 0
+	publish := func(id uint16) { bob.Publish(message(2, "a=1"), id, func(error) { answers++ }) }
+	publish(7)
+	publish(7)
+	bob = w.comes("bob") // and over a reconnect
+	publish(7)
+	ann.gets("a=1/2")
+	publish(8)
+	ann.gets("a=1/2")
+	bob.Release(7, func(error) { answers++ })
+	bob.Release(7, func(error) { answers++ })
+	publish(7)
+	ann.gets("a=1/2")
+	if answers != 7 {
+		t.Errorf("%d of 7 calls answered", answers)
+	}
+}
+
+func TestPacketIdentifiersSkipThoseInFlight(t *testing.T) {
+	w := newWorld(t)
+	bob, ann := w.comes("bob"), w.comes("ann").subscribes("#")
+	bob.says(1, "a=held")
+	held, _ := ann.Next()
+	seen := map[uint16]bool{}
+	for range 65534 {
+		bob.says(1, "a=x")
+		d, _ := ann.Next()
+		seen[d.ID] = true
+		ann.Ack(d.ID)
+	}
+	bob.says(1, "a=x")
+	if d, _ := ann.Next(); d.ID == 0 || d.ID == held.ID || seen[0] || seen[held.ID] || len(seen) != 65534 {
+		t.Errorf("identifier %d beside %d after %d others", d.ID, held.ID, len(seen))
+	}
+}
+
+func TestStrayAcknowledgementsChangeNothing(t *testing.T) {
+	w := newWorld(t)
+	bob, ann := w.comes("bob"), w.comes("ann").subscribes("#")
+	ann.Ack(1)
+	bob.says(2, "a=1")
+	d, _ := ann.Next()
+	ann.Ack(d.ID + 1)
+	ann.Received(d.ID + 1)
+	ann.Received(0)
+	if n := w.Stats().StrayAcks; n != 4 {
+		t.Errorf("%d stray, want 4", n)
+	}
+	ann.Ack(d.ID)
+	ann.Ack(d.ID)
+	w.comes("ann").gets()
+}
+
+func TestPublishIsRefused(t *testing.T) {
+	w := newWorld(t, func(o *Options) {
+		o.Authorize = func(who Identity, to Action, topic string) bool { return topic != "secret" }
+	})
+	bob := w.comes("bob")
+	for topic, want := range map[string]error{
+		"$SYS/x": ErrNotAuthorized,
+		"$":      ErrNotAuthorized,
+		"secret": ErrNotAuthorized,
+		"":       ErrInvalidTopic,
+		"a/#":    ErrInvalidTopic,
+		"a\x00":  ErrInvalidTopic,
+		"fine":   nil,
+	} {
+		if err := bob.says(1, topic+"=x"); !errors.Is(err, want) {
+			t.Errorf("publish to %q: %v, want %v", topic, err, want)
+		}
+		w.Publish(Identity{ClientID: "-"}, message(0, topic+"=x"), func(err error) {
+			if !errors.Is(err, want) {
+				t.Errorf("publish to %q without a session: %v, want %v", topic, err, want)
+			}
+		})
+	}
+	if d := w.Stats().Dropped; d.Unauthorized != 6 || d.Invalid != 6 {
+		t.Errorf("%+v", d)
+	}
+}
