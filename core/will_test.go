@@ -1,0 +1,152 @@
+package core
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+func willing(payload string) *Will { return &Will{Message: message(1, "will="+payload)} }
+
+func TestWill(t *testing.T) {
+	delayed := &Will{Message: message(1, "will=x"), Delay: time.Minute}
+	hour := SessionOptions{Expiry: time.Hour, Will: delayed}
+	for _, tt := range []struct {
+		name string
+		o    SessionOptions
+		does func(w *world, p *person)
+		want []string
+	}{
+		{"lost", SessionOptions{Will: willing("x")}, func(w *world, p *person) { p.leaves(Lost) }, []string{"will=x/1"}},
+		{"clean", SessionOptions{Will: willing("x")}, func(w *world, p *person) { p.leaves(Clean) }, nil},
+		{"shutdown", SessionOptions{Will: willing("x")}, func(w *world, p *person) { p.leaves(Shutdown) }, nil},
+		{"lost twice", SessionOptions{Will: willing("x")}, func(w *world, p *person) { p.leaves(Lost); p.leaves(Lost) }, []string{"will=x/1"}},
+		{"lost, kept, expired", SessionOptions{Expiry: time.Minute, Will: willing("x")}, func(w *world, p *person) {
+			p.leaves(Lost)
+			w.waits(time.Hour)
+		}, []string{"will=x/1"}},
+		{"replaced", SessionOptions{Will: willing("x")}, func(w *world, p *person) {
+			p.SetWill(willing("y"), func(error) {})
+			p.leaves(Lost)
+		}, []string{"will=y/1"}},
+		{"deleted", SessionOptions{Will: willing("x")}, func(w *world, p *person) {
+			p.SetWill(nil, func(error) {})
+			p.leaves(Lost)
+		}, nil},
+		{"taken over", SessionOptions{Expiry: time.Hour, Will: willing("x")}, func(w *world, p *person) {
+			w.comes("p").leaves(Lost) // which has no will
+		}, []string{"will=x/1"}},
+		{"delay not over", hour, func(w *world, p *person) { p.leaves(Lost); w.waits(59 * time.Second) }, nil},
+		{"delay over", hour, func(w *world, p *person) { p.leaves(Lost); w.waits(time.Minute) }, []string{"will=x/1"}},
+		{"delay over, session expired", hour, func(w *world, p *person) { p.leaves(Lost); w.waits(2 * time.Hour) }, []string{"will=x/1"}},
+		{"back before the delay", hour, func(w *world, p *person) {
+			p.leaves(Lost)
+			w.comes("p")
+			w.waits(time.Hour)
+		}, nil},
+		{"back with a clean start before the delay", hour, func(w *world, p *person) {
+			p.leaves(Lost)
+			w.opens("p", SessionOptions{CleanStart: true})
+		}, []string{"will=x/1"}},
+		{"taken over before the delay", hour, func(w *world, p *person) { w.comes("p"); w.waits(time.Hour) }, nil},
+		{"session ends before the delay", SessionOptions{Expiry: 30 * time.Second, Will: delayed}, func(w *world, p *person) {
+			p.leaves(Lost)
+			w.waits(30 * time.Second)
+		}, []string{"will=x/1"}},
+		{"no session to wait for the delay", SessionOptions{Will: delayed}, func(w *world, p *person) { p.leaves(Lost) }, []string{"will=x/1"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			ann := w.comes("ann").subscribes("will")
+			tt.does(w, w.opens("p", tt.o))
+			ann.gets(tt.want...)
+		})
+	}
+}
+
+// TestKeptWill is the way of MQTT-SN 1.2 §6.3: the will belongs to the session.
+func TestKeptWill(t *testing.T) {
+	w := newWorld(t)
+	ann := w.comes("ann").subscribes("will")
+	sensor := SessionOptions{Expiry: time.Hour, KeepWill: true}
+	withWill := sensor
+	withWill.Will = willing("x")
+
+	p := w.opens("p", withWill)
+	p = w.opens("p", sensor) // from another address: nothing has happened
+	p.opensAgain(sensor)     // and from the same
+	ann.gets()
+	p.leaves(Clean)
+	w.waits(time.Minute)
+	ann.gets()
+	p.opensAgain(sensor)
+	if got := p.Will(); got == nil || string(got.Payload) != "x" {
+		t.Fatalf("the will is %v", got)
+	}
+	p.leaves(Lost)
+	ann.gets("will=x/1")
+	p.opensAgain(sensor)
+	p.leaves(Lost) // a second loss is a second loss
+	ann.gets("will=x/1")
+	w.waits(2 * time.Hour) // the end of the session is none
+	ann.gets()
+
+	p.opensAgain(withWill)
+	clean := sensor
+	clean.CleanStart = true
+	p.opensAgain(clean)
+	if p.Will() != nil {
+		t.Error("a clean start left the will")
+	}
+	p.leaves(Lost)
+	ann.gets()
+}
+
+func TestWillCrossesEdges(t *testing.T) {
+	w := newWorld(t)
+	ann := w.comes("ann").subscribes("will")
+	w.opens("p", SessionOptions{Expiry: time.Hour, Will: willing("mqtt")})
+	p := w.opens("p", SessionOptions{Expiry: time.Hour, KeepWill: true})
+	ann.gets("will=mqtt/1")
+	p.leaves(Lost)
+	ann.gets() // it went with its connection
+}
+
+func TestWillIsAuthorizedTwice(t *testing.T) {
+	allowed := true
+	w := newWorld(t, func(o *Options) {
+		o.Authorize = func(_ Identity, to Action, topic string) bool {
+			return to == ActSubscribe || topic == "will" && allowed
+		}
+	})
+	ann := w.comes("ann").subscribes("#")
+	for topic, want := range map[string]error{"denied": ErrNotAuthorized, "$SYS/x": ErrNotAuthorized, "a/#": ErrInvalidTopic} {
+		p := &person{w: w, id: "p"}
+		p.opensAgain(SessionOptions{Will: &Will{Message: message(0, topic+"=x")}})
+		if !errors.Is(p.err, want) {
+			t.Errorf("open with a will to %s: %v, want %v", topic, p.err, want)
+		}
+		p.opensAgain(SessionOptions{})
+		p.SetWill(&Will{Message: message(0, topic+"=x")}, func(err error) {
+			if !errors.Is(err, want) {
+				t.Errorf("SetWill to %s: %v, want %v", topic, err, want)
+			}
+		})
+	}
+	p := w.opens("p", SessionOptions{Will: willing("x")})
+	allowed = false // the rules change while it is there
+	p.leaves(Lost)
+	ann.gets()
+}
+
+func TestWillExpiresAfterItIsPublished(t *testing.T) {
+	w := newWorld(t)
+	ann := w.comes("ann").subscribes("will")
+	mortal := willing("x")
+	mortal.Lifetime = time.Minute
+	p := w.opens("p", SessionOptions{Will: mortal})
+	w.waits(time.Hour)
+	p.leaves(Lost)
+	w.waits(59 * time.Second)
+	ann.gets("will=x/1")
+}
