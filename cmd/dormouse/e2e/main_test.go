@@ -38,9 +38,11 @@ func runAll(m *testing.M) int {
 		return 1
 	}
 	status := m.Run()
-	if err := theWire.inspect(filepath.Join(dir, "wire.pcap")); err != nil {
+	summary, err := theWire.inspect(filepath.Join(dir, "wire.pcap"))
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e: the wire:", err)
 		return 1
 	}
+	fmt.Println("e2e:", summary)
 	return status
 }

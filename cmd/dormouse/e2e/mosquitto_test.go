@@ -22,9 +22,9 @@ func (b *broker) mosquittoPub(t testing.TB, topic, payload string, qos int, more
 // until the test ends.
 func (b *broker) mosquittoSub(t testing.TB, filter string, qos int, more ...string) inbox {
 	t.Helper()
-	args := append([]string{"-d", "-F", "message %q %r %t %p", "-h", b.tcp.Addr().String(), "-p", port(b.tcp),
+	args := append([]string{"-oL", "mosquitto_sub", "-d", "-F", "message %q %r %t %p", "-h", b.tcp.Addr().String(), "-p", port(b.tcp),
 		"-t", filter, "-q", strconv.Itoa(qos)}, more...)
-	cmd := exec.CommandContext(t.Context(), "mosquitto_sub", args...)
+	cmd := exec.Command("stdbuf", args...) // it would keep "Subscribed" back in a pipe
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func (b *broker) mosquittoSub(t testing.TB, filter string, qos int, more ...stri
 		cmd.Process.Kill()
 		<-ended
 	})
-	if !<-subscribed {
+	if !await(t, subscribed, "SUBACK for mosquitto_sub") {
 		t.Fatal("mosquitto_sub cannot subscribe")
 	}
 	return in

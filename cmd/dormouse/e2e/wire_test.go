@@ -61,16 +61,16 @@ var mistaken = map[string]string{
 // inspect writes the recording to file and has tshark decode it. It reports
 // each datagram that tshark does not take for one well-formed MQTT-SN message,
 // or an envelope and one message.
-func (w *wire) inspect(file string) error {
+func (w *wire) inspect(file string) (summary string, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.save(file); err != nil {
-		return err
+		return "", err
 	}
 	out, err := exec.Command("tshark", "-r", file, "-d", fmt.Sprintf("udp.port==%d,mqttsn", snPort),
 		"-T", "fields", "-e", "frame.number", "-e", "mqttsn.msg.type", "-e", "_ws.malformed").Output()
 	if err != nil {
-		return fmt.Errorf("tshark: %w", err)
+		return "", fmt.Errorf("tshark: %w", err)
 	}
 	var errs []error
 	excused, seen := 0, 0
@@ -78,7 +78,7 @@ func (w *wire) inspect(file string) error {
 		field := strings.Split(strings.TrimRight(line, "\n"), "\t")
 		frame, err := strconv.Atoi(field[0])
 		if err != nil || frame != seen+1 || len(field) != 3 {
-			return fmt.Errorf("tshark says %q after frame %d", line, seen)
+			return "", fmt.Errorf("tshark says %q after frame %d", line, seen)
 		}
 		seen = frame
 		d := w.datagrams[frame-1]
@@ -93,9 +93,9 @@ func (w *wire) inspect(file string) error {
 	if seen != len(w.datagrams) {
 		errs = append(errs, fmt.Errorf("tshark decoded %d of %d datagrams", seen, len(w.datagrams)))
 	}
-	fmt.Printf("e2e: tshark decoded %d datagrams; %d more are legal but unknown to it, and %d were malformed on purpose\n",
+	summary = fmt.Sprintf("tshark decoded %d datagrams; %d more are legal but unknown to it, and %d were malformed on purpose",
 		seen-excused, excused, w.malformed)
-	return errors.Join(errs...)
+	return summary, errors.Join(errs...)
 }
 
 // messageTypes reads the MsgType octets of a datagram the way tshark prints them.
@@ -103,6 +103,9 @@ func messageTypes(b []byte) string {
 	at := 1
 	if b[0] == 0x01 {
 		at = 3
+	}
+	if at >= len(b) {
+		return "none"
 	}
 	if b[at] != 0xfe || int(b[0]) >= len(b) {
 		return fmt.Sprintf("0x%02x", b[at])
