@@ -101,6 +101,13 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	if will == nil && o.KeepWill && resumed && e.will == nil {
 		will = c.will
 	}
+	if will != nil && will == c.will {
+		adopted := *will
+		will = &adopted
+	}
+	if will != nil {
+		will.due, will.keep = 0, o.KeepWill
+	}
 	if err := b.writeOpen(c, o.Expiry, will, resumed); err != nil {
 		return nil, eviction{}, err
 	}
@@ -116,9 +123,6 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	b.due.cancel(c)
 	c.kept.Store(o.Expiry > 0)
 	c.attached, c.will, c.ends = s, will, 0
-	if will != nil {
-		will.due, will.keep = 0, o.KeepWill
-	}
 	if c.mail != nil {
 		c.mail.again = 0
 	}
@@ -158,7 +162,8 @@ func (b *Broker) writeOpen(c *client, expiry time.Duration, w *will, resumed boo
 		facts = append(facts, &store.Ended{ClientID: c.id})
 	}
 	if expiry > 0 {
-		f := &store.Session{ClientID: c.id, Expiry: expiry, Will: w.stored()}
+		f := &store.Session{ClientID: c.id, Expiry: expiry}
+		w.store(f)
 		if resumed {
 			f.Edge = c.edge
 		}
@@ -204,13 +209,18 @@ func (b *Broker) detach(s *Session, how Ending) (w *will) {
 		b.end(c)
 		return w
 	}
-	c.ends = max(0, now.UnixNano()+int64(s.expiry)) // Forever overflows, to zero
+	c.ends = ending(now, s.expiry)
 	b.schedule(c)
 	b.dropQoS0(c)
 	if c.kept.Load() {
 		b.note(c.fact(s.expiry))
 	}
 	return w
+}
+
+// ending is when a session ends that was left now: zero for never.
+func ending(now time.Time, expiry time.Duration) int64 {
+	return max(0, now.UnixNano()+int64(expiry)) // Forever overflows
 }
 
 // schedule has Tick look at c when its will or its end falls due.

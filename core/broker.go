@@ -67,7 +67,7 @@ func (b *Broker) Publish(from Identity, m Message, done func(error)) {
 	m.Publisher = from.ClientID
 	err := b.mayPublish(from, m.Topic)
 	if err == nil {
-		err = b.publish(m, store.Origin{}, done)
+		err = b.publish(m, nil, done)
 	}
 	if err != nil {
 		b.refuse(err, done)

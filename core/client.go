@@ -44,6 +44,10 @@ type terms struct {
 	retainAsPublished bool
 }
 
+func termsOf(s Subscription) terms {
+	return terms{id: s.ID, qos: s.QoS, noLocal: s.NoLocal, retainAsPublished: s.RetainAsPublished}
+}
+
 // A will is a Will with its author, for the access rules.
 type will struct {
 	Will
@@ -108,7 +112,8 @@ func (c *client) endReplay(filter string) {
 // fact is what the store is to know about c itself, given how long it
 // outlives its connection.
 func (c *client) fact(expiry time.Duration) *store.Session {
-	f := &store.Session{ClientID: c.id, Expiry: expiry, Will: c.will.stored(), Edge: c.edge}
+	f := &store.Session{ClientID: c.id, Expiry: expiry, Edge: c.edge}
+	c.will.store(f)
 	if c.ends != 0 {
 		f.Ends = time.Unix(0, c.ends)
 	}

@@ -29,9 +29,10 @@ type receiver struct {
 	ids *[]uint32 // subscription identifiers; nil: none
 }
 
-// publish sends m on its way; an error means that it did not, and done is not
+// publish sends m on its way, with the fact that it came if that must be
+// kept too; an error means that it did not, and done is not
 // called.
-func (b *Broker) publish(m Message, origin store.Origin, done func(error)) error {
+func (b *Broker) publish(m Message, origin *store.Accepted, done func(error)) error {
 	p := b.publications.Get().(*publication)
 	p.letter, p.done = &letter{Message: m}, done
 	if err := p.route(origin); err != nil {
@@ -45,7 +46,7 @@ func (b *Broker) publish(m Message, origin store.Origin, done func(error)) error
 }
 
 // route finds the receivers and writes all to the store.
-func (p *publication) route(origin store.Origin) error {
+func (p *publication) route(origin *store.Accepted) error {
 	b, l := p.broker, p.letter
 	b.topics.RLock()
 	defer b.topics.RUnlock()
@@ -113,18 +114,19 @@ func (p *publication) merge() {
 
 // write hands the store what it must keep: the message for those who are owed
 // it, as the retained one, or only its origin.
-func (p *publication) write(origin store.Origin) error {
+func (p *publication) write(origin *store.Accepted) error {
 	l := p.letter
-	retain := l.Retain && counted(l)
-	if !retain && origin.ID == 0 && !slices.ContainsFunc(p.to, receiver.owed) {
+	var facts []store.Fact
+	if origin != nil {
+		facts = append(facts, origin)
+	}
+	if l.Retain && counted(l) || slices.ContainsFunc(p.to, receiver.owed) {
+		facts = append(facts, &store.Published{Seq: l.seq, Message: &l.Message, Receivers: p.owed})
+	}
+	if len(facts) == 0 {
 		return nil
 	}
-	return p.broker.store.Write(&store.Published{
-		Seq:       l.seq,
-		Message:   &l.Message,
-		Origin:    origin,
-		Receivers: p.owed,
-	})
+	return p.broker.store.Write(facts...)
 }
 
 // owed reports whether the store must know that r has the letter coming.

@@ -139,12 +139,15 @@ func (s *Session) Received(id uint16) {
 		if it.release {
 			return
 		}
-		it.letter, it.ids, it.release = nil, nil, true
+		it.released()
 		if c.kept.Load() {
 			s.broker.note(&store.Received{ClientID: c.id, ID: id})
 		}
 	})
 }
+
+// released lets the payload go.
+func (it *item) released() { it.letter, it.ids, it.release = nil, nil, true }
 
 // flying does something to what is in flight under id.
 func (s *Session) flying(id uint16, do func(c *client, i int)) {

@@ -50,9 +50,7 @@ func (r *retained) set(l *letter) {
 		r.forget(k)
 	}
 	if len(l.Payload) == 0 {
-		if ok {
-			r.topics.Delete(l.Topic)
-		}
+		r.topics.Delete(l.Topic)
 		return
 	}
 	if !ok {
@@ -79,6 +77,14 @@ func (r *retained) forget(k *keepsake) {
 	k.letter = nil
 }
 
+// clear empties a topic. The caller holds mu.
+func (r *retained) clear(topic string) {
+	if k, ok := r.topics.Find(topic); ok {
+		r.forget(k)
+		r.topics.Delete(topic)
+	}
+}
+
 // expire clears one topic whose message has expired at now.
 func (r *retained) expire(now int64) (topic string, ok bool) {
 	r.mu.Lock()
@@ -88,8 +94,7 @@ func (r *retained) expire(now int64) (topic string, ok bool) {
 		return "", false
 	}
 	topic = k.Topic
-	r.forget(k)
-	r.topics.Delete(topic)
+	r.clear(topic)
 	return topic, true
 }
 

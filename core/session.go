@@ -51,11 +51,13 @@ func (s *Session) Publish(m Message, id uint16, done func(error)) {
 		b.refuse(err, done)
 		return
 	}
-	var origin store.Origin
+	var origin *store.Accepted
 	attached, fresh := s.lock(), true
 	if attached && m.QoS == 2 {
-		origin = store.Origin{ClientID: c.id, ID: id}
 		fresh = c.box().take(id)
+		if c.kept.Load() {
+			origin = &store.Accepted{ClientID: c.id, ID: id}
+		}
 	}
 	c.mu.Unlock()
 	if !attached {
@@ -87,8 +89,8 @@ func (s *Session) forget(id uint16) bool {
 // Release forgets the identifier of a QoS 2 Publish: PUBREL has come. An
 // unknown id is no error.
 func (s *Session) Release(id uint16, done func(error)) {
-	if s.forget(id) {
-		s.broker.note(&store.Released{Origin: store.Origin{ClientID: s.client.id, ID: id}})
+	if c := s.client; s.forget(id) && c.kept.Load() {
+		s.broker.note(&store.Released{ClientID: c.id, ID: id})
 	}
 	s.finish(done)
 }
@@ -151,7 +153,7 @@ func (s *Session) subscribe(sub *Subscription) (added bool, before uint64, err e
 		i, added = len(c.subs), true
 		c.subs = append(c.subs, subscription{filter: sub.Filter})
 	}
-	c.subs[i].terms = terms{id: sub.ID, qos: sub.QoS, noLocal: sub.NoLocal, retainAsPublished: sub.RetainAsPublished}
+	c.subs[i].terms = termsOf(*sub)
 	s.held++
 	b.topics.Lock()
 	b.router.Add(c.subs[i].filter, c, c.subs[i].terms)

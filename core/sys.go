@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	"dormouse/core/store"
 )
 
 // sys is what $SYS needs.
@@ -46,7 +44,7 @@ func (b *Broker) publishSys(now time.Time) {
 		}
 		y.last[name] = value
 		m := Message{Topic: "$SYS/broker/" + name, Payload: []byte(value), Retain: true}
-		if err := b.publish(m, store.Origin{}, func(error) {}); err != nil {
+		if err := b.publish(m, nil, func(error) {}); err != nil {
 			b.o.Log.Warn().Err(err).Str("event", "sys_refused").Msg("$SYS could not be published")
 		}
 	}

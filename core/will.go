@@ -22,12 +22,11 @@ func newWill(who Identity, w *Will, keep bool) *will {
 	return &will{Will: *w, who: who, keep: keep}
 }
 
-// stored is w in the store's words.
-func (w *will) stored() *store.Will {
-	if w == nil {
-		return nil
+// store puts w, if it is not nil, into the fact of its session.
+func (w *will) store(f *store.Session) {
+	if w != nil {
+		f.Will, f.KeepWill = &w.Will, w.keep
 	}
-	return &w.Will
 }
 
 // fire publishes w, if it is not nil and its author still may. Nobody waits
@@ -41,7 +40,7 @@ func (b *Broker) fire(w *will) {
 	if w.Lifetime > 0 {
 		m.Expires = b.o.Now().Add(w.Lifetime)
 	}
-	if err := b.publish(m, store.Origin{}, func(error) {}); err != nil {
+	if err := b.publish(m, nil, func(error) {}); err != nil {
 		b.o.Log.Warn().Err(err).Str("event", "will_refused").Str("client", m.Publisher).Msg("a will could not be published")
 		return
 	}

@@ -15,15 +15,7 @@ type Fact interface{ fact() }
 type Published struct {
 	Seq       uint64 // identifies the message, and orders it
 	Message   *Message
-	Origin    Origin // at QoS 2 only
 	Receivers iter.Seq[Receiver]
-}
-
-// An Origin is the client and packet identifier under which a QoS 2 message
-// came: until Released, the same is not another message.
-type Origin struct {
-	ClientID string
-	ID       uint16
 }
 
 // A Receiver is a session in whose queue a message waits, and how it is to be
@@ -35,11 +27,22 @@ type Receiver struct {
 	SubscriptionIDs []uint32
 }
 
-// Released: PUBREL came for an Origin.
-type Released struct{ Origin }
+// Accepted: a QoS 2 message came from a session under a packet identifier.
+// Until it is Released, the same is not another message.
+type Accepted struct {
+	ClientID string
+	ID       uint16
+}
+
+// Released: PUBREL came for what was Accepted.
+type Released struct {
+	ClientID string
+	ID       uint16
+}
 
 // Taken: the message Seq is in flight to a session under a packet identifier.
 // It need not have waited there: a retained message goes straight to Taken.
+// If nothing is known of Seq by now, there is nothing to keep.
 type Taken struct {
 	Receiver
 	Seq uint64
@@ -75,6 +78,7 @@ type Session struct {
 	Expiry   time.Duration
 	Ends     time.Time // zero: not while attached, or never
 	Will     *Will
+	KeepWill bool   // the will outlives the connection
 	Edge     string // state of the edge, opaque
 }
 
@@ -91,6 +95,7 @@ type Subscribed struct {
 type Unsubscribed struct{ ClientID, Filter string }
 
 func (*Published) fact()    {}
+func (*Accepted) fact()     {}
 func (*Released) fact()     {}
 func (*Taken) fact()        {}
 func (*Received) fact()     {}

@@ -18,20 +18,14 @@ type Store interface {
 	// before Sync returns.
 	Sync(then func(error))
 
-	// Load visits facts from which the present state follows, in an order in
-	// which they can be replayed. It is called once, before any Write.
+	// Load visits facts from which the present state follows: of each session
+	// first Session, then its Subscribed and Accepted; then each Published in
+	// the order of Seq, with the Receivers it still has or has in flight;
+	// Unretained for each topic whose message is no longer retained but waits
+	// somewhere; then in the order in which they came Taken, each before its
+	// Received. It is called once, before any Write.
 	Load(visit func(Fact) error) error
 
 	// Close makes durable what was written and ends the store.
 	Close() error
 }
-
-// Volatile is the Store that keeps nothing: core's own memory is the only
-// copy, and an acknowledgement promises no more than that. It answers at
-// once, on the caller's goroutine.
-type Volatile struct{}
-
-func (Volatile) Write(...Fact) error         { return nil }
-func (Volatile) Sync(then func(error))       { then(nil) }
-func (Volatile) Load(func(Fact) error) error { return nil }
-func (Volatile) Close() error                { return nil }

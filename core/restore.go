@@ -1,0 +1,111 @@
+package core
+
+import (
+	"fmt"
+
+	"dormouse/core/store"
+)
+
+// Restore takes up what the store kept, every session detached. It must be
+// called, if at all, before the broker has edges. A will that belonged to a
+// connection went with the process and is not published.
+func (b *Broker) Restore() error {
+	letters := make(map[uint64]*letter)
+	return b.store.Load(func(f store.Fact) error {
+		switch f := f.(type) {
+		case *store.Session:
+			b.restoreSession(f)
+		case *store.Published:
+			l := &letter{Message: *f.Message, seq: f.Seq}
+			letters[f.Seq] = l
+			b.restoreLetter(l, f)
+		case *store.Unretained:
+			b.retained.clear(f.Topic)
+		case *store.Subscribed:
+			return b.restoreFor(f.ClientID, func(c *client) { c.restoreSubscription(b, f.Subscription) })
+		case *store.Accepted:
+			return b.restoreFor(f.ClientID, func(c *client) { c.box().take(f.ID) })
+		case *store.Taken:
+			b.lastSeq.Store(max(b.lastSeq.Load(), f.Seq))
+			return b.restoreFor(f.ClientID, func(c *client) { c.restoreTaken(f, letters[f.Seq]) })
+		case *store.Received:
+			return b.restoreFor(f.ClientID, func(c *client) {
+				if i := c.box().flying(f.ID); i >= 0 {
+					c.mail.inflight[i].released()
+				}
+			})
+		default:
+			return fmt.Errorf("the store tells of %T, which it should not", f)
+		}
+		return nil
+	})
+}
+
+// restoreFor does something to a client, which the store must have told of.
+func (b *Broker) restoreFor(id string, do func(*client)) error {
+	c := b.clients[id]
+	if c == nil {
+		return fmt.Errorf("the store tells of session %q, which it does not have", id)
+	}
+	do(c)
+	return nil
+}
+
+func (b *Broker) restoreSession(f *store.Session) {
+	c := &client{id: f.ClientID, edge: f.Edge}
+	c.kept.Store(true)
+	if f.Will != nil && f.KeepWill {
+		c.will = newWill(Identity{ClientID: f.ClientID}, f.Will, true)
+	}
+	switch {
+	case !f.Ends.IsZero():
+		c.ends = f.Ends.UnixNano()
+	default:
+		c.ends = ending(b.o.Now(), f.Expiry)
+	}
+	b.clients[c.id] = c
+	b.schedule(c)
+}
+
+func (c *client) restoreSubscription(b *Broker, s Subscription) {
+	sub := subscription{s.Filter, termsOf(s)}
+	c.subs = append(c.subs, sub)
+	b.router.Add(sub.filter, c, sub.terms)
+}
+
+func (b *Broker) restoreLetter(l *letter, f *store.Published) {
+	b.lastSeq.Store(max(b.lastSeq.Load(), l.seq))
+	if l.Retain {
+		b.retained.set(l)
+	}
+	for r := range f.Receivers {
+		if c := b.clients[r.ClientID]; c != nil {
+			c.box().push(itemOf(l, r))
+		}
+	}
+}
+
+// restoreTaken puts back in flight what waited, or l, which did not. Without
+// either it was received already.
+func (c *client) restoreTaken(f *store.Taken, l *letter) {
+	m := c.box()
+	it := itemOf(l, f.Receiver)
+	for i := range m.waits() {
+		if m.waiting[m.head+i].seq == f.Seq {
+			it = m.remove(i)
+			break
+		}
+	}
+	it.id, it.release = f.ID, it.letter == nil
+	m.inflight = append(m.inflight, it)
+	c.lastID = f.ID
+}
+
+// itemOf is what Receiver r is to have of l.
+func itemOf(l *letter, r store.Receiver) item {
+	it := item{letter: l, qos: r.QoS, retain: r.Retain}
+	if len(r.SubscriptionIDs) > 0 {
+		it.ids = &r.SubscriptionIDs
+	}
+	return it
+}

@@ -1,0 +1,232 @@
+package store
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// A Memory is a Store that outlives its broker but not its process: what an
+// engine must do, as plainly as it can be put, and a restart for those who
+// test what comes after one. It may be loaded again after Close.
+type Memory struct {
+	mu       sync.Mutex
+	sessions map[string]*kept
+	messages map[uint64]*held
+	retained map[string]uint64 // topic -> Seq
+}
+
+// kept is one session.
+type kept struct {
+	Session
+	subs     map[string]Subscription
+	accepted map[uint16]bool
+	owed     map[uint64]Receiver // what waits, by Seq
+	flying   []flying            // in the order in which they were taken
+}
+
+type flying struct {
+	Taken
+	received bool
+}
+
+// held is one message and how many sessions and topics hold on to it.
+type held struct {
+	*Message
+	holders int
+}
+
+// NewMemory returns an empty Memory.
+func NewMemory() *Memory {
+	return &Memory{
+		sessions: make(map[string]*kept),
+		messages: make(map[uint64]*held),
+		retained: make(map[string]uint64),
+	}
+}
+
+func (m *Memory) Sync(then func(error)) { then(nil) }
+func (m *Memory) Close() error          { return nil }
+
+func (m *Memory) Write(facts ...Fact) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range facts {
+		m.write(f)
+	}
+	return nil
+}
+
+func (m *Memory) write(f Fact) {
+	switch f := f.(type) {
+	case *Published:
+		m.publish(f)
+	case *Unretained:
+		m.unretain(f.Topic)
+	case *Session:
+		m.session(f.ClientID, true).Session = *f
+	case *Ended:
+		m.end(f.ClientID)
+	case *Subscribed:
+		m.session(f.ClientID, false).subs[f.Filter] = f.Subscription
+	case *Unsubscribed:
+		delete(m.session(f.ClientID, false).subs, f.Filter)
+	case *Accepted:
+		m.session(f.ClientID, false).accepted[f.ID] = true
+	case *Released:
+		delete(m.session(f.ClientID, false).accepted, f.ID)
+	case *Taken:
+		m.take(f)
+	case *Received:
+		s := m.session(f.ClientID, false)
+		if i := s.find(f.ID); i >= 0 && !s.flying[i].received {
+			s.flying[i].received = true
+			m.letGo(s.flying[i].Seq)
+		}
+	case *Settled:
+		s := m.session(f.ClientID, false)
+		if i := s.find(f.ID); i >= 0 {
+			if !s.flying[i].received {
+				m.letGo(s.flying[i].Seq)
+			}
+			s.flying = slices.Delete(s.flying, i, i+1)
+		}
+	case *Dropped:
+		s := m.session(f.ClientID, false)
+		if _, ok := s.owed[f.Seq]; ok {
+			delete(s.owed, f.Seq)
+			m.letGo(f.Seq)
+		}
+	}
+}
+
+// session finds a session, or makes one, which is kept if that is asked.
+func (m *Memory) session(id string, keep bool) *kept {
+	s := m.sessions[id]
+	if s == nil {
+		s = &kept{
+			subs:     make(map[string]Subscription),
+			accepted: make(map[uint16]bool),
+			owed:     make(map[uint64]Receiver),
+		}
+		if keep {
+			m.sessions[id] = s
+		}
+	}
+	return s
+}
+
+func (s *kept) find(id uint16) int {
+	return slices.IndexFunc(s.flying, func(f flying) bool { return f.ID == id })
+}
+
+func (m *Memory) end(id string) {
+	s := m.session(id, false)
+	delete(m.sessions, id)
+	for seq := range s.owed {
+		m.letGo(seq)
+	}
+	for _, f := range s.flying {
+		if !f.received {
+			m.letGo(f.Seq)
+		}
+	}
+}
+
+func (m *Memory) publish(p *Published) {
+	h := &held{Message: p.Message, holders: 1} // us, until we have seen all
+	m.messages[p.Seq] = h
+	for r := range p.Receivers {
+		if s := m.sessions[r.ClientID]; s != nil {
+			s.owed[p.Seq] = r
+			h.holders++
+		}
+	}
+	if p.Message.Retain && m.retained[p.Message.Topic] < p.Seq {
+		m.unretain(p.Message.Topic)
+		if len(p.Message.Payload) > 0 {
+			m.retained[p.Message.Topic] = p.Seq
+			h.holders++
+		}
+	}
+	m.letGo(p.Seq)
+}
+
+func (m *Memory) take(t *Taken) {
+	s := m.session(t.ClientID, false)
+	if _, waited := s.owed[t.Seq]; waited {
+		delete(s.owed, t.Seq)
+	} else if h := m.messages[t.Seq]; h != nil {
+		h.holders++
+	} else {
+		return
+	}
+	s.flying = append(s.flying, flying{Taken: *t})
+}
+
+func (m *Memory) unretain(topic string) {
+	if seq, ok := m.retained[topic]; ok {
+		delete(m.retained, topic)
+		m.letGo(seq)
+	}
+}
+
+func (m *Memory) letGo(seq uint64) {
+	h := m.messages[seq]
+	if h.holders--; h.holders == 0 {
+		delete(m.messages, seq)
+	}
+}
+
+func (m *Memory) Load(visit func(Fact) error) error {
+	m.mu.Lock()
+	facts := m.facts()
+	m.mu.Unlock()
+	for _, f := range facts {
+		if err := visit(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// facts is the present as Load tells it.
+func (m *Memory) facts() (facts []Fact) {
+	waiting := make(map[uint64][]Receiver)
+	ids := slices.Sorted(maps.Keys(m.sessions))
+	for _, id := range ids {
+		s := m.sessions[id]
+		session := s.Session
+		facts = append(facts, &session)
+		for _, filter := range slices.Sorted(maps.Keys(s.subs)) {
+			facts = append(facts, &Subscribed{ClientID: id, Subscription: s.subs[filter]})
+		}
+		for _, packet := range slices.Sorted(maps.Keys(s.accepted)) {
+			facts = append(facts, &Accepted{ClientID: id, ID: packet})
+		}
+		for seq, r := range s.owed {
+			waiting[seq] = append(waiting[seq], r)
+		}
+	}
+	var unretained []Fact
+	for _, seq := range slices.Sorted(maps.Keys(m.messages)) {
+		msg, to := m.messages[seq].Message, waiting[seq]
+		slices.SortFunc(to, func(a, b Receiver) int { return cmp.Compare(a.ClientID, b.ClientID) })
+		facts = append(facts, &Published{Seq: seq, Message: msg, Receivers: slices.Values(to)})
+		if _, ok := m.retained[msg.Topic]; msg.Retain && !ok {
+			unretained = append(unretained, &Unretained{Topic: msg.Topic})
+		}
+	}
+	facts = append(facts, unretained...)
+	for _, id := range ids {
+		for _, f := range m.sessions[id].flying {
+			taken := f.Taken
+			facts = append(facts, &taken)
+			if f.received {
+				facts = append(facts, &Received{ClientID: id, ID: f.ID})
+			}
+		}
+	}
+	return facts
+}
