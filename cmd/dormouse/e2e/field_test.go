@@ -200,7 +200,7 @@ func TestB11DisconnectWhileAsleep(t *testing.T) {
 // have is refused, and its neighbour notices nothing.
 func TestB15TopicIDsRunOut(t *testing.T) {
 	t.Parallel()
-	b := start(t, "mqttsn.topic_ids={per_client: 1000, registers_per_minute: 60000}")
+	b := start(t, "mqttsn.topic_ids.per_client=1000")
 	neighbour := b.sensor("neighbour")
 	neighbour.connect(true)
 	greedy := b.sensor("greedy")

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -35,6 +36,11 @@ func runAll(m *testing.M) int {
 	dormouse = filepath.Join(dir, "dormouse")
 	if out, err := exec.Command("go", "build", "-o", dormouse, "dormouse/cmd/dormouse").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "e2e: building the binary: %v\n%s", err, out)
+		return 1
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil { // they wait more than they work
+		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
 	status := m.Run()

@@ -17,7 +17,7 @@ import (
 // no QoS 2, and is to be kept for all that.
 func TestEmcute(t *testing.T) {
 	t.Parallel()
-	b := start(t, "mqttsn.retry.interval=1s", "mqttsn.retry.max=2")
+	b := start(t, "mqttsn.retry.interval=1s", "mqttsn.retry.max=1")
 	c := b.mqtt3(t, "client", nil)
 	c.subscribe("up", 1)
 	s := b.sensor("emcute")
@@ -32,15 +32,20 @@ func TestEmcute(t *testing.T) {
 
 	s.subscribe("any/+", 1)
 	c.publish("any/thing", "x", 1, false)
-	for range 3 { // as often as the retries say
-		if r := expect[*mqttsn.Register](s); string(r.Name) != "any/thing" {
-			t.Errorf("REGISTER of %q, want any/thing", r.Name)
-		}
-		s.send(&mqttsn.Pingreq{})
-		expect[*mqttsn.Pingresp](s)
-	}
 	c.publish("cmd/valve", "open", 1, false)
+	registers := 0
+	for len(s.mail) == 0 {
+		switch p := s.hear("REGISTER or PUBLISH").(type) {
+		case *mqttsn.Register:
+			registers++ // and no answer
+		default:
+			s.accept(p)
+		}
+	}
 	want(t, s.receive(), message{"cmd/valve", "open", 1, false})
+	if registers == 0 {
+		t.Error("a wildcard matched, and there was no REGISTER")
+	}
 
 	s.subscribe("cmd/twice", 2)
 	c.publish("cmd/twice", "x", 2, false)
