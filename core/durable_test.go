@@ -1,0 +1,213 @@
+package core
+
+import (
+	"errors"
+	"testing"
+
+	"dormouse/core/store"
+)
+
+// A slow store answers when it is told to, and refuses when it is full.
+type slow struct {
+	store.Volatile
+	waiting []func(error)
+	full    bool
+}
+
+var errFull = errors.New("disk full")
+
+func (s *slow) Sync(then func(error)) { s.waiting = append(s.waiting, then) }
+
+func (s *slow) Write(...store.Fact) error {
+	if s.full {
+		return errFull
+	}
+	return nil
+}
+
+// answers lets all that waits, and what that asks for, be durable, or not.
+func (s *slow) answers(err error) {
+	for len(s.waiting) > 0 {
+		then := s.waiting[0]
+		s.waiting = s.waiting[1:]
+		then(err)
+	}
+}
+
+func slowWorld(t *testing.T) (*world, *slow) {
+	s := new(slow)
+	return newWorld(t, func(o *Options) { o.Store = s }), s
+}
+
+// TestNothingShowsBeforeItIsAnswered is the port's third rule, and the order
+// of answers its second.
+func TestNothingShowsBeforeItIsAnswered(t *testing.T) {
+	w, s := slowWorld(t)
+	var log []string
+	p := &person{w: w, id: "p"}
+	p.opensAgain(SessionOptions{Expiry: Forever})
+	if p.Session != nil {
+		t.Fatal("open was answered before it was durable")
+	}
+	s.answers(nil)
+
+	note := func(what string) func(error) {
+		return func(err error) {
+			d, ok := p.Next()
+			if ok {
+				what += " after " + show(d)
+			}
+			if err != nil {
+				what += " failed"
+			}
+			log = append(log, what)
+		}
+	}
+	sub := func(filter string) {
+		done := note("sub " + filter)
+		p.Subscribe(Subscription{Filter: filter, QoS: 1}, func(_ QoS, err error) { done(err) })
+	}
+	p.Publish(message(1, "!a=1"), 0, note("pub a"))
+	sub("#")
+	p.Publish(message(1, "b/#=invalid"), 0, note("pub invalid"))
+	p.Publish(message(1, "b=2"), 0, note("pub b"))
+	sub("c/#/d")
+	p.SaveEdge([]byte("x"), note("save"))
+	if len(log) != 0 {
+		t.Fatalf("answered at once: %q", log)
+	}
+	p.gets()
+	s.answers(nil)
+	p.gets()
+	want := []string{"pub a", "sub #", "pub invalid after !a=1/1 failed", "pub b", "sub c/#/d after b=2/1 failed", "save"}
+	if len(log) != len(want) {
+		t.Fatalf("%q", log)
+	}
+	for i := range want {
+		if log[i] != want[i] {
+			t.Errorf("answer %d is %q, want %q", i, log[i], want[i])
+		}
+	}
+}
+
+// TestFullStoreRefusesAndChangesNothing: what was refused has not happened,
+// and may be tried again.
+func TestFullStoreRefusesAndChangesNothing(t *testing.T) {
+	w, s := slowWorld(t)
+	old := &person{w: w, id: "p"}
+	old.opensAgain(SessionOptions{Expiry: Forever})
+	s.answers(nil)
+	p := old
+	p.SaveEdge([]byte("x"), func(error) {})
+	p.Subscribe(Subscription{Filter: "#", QoS: 2}, func(QoS, error) {})
+	s.answers(nil)
+
+	s.full = true
+	refusals := 0
+	refused := func(err error) {
+		if !errors.Is(err, errFull) {
+			t.Errorf("answered %v", err)
+		}
+		refusals++
+	}
+	p.Publish(message(2, "!a=1"), 1, refused)
+	p.Publish(message(2, "!a=1"), 1, refused) // not a repeat: the first was not taken
+	p.Subscribe(Subscription{Filter: "b"}, func(_ QoS, err error) { refused(err) })
+	p.Unsubscribe("#", func(_ bool, err error) { refused(err) })
+	p.SetWill(willing("x"), refused)
+	p.SaveEdge([]byte("y"), refused)
+	next := &person{w: w, id: "p"}
+	next.opensAgain(SessionOptions{Expiry: Forever})
+	p.Publish(message(0, "a=still here"), 0, func(err error) {
+		if err != nil {
+			t.Errorf("QoS 0 goes on, but: %v", err)
+		}
+	})
+	s.answers(nil)
+	if refusals != 6 || !errors.Is(next.err, errFull) || old.kicked.Load() != 0 {
+		t.Errorf("%d of 6 refused, open: %v, kicked %d", refusals, next.err, old.kicked.Load())
+	}
+	if p.Will() != nil || string(p.EdgeState()) != "x" {
+		t.Errorf("will %v, edge state %q", p.Will(), p.EdgeState())
+	}
+	p.gets("a=still here")
+	if got := w.Stats(); got.Retained != 0 || got.Subscriptions != 1 {
+		t.Errorf("%+v", got)
+	}
+	s.full = false
+	p.Publish(message(2, "!a=1"), 1, func(error) {})
+	s.answers(nil)
+	p.gets("a=1/2")
+}
+
+// TestBrokenStoreAcknowledgesNothing: an answer with an error reaches those
+// who asked, and no message goes out on the strength of it.
+func TestBrokenStoreAcknowledgesNothing(t *testing.T) {
+	w, s := slowWorld(t)
+	p := &person{w: w, id: "p"}
+	p.opensAgain(SessionOptions{Expiry: Forever})
+	p.w.Broker.Publish(Identity{}, message(0, "a=1"), func(error) {})
+	s.answers(nil)
+	p.subscribe1(Subscription{Filter: "#"})
+	s.answers(nil)
+	broken := errors.New("fsync failed")
+	var got []error
+	note := func(err error) { got = append(got, err) }
+	p.Publish(message(1, "a=1"), 0, note)
+	p.Unsubscribe("x", func(_ bool, err error) { note(err) })
+	p.Subscribe(Subscription{Filter: "#"}, func(_ QoS, err error) { note(err) })
+	q := &person{w: w, id: "q"}
+	q.opensAgain(SessionOptions{})
+	s.answers(broken)
+	for _, err := range append(got, q.err) {
+		if !errors.Is(err, broken) {
+			t.Errorf("answered %v", err)
+		}
+	}
+	if len(got) != 3 || q.Session != nil {
+		t.Errorf("%d of 3 answered", len(got))
+	}
+	p.gets()
+}
+
+// TestRestart: everything but the connections is as it was.
+func TestRestart(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Store = store.NewMemory() })
+	bob, ann := w.comes("bob"), w.comes("ann").subscribes("a/#:1", "gone:1")
+	eve := w.opens("eve", SessionOptions{}).subscribes("#")
+	ann.Unsubscribe("gone", func(bool, error) {})
+	ann.SaveEdge([]byte("ids"), func(error) {})
+	for _, m := range []string{"!a/1=x", "a/2=x", "a/3=x"} {
+		bob.says(1, m)
+	}
+	first, _ := ann.Next()
+	second, _ := ann.Next()
+	ann.Ack(second.ID)
+	bob.Publish(message(2, "a/4=x"), 9, func(error) {})
+	sensor := w.opens("sensor", SessionOptions{Expiry: Forever, KeepWill: true, Will: willing("x")})
+	eve.gets("a/1=x/1", "a/2=x/1", "a/3=x/1", "a/4=x/2")
+
+	w.Broker = New(w.o)
+	if err := w.Restore(); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.Stats(); s.Clients != 3 || s.Connected != 0 || s.Subscriptions != 1 || s.Retained != 1 {
+		t.Errorf("restored %+v", s)
+	}
+	bob, ann = w.comes("bob"), w.comes("ann")
+	if string(ann.EdgeState()) != "ids" || !ann.present {
+		t.Errorf("edge state %q, present %v", ann.EdgeState(), ann.present)
+	}
+	bob.Publish(message(2, "a/4=x"), 9, func(error) {}) // a repeat
+	bob.says(1, "a/5=x")
+	again, _ := ann.Next()
+	if again.ID != first.ID || show(again) != "a/1=x/1 again" {
+		t.Errorf("%s as %d, first sent as %d", show(again), again.ID, first.ID)
+	}
+	ann.gets("a/3=x/1", "a/4=x/1", "a/5=x/1")
+	w.comes("tom").subscribes("#").gets("!a/1=x/1")
+	sensor.opensAgain(SessionOptions{Expiry: Forever, KeepWill: true})
+	if sensor.Will() == nil {
+		t.Error("the sensor's will is gone")
+	}
+}

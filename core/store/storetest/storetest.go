@@ -1,0 +1,256 @@
+// Package storetest holds every store.Store to the same promises.
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"dormouse/core/store"
+)
+
+// Run tests a kind of store. fresh returns what opens a new and empty one: to
+// be called again after Close, when it must find what was there.
+func Run(t *testing.T, fresh func(t testing.TB) (open func() store.Store)) {
+	t.Run("remembers", func(t *testing.T) { remembers(t, fresh(t)) })
+	t.Run("is the model", func(t *testing.T) {
+		rapid.Check(t, func(rt *rapid.T) { isTheModel(rt, fresh(t)) })
+	})
+	t.Run("answers in order", func(t *testing.T) { answersInOrder(t, fresh(t)) })
+}
+
+func message(topic, payload string) *store.Message {
+	topic, retain := strings.CutPrefix(topic, "!")
+	return &store.Message{Topic: topic, Payload: []byte(payload), QoS: 1, Retain: retain}
+}
+
+func to(ids ...string) func(func(store.Receiver) bool) {
+	return func(yield func(store.Receiver) bool) {
+		for _, id := range ids {
+			if !yield(store.Receiver{ClientID: id, QoS: 1, SubscriptionIDs: []uint32{7}}) {
+				return
+			}
+		}
+	}
+}
+
+// remembers is one story with each kind of fact in it.
+func remembers(t *testing.T, open func() store.Store) {
+	ends := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	will := &store.Will{Message: *message("will", "gone"), Delay: time.Minute, Lifetime: time.Hour}
+	format := byte(1)
+	rich := message("!keep", "new")
+	rich.Publisher, rich.Expires = "ann", ends
+	rich.Properties = &store.Properties{
+		PayloadFormat: &format, ContentType: "text", ResponseTopic: "re", CorrelationData: []byte("x"),
+		User: []store.UserProperty{{Key: "k", Value: "v"}, {Key: "k", Value: "w"}},
+	}
+	s := open()
+	for _, facts := range [][]store.Fact{
+		{&store.Session{ClientID: "ann", Expiry: time.Hour}},
+		{&store.Session{ClientID: "ann", Expiry: time.Hour, Ends: ends, Will: will, KeepWill: true, Edge: "ids"}},
+		{&store.Session{ClientID: "bob"}, &store.Session{ClientID: "eve"}},
+		{&store.Subscribed{ClientID: "ann", Subscription: store.Subscription{Filter: "a", QoS: 1}}},
+		{&store.Subscribed{ClientID: "ann", Subscription: store.Subscription{Filter: "a", QoS: 2, NoLocal: true, RetainAsPublished: true, RetainHandling: 1, ID: 9}}},
+		{&store.Subscribed{ClientID: "ann", Subscription: store.Subscription{Filter: "b"}}},
+		{&store.Unsubscribed{ClientID: "ann", Filter: "b"}},
+		{&store.Accepted{ClientID: "bob", ID: 1}, &store.Published{Seq: 1, Message: message("!keep", "old"), Receivers: to("ann", "eve")}},
+		{&store.Accepted{ClientID: "bob", ID: 2}, &store.Published{Seq: 2, Message: rich, Receivers: to("ann", "nobody")}},
+		{&store.Released{ClientID: "bob", ID: 1}},
+		{&store.Published{Seq: 3, Message: message("!clear", "x"), Receivers: to("ann")}},
+		{&store.Published{Seq: 4, Message: message("!clear", ""), Receivers: to()}},
+		{&store.Published{Seq: 5, Message: message("gone", "x"), Receivers: to("ann", "eve")}},
+		{&store.Published{Seq: 6, Message: message("!expired", "x"), Receivers: to()}},
+		{&store.Published{Seq: 7, Message: message("q2", "x"), Receivers: to("bob")}},
+		{&store.Taken{Receiver: store.Receiver{ClientID: "ann", QoS: 2}, Seq: 3, ID: 30}},
+		{&store.Taken{Receiver: store.Receiver{ClientID: "ann", QoS: 1}, Seq: 5, ID: 50}},
+		{&store.Taken{Receiver: store.Receiver{ClientID: "bob", QoS: 1, Retain: true}, Seq: 2, ID: 20}}, // a replay
+		{&store.Taken{Receiver: store.Receiver{ClientID: "bob", QoS: 2}, Seq: 7, ID: 70}},
+		{&store.Received{ClientID: "bob", ID: 70}},
+		{&store.Settled{ClientID: "ann", ID: 50}},
+		{&store.Settled{ClientID: "ann", ID: 51}}, // nothing
+		{&store.Dropped{ClientID: "ann", Seq: 1}},
+		{&store.Unretained{Topic: "expired"}},
+		{&store.Ended{ClientID: "eve"}},
+	} {
+		if err := s.Write(facts...); err != nil {
+			t.Fatalf("Write(%v): %v", shown(facts), err)
+		}
+	}
+	want := []store.Fact{
+		&store.Session{ClientID: "ann", Expiry: time.Hour, Ends: ends, Will: will, KeepWill: true, Edge: "ids"},
+		&store.Subscribed{ClientID: "ann", Subscription: store.Subscription{Filter: "a", QoS: 2, NoLocal: true, RetainAsPublished: true, RetainHandling: 1, ID: 9}},
+		&store.Session{ClientID: "bob"},
+		&store.Accepted{ClientID: "bob", ID: 2},
+		&store.Published{Seq: 2, Message: rich, Receivers: to("ann")},
+		&store.Published{Seq: 3, Message: message("!clear", "x"), Receivers: to()},
+		&store.Unretained{Topic: "clear"},
+		&store.Taken{Receiver: store.Receiver{ClientID: "ann", QoS: 2}, Seq: 3, ID: 30},
+		&store.Taken{Receiver: store.Receiver{ClientID: "bob", QoS: 1, Retain: true}, Seq: 2, ID: 20},
+		&store.Taken{Receiver: store.Receiver{ClientID: "bob", QoS: 2}, Seq: 7, ID: 70},
+		&store.Received{ClientID: "bob", ID: 70},
+	}
+	if got := reopened(t, s, open); got != shown(want) {
+		t.Errorf("after reopening:\n%s\nwant:\n%s", got, shown(want))
+	}
+}
+
+// A fataler is a testing.T or a rapid.T.
+type fataler interface{ Fatal(...any) }
+
+// reopened closes s and returns what another sees.
+func reopened(t fataler, s store.Store, open func() store.Store) string {
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open()
+	seen := loaded(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return seen
+}
+
+func loaded(t fataler, s store.Store) string {
+	var facts []store.Fact
+	err := s.Load(func(f store.Fact) error {
+		facts = append(facts, f)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return shown(facts)
+}
+
+// shown writes facts a line each, sessions in order, so that stores may be
+// compared that order them differently where Load leaves it open.
+func shown(facts []store.Fact) string {
+	blocks, block := []string{""}, 0
+	for _, f := range facts {
+		line := fmt.Sprintf("%T %+v\n", f, f)
+		switch f := f.(type) {
+		case *store.Session:
+			g := *f
+			g.Will = nil
+			line = fmt.Sprintf("session %+v will %+v\n", g, f.Will)
+			blocks = append(blocks, "")
+			block = len(blocks) - 1
+		case *store.Published:
+			m, props := *f.Message, ""
+			if p := m.Properties; p != nil {
+				props = fmt.Sprintf("%d %q %q %q %v", *p.PayloadFormat, p.ContentType, p.ResponseTopic, p.CorrelationData, p.User)
+			}
+			m.Properties = nil
+			line = fmt.Sprintf("published %d %+v %s to %v\n", f.Seq, m, props, slices.Collect(f.Receivers))
+			block = 0
+		case *store.Unretained, *store.Taken, *store.Received:
+			block = 0
+		}
+		blocks[block] += line
+	}
+	slices.Sort(blocks[1:])
+	return strings.Join(append(blocks[1:], blocks[0]), "")
+}
+
+// isTheModel writes facts at random, such as core would, and compares with a
+// store.Memory.
+func isTheModel(t *rapid.T, open func() store.Store) {
+	s, model := open(), store.NewMemory()
+	seq := uint64(0)
+	client := rapid.SampledFrom([]string{"ann", "bob", "eve"})
+	topic := rapid.SampledFrom([]string{"a", "!a", "!b"})
+	id := rapid.Uint16Range(1, 4)
+	write := func(facts ...store.Fact) {
+		if err := s.Write(facts...); err != nil {
+			t.Fatal(err)
+		}
+		if err := model.Write(facts...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inFlight := map[string]bool{}
+	t.Repeat(map[string]func(*rapid.T){
+		"session": func(t *rapid.T) {
+			write(&store.Session{ClientID: client.Draw(t, "client"), Edge: topic.Draw(t, "edge")})
+		},
+		"end": func(t *rapid.T) {
+			c := client.Draw(t, "client")
+			for n := range uint16(5) {
+				delete(inFlight, fmt.Sprint(c, n))
+			}
+			write(&store.Ended{ClientID: c})
+		},
+		"publish": func(t *rapid.T) {
+			seq++
+			ids := rapid.SliceOfNDistinct(client, 0, 3, rapid.ID).Draw(t, "to")
+			payload := rapid.SampledFrom([]string{"", "x"}).Draw(t, "payload")
+			write(&store.Published{Seq: seq, Message: message(topic.Draw(t, "topic"), payload), Receivers: to(ids...)})
+		},
+		"take": func(t *rapid.T) {
+			if seq == 0 {
+				t.Skip("nothing to take")
+			}
+			c, n := client.Draw(t, "client"), id.Draw(t, "id")
+			if inFlight[fmt.Sprint(c, n)] {
+				t.Skip("in flight")
+			}
+			inFlight[fmt.Sprint(c, n)] = true
+			write(&store.Taken{Receiver: store.Receiver{ClientID: c, QoS: 1}, Seq: rapid.Uint64Range(1, seq).Draw(t, "seq"), ID: n})
+		},
+		"receive": func(t *rapid.T) { write(&store.Received{ClientID: client.Draw(t, "client"), ID: id.Draw(t, "id")}) },
+		"settle": func(t *rapid.T) {
+			c, n := client.Draw(t, "client"), id.Draw(t, "id")
+			delete(inFlight, fmt.Sprint(c, n))
+			write(&store.Settled{ClientID: c, ID: n})
+		},
+		"drop": func(t *rapid.T) {
+			write(&store.Dropped{ClientID: client.Draw(t, "client"), Seq: rapid.Uint64Range(0, seq).Draw(t, "seq")})
+		},
+		"unretain": func(t *rapid.T) { write(&store.Unretained{Topic: "a"}) },
+		"accept": func(t *rapid.T) {
+			write(&store.Accepted{ClientID: client.Draw(t, "client"), ID: id.Draw(t, "id")})
+		},
+		"release": func(t *rapid.T) {
+			write(&store.Released{ClientID: client.Draw(t, "client"), ID: id.Draw(t, "id")})
+		},
+		"subscribe": func(t *rapid.T) {
+			write(&store.Subscribed{ClientID: client.Draw(t, "client"), Subscription: store.Subscription{Filter: topic.Draw(t, "filter")}})
+		},
+		"unsubscribe": func(t *rapid.T) {
+			write(&store.Unsubscribed{ClientID: client.Draw(t, "client"), Filter: topic.Draw(t, "filter")})
+		},
+	})
+	want := loaded(t, model)
+	if got := reopened(t, s, open); got != want {
+		t.Fatalf("after reopening:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// answersInOrder: each Sync is answered once, in turn, and all of them before
+// Close returns.
+func answersInOrder(t *testing.T, open func() store.Store) {
+	s := open()
+	var answers []int
+	for i := range 100 {
+		if err := s.Write(&store.Session{ClientID: fmt.Sprint(i)}); err != nil {
+			t.Fatal(err)
+		}
+		s.Sync(func(err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			answers = append(answers, i)
+		})
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if len(answers) != 100 || !slices.IsSorted(answers) {
+		t.Errorf("answered %v", answers)
+	}
+}
