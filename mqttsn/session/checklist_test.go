@@ -243,7 +243,7 @@ func TestC11ResumedSession(t *testing.T) {
 	p.s = New(mqttsn.V12, &p.cfg)
 	p.has("cmd", 1, "offline")
 	p.sends(connect(time.Minute)).gets("CONNACK 0 | REGISTER cmd=1 #1", Active) // it may have rebooted
-	p.sends(publish(normal(3), 1, 9, "x")).gets("PUBACK 3 #9 rc0", Active)       // or not
+	p.sends(publish(normal(3), 1, 9, "x")).gets("PUBACK 3 #9 rc0", Active)      // or not
 	p.sends(regack(1, 1, 0)).gets("PUBLISH 1 q1 #1 offline", Active)
 	p.sends(puback(1, 1, 0))
 	p.has("cmd", 0, "again").gets("PUBLISH 1 q0 #0 again", Active)
@@ -306,7 +306,7 @@ func TestC15KeepAlive(t *testing.T) {
 	for range 3 {
 		p.passes(89*time.Second).sends(ping).gets("PINGRESP", Active)
 	}
-	p.passes(60*time.Second).sends(publish(short("ab"), 0, 0, "x")) // anything counts
+	p.passes(60 * time.Second).sends(publish(short("ab"), 0, 0, "x")) // anything counts
 	p.asked("open dev1 | publish ab=x q0")
 	p.waits(90*time.Second).gets("gone: keep-alive timeout", Disconnected)
 	p.passes(time.Hour).asked("detach lost | will w= q0") // once

@@ -24,7 +24,7 @@ type dialect interface {
 	connack(r mqttsn.Reason, out *Actions)
 
 	// answer says how a request went that the client waits for.
-	answer(p *promise, out *Actions)
+	answer(p promise, out *Actions)
 
 	// slept acknowledges the request to sleep, and flushed says that a
 	// client that woke has everything: the last word before its radio closes.

@@ -30,7 +30,7 @@ func (s *Session) publish(now clock.Time, p *mqttsn.Publish, topic string, out *
 	}
 	if p.QoS == 1 && s.isPublish(now, answer.id, answer.sum) {
 		out.count(DuplicatePublish)
-		s.dialect().answer(&answer, out)
+		s.dialect().answer(answer, out)
 		return
 	}
 	s.promise(now, answer, r, out)

@@ -232,6 +232,7 @@ type broker struct {
 	subs     map[string]mqttsn.QoS
 	released map[uint16]bool // inbound QoS 2: false while taken
 	retained map[string]string
+	replay   []string // filters whose retained messages are to come
 	queue    []Delivery
 	flight   []Delivery
 	lastID   uint16
@@ -277,9 +278,7 @@ func (b *broker) do(r *Request, clientID string) {
 		a.QoS = r.QoS
 		if carriedOut {
 			b.subs[r.Topic] = r.QoS
-			if payload, ok := b.retained[r.Topic]; ok {
-				b.enqueue(r.Topic, r.QoS, payload, true)
-			}
+			b.replay = append(b.replay, r.Topic)
 		}
 	case AskUnsubscribe:
 		note("unsubscribe %s", r.Topic)
@@ -337,6 +336,12 @@ func (b *broker) answer() (Answer, bool) {
 	}
 	a := b.due[0]
 	b.due = b.due[1:]
+	if a.Kind == AskSubscribe && a.Result == Done { // what follows from it is not seen before
+		if payload, ok := b.retained[b.replay[0]]; ok {
+			b.enqueue(b.replay[0], 0, payload, true)
+		}
+		b.replay = b.replay[1:]
+	}
 	return a, true
 }
 

@@ -73,7 +73,7 @@ func (s *Session) promise(now clock.Time, p promise, r Request, out *Actions) {
 		out.ask(r)
 	}
 	if p.owed == 0 {
-		s.settle(now, &p, out)
+		s.settle(now, p, out)
 		return
 	}
 	s.promises = append(s.promises, p)
@@ -90,7 +90,7 @@ func (s *Session) reject(p promise, r mqttsn.Reason, out *Actions) {
 		out.count(BadTopic)
 	}
 	p.reason = r
-	s.dialect().answer(&p, out)
+	s.dialect().answer(p, out)
 }
 
 // Complete takes in the broker's answer to a Request.
@@ -118,14 +118,14 @@ func (s *Session) Complete(now clock.Time, a Answer, out *Actions) {
 	if kept.says == mqttsn.TypeConnack {
 		s.opened(now, &a, kept.reason, out)
 	} else {
-		s.settle(now, &kept, out)
+		s.settle(now, kept, out)
 	}
 	s.rest(now, out)
 }
 
 // settle does what follows from a promise that can be kept, or cannot, and
 // answers the client.
-func (s *Session) settle(now clock.Time, p *promise, out *Actions) {
+func (s *Session) settle(now clock.Time, p promise, out *Actions) {
 	accepted := p.reason == mqttsn.Accepted
 	switch p.says {
 	case mqttsn.TypeDisconnect:

@@ -43,13 +43,13 @@ func (s *Session) remembered() *repeats {
 	return s.repeats
 }
 
-func (r *repeats) publish(now clock.Time, p *promise) {
+func (r *repeats) publish(now clock.Time, p promise) {
 	r.published[r.oldest] = answered{now, p.sum, p.id}
 	r.oldest = (r.oldest + 1) % uint8(len(r.published))
 }
 
-func (r *repeats) subscribe(now clock.Time, p *promise) {
-	r.subscribed, r.suback = answered{now, p.sum, p.id}, *p
+func (r *repeats) subscribe(now clock.Time, p promise) {
+	r.subscribed, r.suback = answered{now, p.sum, p.id}, p
 }
 
 // isPublish reports whether a QoS 1 PUBLISH has been taken before.
@@ -74,6 +74,6 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // digest condenses a request. Two that share a MsgId and a digest are taken
 // for one.
-func digest[T string | []byte](seed uint32, b T) uint32 {
-	return crc32.Update(seed, castagnoli, []byte(b))
+func digest(seed uint32, b []byte) uint32 {
+	return crc32.Update(seed, castagnoli, b)
 }

@@ -145,7 +145,7 @@ func (v v12) goodbye(out *Actions) { v.say(&out.packet.v12.disconnect, out) }
 // answer puts a kept promise into the packet that the client waits for. PUBREC,
 // PUBCOMP and UNSUBACK cannot carry a refusal: a PUBLISH is refused by PUBACK
 // whatever its QoS (A4), the others by silence, and the client asks again.
-func (v v12) answer(p *promise, out *Actions) {
+func (v v12) answer(p promise, out *Actions) {
 	w := &out.packet.v12
 	topicID := p.topicID
 	if p.reason != mqttsn.Accepted && p.says != mqttsn.TypePuback && p.says != mqttsn.TypePubrec {

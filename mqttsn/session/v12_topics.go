@@ -78,7 +78,7 @@ func (v v12) onRegister(s *Session, now clock.Time, p *mqttsn.Register, out *Act
 		return
 	}
 	name := string(p.Name)
-	answer.sum = digest(0, name)
+	answer.sum = digest(0, p.Name)
 	if s.expected(answer.says, answer.id, answer.sum, out) {
 		return
 	}
@@ -129,12 +129,14 @@ func (v v12) onSubscribe(s *Session, now clock.Time, p *mqttsn.Subscribe, out *A
 		s.reject(answer, reason, out)
 		return
 	}
-	answer.sum = digest(uint32(p.Topic.Kind)<<8|uint32(p.QoS), filter)
+	answer.sum = digest(uint32(p.Topic.Kind)<<8|uint32(p.QoS), []byte(filter))
 	if s.expected(answer.says, answer.id, answer.sum, out) {
 		return
 	}
 	if s.isSubscribe(now, answer.id, answer.sum) {
-		v.answer(&s.repeats.suback, out)
+		again := s.repeats.suback
+		v.answer(again, out)
+		s.tell(now, again.topicID, out)
 		return
 	}
 	ok := true
@@ -164,10 +166,10 @@ func (v v12) onUnsubscribe(s *Session, now clock.Time, p *mqttsn.Unsubscribe, ou
 	answer := promise{says: mqttsn.TypeUnsuback, id: p.ID}
 	filter, reason := v.filter(s, p.Topic)
 	if reason != mqttsn.Accepted {
-		v.answer(&answer, out)
+		v.answer(answer, out)
 		return
 	}
-	answer.sum = digest(uint32(p.Topic.Kind), filter)
+	answer.sum = digest(uint32(p.Topic.Kind), []byte(filter))
 	if s.expected(answer.says, answer.id, answer.sum, out) {
 		return
 	}

@@ -1,0 +1,87 @@
+package session
+
+import (
+	"testing"
+	"time"
+	"unsafe"
+
+	"dormouse/mqttsn"
+	"dormouse/mqttsn/clock"
+)
+
+// TestSleeperIsSmall adds up what a sleeping session with one topic id and a
+// client id of 20 octets holds: the struct, its client id, its topic table and
+// the name in it. The whole sensor has 1 KiB, of which this may take 400 octets.
+func TestSleeperIsSmall(t *testing.T) {
+	p := newPeer(t)
+	c := connect(time.Minute)
+	c.ClientID = []byte("sensor-0123456789abc")
+	p.sends(c, subscribe(named("cmd/sensor-0123456789abc"), 1, 1), publish(short("ab"), 1, 2, "x"))
+	p.sends(sleepFor(time.Hour), ping)
+	p.has("cmd/sensor-0123456789abc", 1, "x").sends(ping, puback(1, 1, 0))
+	p.gets("CONNACK 0 | SUBACK 1 #1 q1 rc0 | PUBACK 24930 #2 rc0 | DISCONNECT | PINGRESP | PUBLISH 1 q1 #1 x | PINGRESP", Asleep)
+
+	s := p.s
+	octets := int(unsafe.Sizeof(*s)) + 24 + cap(s.topics)*int(unsafe.Sizeof(topic{})) + 24
+	t.Logf("%d octets, of which the struct has %d", octets, unsafe.Sizeof(*s))
+	if octets >= 400 || s.promises != nil || s.slot != nil || s.repeats != nil || s.opening != nil {
+		t.Errorf("a sleeper holds %d octets and %+v", octets, s)
+	}
+}
+
+// publishOnce takes one QoS 1 publish through the session: PUBLISH, the
+// broker's answer, PUBACK.
+func publishOnce(s *Session, out *Actions, now clock.Time, k *mqttsn.Publish) (datagrams int) {
+	s.Handle(now, k, out)
+	a := Answer{Kind: AskPublish, Tag: out.Ask[0].Tag}
+	out.Reset()
+	s.Complete(now, a, out)
+	for range out.Datagrams {
+		datagrams++
+	}
+	out.Reset()
+	return datagrams
+}
+
+func TestPublishAllocatesNothing(t *testing.T) {
+	p := active(t).sends(register("up", 1))
+	k := publish(normal(1), 1, 2, "21.5")
+	allocs := testing.AllocsPerRun(1000, func() {
+		k.ID++
+		if publishOnce(p.s, &p.out, p.now, k) != 1 {
+			t.Fatal("no PUBACK")
+		}
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations for a publish", allocs)
+	}
+}
+
+func TestDeliveryAllocatesNothing(t *testing.T) {
+	p := active(t).has("ab", 1, "x").sends(puback(0, 1, 0))
+	d := Delivery{ID: 1, QoS: 1, Topic: "ab", Payload: []byte("21.5")}
+	ack := &mqttsn.Puback{ID: 1}
+	allocs := testing.AllocsPerRun(1000, func() {
+		p.s.Deliver(p.now, d, &p.out)
+		p.s.Handle(p.now, ack, &p.out)
+		p.out.Reset()
+	})
+	if allocs != 0 || !p.s.Ready() {
+		t.Errorf("%v allocations for a delivery; ready: %v", allocs, p.s.Ready())
+	}
+}
+
+func BenchmarkPublish(b *testing.B) {
+	cfg := DefaultConfig()
+	cfg.Predefined = map[uint16]string{1: "up"}
+	s, out := New(mqttsn.V12, &cfg), new(Actions)
+	s.Handle(1, connectClean(0), out)
+	s.Complete(1, Answer{Kind: AskOpen, Tag: out.Ask[0].Tag}, out)
+	out.Reset()
+	k := publish(predefined(1), 1, 1, "21.5")
+	b.ReportAllocs()
+	for b.Loop() {
+		k.ID++
+		publishOnce(s, out, 1, k)
+	}
+}

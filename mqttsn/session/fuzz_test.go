@@ -1,0 +1,109 @@
+package session
+
+import (
+	"testing"
+	"time"
+
+	"dormouse/mqttsn"
+	"dormouse/mqttsn/clock"
+)
+
+// FuzzSession states the session's contract: whatever datagrams, answers,
+// messages and moments come in whatever order, it does not panic; what it
+// sends are packets; it holds no more than its bounds; nothing is sent to a
+// sleeper of its own accord; and when it is over, no timer is left.
+//
+// Each input octet is an event; those that are datagrams take their length and
+// octets from what follows.
+func FuzzSession(f *testing.F) {
+	frame := func(packets ...mqttsn.Packet) (b []byte) {
+		for _, k := range packets {
+			n := len(b)
+			b = append(b, 0, 0)
+			b, _ = mqttsn.Append(b, mqttsn.V12, k)
+			b[n+1] = byte(len(b) - n - 2)
+			b = append(b, 1, 1, 3)
+		}
+		return b
+	}
+	f.Add(frame(connect(time.Minute), subscribe(named("#"), 2, 1), sleepFor(time.Hour), wakeup, puback(1, 1, 0), bye))
+	f.Add(frame(connectWill(true), &mqttsn.Willtopic{QoS: 1, Topic: []byte("w")}, &mqttsn.Willmsg{}, register("a/b", 1), publish(normal(1), 2, 3, "x"), &mqttsn.Pubrel{ID: 3}))
+	f.Add(frame(connectClean(0), publish(predefined(2), 1, 1, "x"), regack(1, 1, 3), &mqttsn.Pubrec{ID: 2}, &mqttsn.Pubcomp{ID: 2}, &mqttsn.Willtopicupd{Topic: []byte("w")}, &mqttsn.Willmsgupd{}))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		cfg := DefaultConfig()
+		cfg.Predefined = map[uint16]string{2: "alarm", 5: "{clientid}/t"}
+		cfg.QoSMinusOne = true
+		s, b, out := New(mqttsn.V12, &cfg), newBroker(), new(Actions)
+		now := clock.Time(time.Hour)
+		quiet := false
+		perform := func(spontaneous bool) {
+			for i := range out.Ask {
+				b.do(&out.Ask[i], s.ClientID())
+			}
+			for d := range out.Datagrams {
+				k, err := mqttsn.Decode(mqttsn.V12, d)
+				if err != nil {
+					t.Fatalf("sent %x: %v", d, err)
+				}
+				if quiet && spontaneous {
+					t.Fatalf("sent %v to a sleeper", k)
+				}
+				quiet = s.State() == Asleep && (k.Type() == mqttsn.TypePingresp || k.Type() == mqttsn.TypeDisconnect)
+			}
+			if out.Gone != 0 && (s.Deadline() != 0 || s.State() != Disconnected || s.Ready()) {
+				t.Fatalf("%v and yet %v until %v", out.Gone, s.State(), s.Deadline())
+			}
+			if len(s.promises) > maxPromises+2 || len(s.topics) > cfg.TopicIDs {
+				t.Fatalf("%d promises, %d topics", len(s.promises), len(s.topics))
+			}
+			out.Reset()
+		}
+		for len(in) > 0 {
+			event := in[0]
+			in = in[1:]
+			switch event % 8 {
+			case 0: // a datagram
+				n := 0
+				if len(in) > 0 {
+					n = min(int(in[0]), len(in)-1)
+					in = in[1:]
+				}
+				if k, err := mqttsn.Decode(mqttsn.V12, in[:n]); err == nil {
+					quiet = false
+					s.Handle(now, k, out)
+				}
+				in = in[n:]
+				perform(false)
+				continue
+			case 1, 2: // an answer
+				if a, ok := b.answer(); ok {
+					s.Complete(now, a, out)
+				}
+			case 3: // the gateway pulls
+				for s.Ready() {
+					d, ok := b.next()
+					if !ok {
+						s.Drained(now, out)
+						break
+					}
+					s.Deliver(now, d, out)
+					perform(true)
+				}
+			case 4: // a message
+				b.enqueue([]string{"ab", "a/b", "alarm", "x/y"}[event>>3%4], mqttsn.QoS(event>>5%3), "m", false)
+			case 5: // time
+				now = now.Add(time.Duration(event>>3) * time.Second)
+				s.Tick(now, out)
+			case 6: // the broker's mood
+				for kind := AskOpen; kind <= AskDetach; kind++ {
+					b.result[kind] = Result(event >> 3 % 4)
+				}
+			case 7: // the end
+				if event>>3 == 1 {
+					s.End(now, Reason(1+event>>4%8), out)
+				}
+			}
+			perform(true)
+		}
+	})
+}
