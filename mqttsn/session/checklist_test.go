@@ -169,6 +169,7 @@ func TestC08QoS1And2In(t *testing.T) {
 	p.sends(publish(normal(1), 1, 2, "one")).gets("PUBACK 1 #2 rc0", Active) // PUBACK lost; emcute repeats without DUP
 	p.passes(15*time.Second).sends(ping).gets("PINGRESP", Active)
 	p.sends(publish(normal(1), 1, 2, "one")).gets("PUBACK 1 #2 rc0", Active).counted(DuplicatePublish, 2)
+	p.passes(15*time.Second).sends(publish(normal(1), 1, 2, "one")).gets("PUBACK 1 #2 rc0", Active).counted(DuplicatePublish, 3)
 	p.sends(publish(normal(1), 1, 2, "other")).gets("PUBACK 1 #2 rc0", Active) // same MsgId, not the same message
 	p.asked("publish a=zero q0 | publish a=one q1 | publish a=other q1")
 

@@ -165,6 +165,8 @@ func TestB14Retained(t *testing.T) {
 		again.DUP = true
 		p.sends(again).gets(strings.Split(tt.wire, " | ")[0], Active) // SUBACK was lost
 		p.asked("open dev1 | subscribe " + tt.name + " q1")
+		p.sends(&mqttsn.Unsubscribe{ID: 8, Topic: tt.topic}, subscribe(tt.topic, 1, 7))
+		p.asked("unsubscribe " + tt.name + " | subscribe " + tt.name + " q1")                        // meant anew
 		p.passes(time.Minute).sends(subscribe(tt.topic, 1, 7)).asked("subscribe " + tt.name + " q1") // long after: anew
 	}
 }

@@ -1,0 +1,247 @@
+package session
+
+import (
+	"testing"
+	"time"
+
+	"dormouse/mqttsn"
+)
+
+// TestEnd: the gateway ends a connection only for a client that listens, and
+// stops without a word to those whose session waits for it.
+func TestEnd(t *testing.T) {
+	connecting := func(t *testing.T) *peer {
+		p := newPeer(t).sends(connectWill(true)).gets("WILLTOPICREQ", Connecting)
+		return p
+	}
+	cleanActive := func(t *testing.T) *peer {
+		p := newPeer(t).sends(connectClean(time.Minute)).gets("CONNACK 0", Active)
+		p.b.log = nil
+		return p
+	}
+	awake := func(t *testing.T) *peer {
+		return asleep(t).has("ab", 1, "x").sends(wakeup).gets(`PUBLISH short:"ab" q1 #1 x`, Awake)
+	}
+	kept := func(t *testing.T) *peer { return active(t) }
+	sleeper := func(t *testing.T) *peer { return asleep(t) }
+	for _, tt := range []struct {
+		name  string
+		reach func(*testing.T) *peer
+		why   Reason
+		gets  string
+		asked string
+	}{
+		{"kept, taken over", kept, TakenOver, "DISCONNECT | gone: taken over", ""},
+		{"kept, kicked", kept, Kicked, "DISCONNECT | gone: kicked", ""},
+		{"kept, stop", kept, ShuttingDown, "gone: shutting down", "detach shutdown"},
+		{"clean, stop", cleanActive, ShuttingDown, "DISCONNECT | gone: shutting down", "detach shutdown"},
+		{"awake, kicked", awake, Kicked, "DISCONNECT | gone: kicked", ""},
+		{"asleep, kicked", sleeper, Kicked, "gone: kicked", ""},
+		{"asleep, stop", sleeper, ShuttingDown, "gone: shutting down", "detach shutdown"},
+		{"connecting, stop", connecting, ShuttingDown, "gone: shutting down", ""},
+		{"given up by the gateway", kept, RetryTimeout, "DISCONNECT | gone: retry timeout", "detach lost"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := tt.reach(t)
+			p.s.End(p.now, tt.why, &p.out)
+			p.settle()
+			p.gets(tt.gets, Disconnected).asked(tt.asked)
+			if p.s.Deadline() != 0 || p.s.Ready() {
+				t.Error("a timer outlives the connection")
+			}
+			p.has("ab", 1, "late").gets("", Disconnected)
+		})
+	}
+}
+
+// TestConnectAgain: each accepted CONNECT is one AskOpen and one CONNACK; one
+// that repeats a CONNECT under way is none, and an answer to an earlier one is
+// nobody's.
+func TestConnectAgain(t *testing.T) {
+	p := newPeer(t)
+	p.b.stuck = true
+	p.sends(connect(time.Minute), connect(time.Minute)).gets("", Connecting).asked("open dev1")
+	p.sends(connect(2*time.Minute)).gets("", Connecting).asked("open dev1")
+	p.b.result[AskOpen] = Busy
+	p.sends(connectClean(time.Minute)).asked("open dev1")
+	p.b.result[AskOpen] = Done
+	p.sends(connect(time.Minute)).asked("open dev1")
+	p.b.stuck = false
+	p.settle()
+	p.gets("CONNACK 0", Active)
+	p.sends(connect(time.Minute)).gets("CONNACK 0", Active).asked("open dev1")
+
+	// Answers to requests from before a CONNECT go nowhere.
+	p.b.stuck = true
+	p.sends(publish(short("ab"), 1, 1, "x"), connect(time.Minute))
+	p.b.stuck = false
+	p.settle()
+	p.gets("CONNACK 0", Active)
+
+	// Another client's CONNECT is not for this session.
+	other := connect(time.Minute)
+	other.ClientID = []byte("dev2")
+	p.sends(other).gets("", Active).counted(OutOfState, 1)
+
+	// A client that is refused a new connection has lost the old one.
+	p.b.result[AskOpen] = NotAuthorized
+	p.sends(connect(time.Minute)).gets("CONNACK 3 | gone: refused", Disconnected)
+
+	// The broker never answers.
+	p = newPeer(t)
+	p.b.stuck = true
+	p.sends(connect(time.Minute)).waits(time.Minute).gets("gone: will dialogue timeout", Disconnected)
+	p.asked("open dev1 | detach lost")
+}
+
+// TestQoS2AcrossSleepAndConnect: PUBREC is never forgotten.
+func TestQoS2AcrossSleepAndConnect(t *testing.T) {
+	p := asleep(t).has("ab", 2, "x").sends(wakeup, &mqttsn.Pubrec{ID: 1}).gets(`PUBLISH short:"ab" q2 #1 x | PUBREL #1`, Awake)
+	p.sends(sleepFor(time.Hour), wakeup).gets("DISCONNECT | PUBREL #1", Awake)
+	p.sends(connect(time.Minute)).gets("CONNACK 0 | PUBREL #1", Active)
+	p.sends(&mqttsn.Pubcomp{ID: 1}).gets("", Active)
+	if len(p.b.flight) != 0 {
+		t.Errorf("still in flight: %v", p.b.flight)
+	}
+}
+
+// TestLateAcks: what arrives after the client was taken to be asleep counts,
+// and draws no answer.
+func TestLateAcks(t *testing.T) {
+	p := asleep(t).has("ab", 1, "x").sends(wakeup).passes(50 * time.Second)
+	p.got = nil
+	p.sends(puback(0, 1, 0)).gets("", Asleep)
+	p.sends(wakeup).gets("PINGRESP", Asleep)
+
+	p.has("ab", 2, "y").sends(wakeup).passes(50 * time.Second)
+	p.got = nil
+	p.sends(&mqttsn.Pubrec{ID: 2}).gets("", Asleep)
+	p.sends(wakeup).gets("PUBREL #2", Awake)
+	p.passes(50 * time.Second)
+	p.got = nil
+	p.sends(&mqttsn.Pubcomp{ID: 2}).gets("", Asleep)
+
+	p.has("a/b", 1, "z").sends(wakeup).passes(50 * time.Second)
+	p.got = nil
+	p.sends(regack(1, 1, 0)).gets("", Asleep)
+	p.sends(wakeup).gets("PUBLISH 1 q1 #3 z", Awake)
+}
+
+// TestWakeStorm: a client that asks every 10 ms gets a datagram every 2.5 s,
+// and no more of them than it would have had anyway.
+func TestWakeStorm(t *testing.T) {
+	p := asleep(t).has("ab", 1, "x").sends(wakeup).gets(`PUBLISH short:"ab" q1 #1 x`, Awake)
+	for range 240 {
+		p.passes(10 * time.Millisecond).sends(wakeup)
+	}
+	p.gets("", Awake)
+	for range 3600 {
+		p.passes(10 * time.Millisecond).sends(wakeup)
+		if p.s.State() != Awake {
+			t.Fatal("the flush ended")
+		}
+		if p.events[Retransmission] == 4 {
+			break
+		}
+	}
+	if len(p.got) != 4 {
+		t.Errorf("got %d datagrams", len(p.got))
+	}
+}
+
+// TestUnstoredIDIsNotTold: a client never hears of an id that the broker could
+// not store, for after a restart it might stand for something else.
+func TestUnstoredIDIsNotTold(t *testing.T) {
+	p := asleep(t).has("a/b", 1, "x")
+	p.b.result[AskSave] = Busy
+	p.sends(wakeup).gets("PINGRESP", Asleep) // nothing to be done for it now
+	p.sends(connect(time.Minute)).gets("CONNACK 0", Active)
+	p.b.result[AskSave] = Done
+	p.waits(10*time.Second).gets("REGISTER a/b=1 #3", Active)
+
+	p.b.stuck = true
+	p.sends(regack(1, 3, 0), puback(1, 1, 0)).gets("PUBLISH 1 q1 #1 dup x", Active)
+	p.has("a/c", 1, "y").gets("", Active)
+	p.sends(sleepFor(time.Hour)).gets("", Asleep)
+	p.b.stuck = false
+	p.settle()
+	p.gets("DISCONNECT", Asleep)
+	p.sends(wakeup).gets("REGISTER a/c=3 #5", Awake)
+}
+
+// TestStoredForAnother: the answer to a request to store one id does not stand
+// for the next.
+func TestStoredForAnother(t *testing.T) {
+	p := active(t)
+	p.b.stuck = true
+	for id, name := range []string{"a/b", "a/c"} {
+		p.s.Deliver(p.now, Delivery{ID: uint16(id + 1), QoS: 1, DUP: true, Topic: name}, &p.out)
+		p.perform()
+		if id == 0 {
+			p.sends(puback(1, 1, 0)).gets("", Active) // late, of before a CONNECT
+		}
+	}
+	for _, want := range []string{"", "REGISTER a/c=3 #2"} {
+		p.b.stuck = false
+		a, _ := p.b.answer()
+		p.b.stuck = true
+		p.s.Complete(p.now, a, &p.out)
+		p.perform()
+		p.gets(want, Active)
+	}
+}
+
+// TestFlushGoesOnWhileAnAnswerIsDue: the queue was empty once, but is not at
+// the end.
+func TestFlushGoesOnWhileAnAnswerIsDue(t *testing.T) {
+	p := asleep(t)
+	p.b.stuck = true
+	p.sends(publish(short("up"), 1, 5, "v"), wakeup).gets("", Awake)
+	p.b.enqueue("ab", 1, "1", false)
+	p.b.enqueue("ab", 1, "2", false)
+	p.settle()
+	p.b.stuck = false
+	p.settle()
+	p.gets(`PUBLISH short:"ab" q1 #1 1 | PUBACK 30064 #5 rc0`, Awake)
+	p.sends(puback(0, 1, 0)).gets(`PUBLISH short:"ab" q1 #2 2`, Awake)
+	p.sends(puback(0, 2, 0)).gets("PINGRESP", Asleep)
+}
+
+// TestShortSleeperIsGivenItsRetries: while a client is awake it is the
+// exchange that is supervised, not the sleep.
+func TestShortSleeperIsGivenItsRetries(t *testing.T) {
+	p := active(t).sends(sleepFor(time.Second)).has("ab", 1, "x").sends(wakeup).passes(40*time.Second + time.Second)
+	p.sends(puback(0, 1, 0))
+	if p.s.State() != Asleep || p.got[len(p.got)-1] != "PINGRESP" {
+		t.Errorf("%v after %v", p.s.State(), p.got)
+	}
+}
+
+// TestWhatIsStoredOfSleep: a gateway that starts again finds those asleep who
+// are, and no others.
+func TestWhatIsStoredOfSleep(t *testing.T) {
+	stored := func(p *peer) time.Duration {
+		r := New(mqttsn.V12, &p.cfg)
+		r.restore(p.b.state)
+		return r.sleep
+	}
+	p := asleep(t)
+	if d := stored(p); d != time.Hour {
+		t.Errorf("stored %v", d)
+	}
+	if d := stored(p.sends(connect(time.Minute))); d != 0 {
+		t.Errorf("active, but stored as asleep for %v", d)
+	}
+	if d := stored(p.sends(sleepFor(time.Minute))); d != time.Minute {
+		t.Errorf("asleep again, but stored %v", d)
+	}
+}
+
+// TestCongestedAwake: a flush that the client cannot take ends
+// at once.
+func TestCongestedAwake(t *testing.T) {
+	p := asleep(t).has("ab", 1, "x").has("ab", 1, "y").sends(wakeup, puback(0, 1, mqttsn.Congestion))
+	p.gets(`PUBLISH short:"ab" q1 #1 x | PINGRESP`, Asleep)
+	p.passes(time.Minute).sends(wakeup).gets("PINGRESP", Asleep)
+	p.passes(5*time.Minute).sends(wakeup).gets(`PUBLISH short:"ab" q1 #2 y`, Awake)
+}

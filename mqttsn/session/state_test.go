@@ -1,0 +1,124 @@
+package session
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dormouse/mqttsn"
+)
+
+// TestStateRoundTrip also shows that every strict prefix that is not itself a
+// state is refused whole, and that a state of the future is.
+func TestStateRoundTrip(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Predefined = map[uint16]string{5: "sensors/{clientid}/t"}
+	s := New(mqttsn.V12, &cfg)
+	s.clientID, s.sleep = "dev1", 90*time.Second
+	s.topics = []topic{
+		{name: "a/b", id: 1, told: true},
+		{name: "sensors/dev1/t", id: 5, kind: mqttsn.TopicPredefined},
+		{name: "ab", id: 0x6162, kind: mqttsn.TopicShort},
+		{name: "no", id: 2, refused: true},
+	}
+	b := s.appendState(nil)
+	restored := New(mqttsn.V12, &cfg)
+	restored.clientID = "dev1"
+	if !restored.restore(b) {
+		t.Fatalf("cannot read %x", b)
+	}
+	want := slices.Clone(s.topics)
+	want[0].told, want[3].refused = false, false // the client may have rebooted
+	if restored.sleep != s.sleep || !reflect.DeepEqual(restored.topics, want) {
+		t.Errorf("restored %v %v, want %v", restored.sleep, restored.topics, want)
+	}
+	whole := map[int]bool{0: true, 5: true, 13: true, 18: true, 25: true}
+	for n := range b {
+		r := New(mqttsn.V12, &cfg)
+		if ok := r.restore(b[:n]); ok != whole[n] || !ok && r.topics != nil {
+			t.Errorf("restore(%x) = %v, %v", b[:n], ok, r.topics)
+		}
+	}
+	b[0]++
+	if restored.restore(b) {
+		t.Error("read a state of another version")
+	}
+	// A predefined topic that is not configured any more is forgotten.
+	b[0]--
+	cfg.Predefined = nil
+	if !restored.restore(b) || len(restored.topics) != 3 {
+		t.Errorf("restored %v", restored.topics)
+	}
+}
+
+func TestUnreadableStateIsCounted(t *testing.T) {
+	p := newPeer(t)
+	p.b.present, p.b.state = true, []byte("not ours")
+	p.sends(connect(time.Minute)).gets("CONNACK 0", Active).counted(BadState, 1)
+}
+
+func TestNames(t *testing.T) {
+	cfg := DefaultConfig()
+	for _, tt := range []struct {
+		in             string
+		name, filter   bool
+		targetWhenName bool
+	}{
+		{"a", true, true, true}, {"a/b", true, true, true}, {"/", true, true, true}, {"ä/ü", true, true, true},
+		{"$SYS/a", true, true, false},
+		{"#", false, true, false}, {"+", false, true, false}, {"a/+/b", false, true, false}, {"a/#", false, true, false},
+		{"a#", false, false, false}, {"#/a", false, false, false}, {"a+/b", false, false, false}, {"a/+b", false, false, false},
+		{"", false, false, false}, {"a\x00b", false, false, false}, {"\xc3", false, false, false},
+		{strings.Repeat("a", 1024), true, true, true}, {strings.Repeat("a", 1025), false, false, false},
+		{strings.Repeat("/", 31), true, true, true}, {strings.Repeat("/", 32), false, false, false},
+	} {
+		b := []byte(tt.in)
+		if n, f, g := cfg.ValidName(b), cfg.ValidFilter(b), cfg.ValidTarget(b); n != tt.name || f != tt.filter || g != tt.targetWhenName {
+			t.Errorf("%.20q: name %v, filter %v, target %v", tt.in, n, f, g)
+		}
+	}
+}
+
+// TestClientIDCannotWidenPredefined: a client id is one level, never more.
+func TestClientIDCannotWidenPredefined(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Predefined = map[uint16]string{1: "alarm", 5: "sensors/{clientid}/t", 7: "{clientid}/t"}
+	for id, ok := range map[string]bool{"dev1": true, "a/b": false, "+": false, "#": false, "x#": false, "a\x00": false, "": false} {
+		if topic, got := cfg.PredefinedTopic(5, id); got != ok || ok && topic != "sensors/"+id+"/t" {
+			t.Errorf("%q: %q, %v", id, topic, got)
+		}
+		if _, got := cfg.PredefinedTopic(1, id); !got {
+			t.Errorf("%q has no alarm", id)
+		}
+	}
+	if topic, ok := cfg.PredefinedTopic(7, "$SYS"); ok {
+		t.Errorf("a client became %q", topic)
+	}
+	p := active(t)
+	p.s.clientID = "+"
+	p.sends(subscribe(predefined(5), 1, 9)).gets("SUBACK 0 #9 q0 rc2", Active).asked("")
+}
+
+func TestConfigReportsEverything(t *testing.T) {
+	err := (&Config{Predefined: map[uint16]string{0: "a/#"}}).Validate()
+	if err == nil {
+		t.Fatal("the zero Config is valid")
+	}
+	for _, name := range []string{"retry.interval is 0s", "congestion_wait", "dialogue_timeout", "max_sleep", "max_packet", "max_client_id",
+		"max_topic_length", "max_topic_levels", "topic_ids.per_client", "topic_ids.octets", "registers_per_minute", "predefined.id", `"a/#"`} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%s is not reported in:\n%v", name, err)
+		}
+	}
+	good := DefaultConfig()
+	if err := good.Validate(); err != nil {
+		t.Error(err)
+	}
+	for e := range NumEvents {
+		if e.String() == "" {
+			t.Errorf("event %d has no name", e)
+		}
+	}
+}
