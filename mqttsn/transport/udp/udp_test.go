@@ -1,0 +1,530 @@
+package udp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/net/ipv4"
+
+	"dormouse/mqttsn/transport"
+)
+
+const patience = 10 * time.Second // only a failure takes that long
+
+// config is one socket on a free port of address, and loopback for multicast.
+func config(address string) Config {
+	return Config{
+		Address:     netip.MustParseAddrPort(address),
+		Sockets:     1,
+		MaxDatagram: 1024,
+		Interfaces:  []string{"lo"},
+	}
+}
+
+// serve opens c and returns what arrives there.
+func serve(t *testing.T, c Config) (*Conn, <-chan transport.Datagram) {
+	t.Helper()
+	conn, err := Listen(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := make(chan transport.Datagram, 10_000)
+	done := make(chan error, 1)
+	go func() {
+		done <- conn.Serve(t.Context(), func(batch []transport.Datagram) {
+			for _, d := range batch {
+				d.Buf = bytes.Clone(d.Buf)
+				in <- d
+			}
+		})
+	}()
+	t.Cleanup(func() {
+		if err := errors.Join(conn.Close(), <-done); err != nil {
+			t.Error(err)
+		}
+	})
+	return conn, in
+}
+
+func receive(t *testing.T, in <-chan transport.Datagram) transport.Datagram {
+	t.Helper()
+	select {
+	case d := <-in:
+		return d
+	case <-time.After(patience):
+		t.Fatal("nothing has arrived")
+		return transport.Datagram{}
+	}
+}
+
+// dial is a peer's plain socket.
+func dial(t *testing.T, to netip.AddrPort) *net.UDPConn {
+	t.Helper()
+	peer, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { peer.Close() })
+	peer.SetDeadline(time.Now().Add(patience))
+	return peer
+}
+
+func local(c *net.UDPConn) netip.AddrPort { return c.LocalAddr().(*net.UDPAddr).AddrPort() }
+
+// TestAnswer: a datagram comes with its sender's address, an answer finds the
+// way back and comes from where the question went, on every kind of address.
+func TestAnswer(t *testing.T) {
+	for _, tt := range []struct{ listen, to string }{
+		{"127.0.0.1:0", "127.0.0.1"},
+		{"0.0.0.0:0", "127.0.0.1"},
+		{"[::1]:0", "::1"},
+		{"[::]:0", "::1"},
+		{"[::]:0", "127.0.0.1"},
+	} {
+		t.Run(tt.listen+" from "+tt.to, func(t *testing.T) {
+			conn, in := serve(t, config(tt.listen))
+			peer := dial(t, netip.AddrPortFrom(netip.MustParseAddr(tt.to), conn.Addr().Port()))
+			if _, err := peer.Write([]byte("question")); err != nil {
+				t.Fatal(err)
+			}
+			d := receive(t, in)
+			if string(d.Buf) != "question" || d.Peer != (transport.Peer{Addr: local(peer)}) || d.Multicast {
+				t.Errorf("got %q from %v, multicast: %v; want it from %v", d.Buf, d.Peer, d.Multicast, local(peer))
+			}
+			if err := conn.Send([]transport.Datagram{{Peer: d.Peer, Buf: []byte("answer")}}); err != nil {
+				t.Fatal(err)
+			}
+			var b [100]byte
+			n, err := peer.Read(b[:]) // the peer is connected: only from the address it asked
+			if err != nil || string(b[:n]) != "answer" {
+				t.Errorf("the peer got %q, %v", b[:n], err)
+			}
+		})
+	}
+}
+
+// TestBatches: more than fits a system call goes out and comes in, in order.
+func TestBatches(t *testing.T) {
+	const many = 5*Batch + 3
+	c := config("127.0.0.1:0")
+	c.ReceiveBuffer = 1 << 20
+	from, _ := serve(t, c)
+	to, in := serve(t, c)
+	var batch []transport.Datagram
+	for i := range many {
+		batch = append(batch, transport.Datagram{Peer: transport.Peer{Addr: to.Addr()}, Buf: fmt.Append(nil, i)})
+	}
+	if err := from.Send(batch); err != nil {
+		t.Fatal(err)
+	}
+	for i := range many {
+		if d := receive(t, in); string(d.Buf) != fmt.Sprint(i) || d.Peer.Addr != from.Addr() {
+			t.Fatalf("got %q from %v, want %d from %v", d.Buf, d.Peer.Addr, i, from.Addr())
+		}
+	}
+	if got := to.Counters.Received.Load(); got != many {
+		t.Errorf("%d received, want %d", got, many)
+	}
+	if got := from.Counters.Sent.Load(); got != many {
+		t.Errorf("%d sent, want %d", got, many)
+	}
+}
+
+// TestSharedPort: with several sockets every peer is still heard, and
+// answered from the one port.
+func TestSharedPort(t *testing.T) {
+	c := config("127.0.0.1:0")
+	c.Sockets = 4
+	conn, in := serve(t, c)
+	if len(conn.sockets) != 4 {
+		t.Errorf("%d sockets, want 4", len(conn.sockets))
+	}
+	peers := map[netip.AddrPort]*net.UDPConn{}
+	for range 50 {
+		p := dial(t, conn.Addr())
+		peers[local(p)] = p
+		if _, err := p.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var answers []transport.Datagram
+	for range peers {
+		answers = append(answers, transport.Datagram{Peer: receive(t, in).Peer, Buf: []byte("hello too")})
+	}
+	for _, a := range answers { // one by one, so that every socket sends
+		if err := conn.Send([]transport.Datagram{a}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for addr, p := range peers {
+		var b [100]byte
+		if n, err := p.Read(b[:]); err != nil || string(b[:n]) != "hello too" {
+			t.Errorf("%v got %q, %v", addr, b[:n], err)
+		}
+	}
+}
+
+func TestPortTaken(t *testing.T) {
+	plain, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	ours, _ := serve(t, config("127.0.0.1:0")) // shares its port, but with itself only
+	for _, taken := range []netip.AddrPort{local(plain), ours.Addr()} {
+		conn, err := Listen(config(taken.String()))
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("Listen on %v, which is taken: %v, %v; want EADDRINUSE", taken, conn, err)
+		}
+	}
+}
+
+func TestListenRefuses(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"no length":            func(c *Config) { c.MaxDatagram = 0 },
+		"length beyond UDP":    func(c *Config) { c.MaxDatagram = 65536 },
+		"hop limit":            func(c *Config) { c.HopLimit = 256 },
+		"unknown interface":    func(c *Config) { c.Interfaces = []string{"nosuch0"} },
+		"group that is none":   func(c *Config) { c.Groups = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:1")} },
+		"address not our own":  func(c *Config) { c.Address = netip.MustParseAddrPort("203.0.113.7:0") },
+		"IPv6 address not our": func(c *Config) { c.Address = netip.MustParseAddrPort("[2001:db8::7]:0") },
+	} {
+		c := config("127.0.0.1:0")
+		change(&c)
+		if conn, err := Listen(c); err == nil {
+			conn.Close()
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// TestTooLong: what is longer than MaxDatagram is dropped and counted, never
+// passed on short; the longest allowed is whole.
+func TestTooLong(t *testing.T) {
+	conn, in := serve(t, config("127.0.0.1:0"))
+	peer := dial(t, conn.Addr())
+	for _, n := range []int{1025, 2000, 1024} {
+		if _, err := peer.Write(bytes.Repeat([]byte{'x'}, n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := receive(t, in); len(d.Buf) != 1024 {
+		t.Errorf("got %d octets, want those 1024 that were allowed", len(d.Buf))
+	}
+	if n := conn.Counters.TooLong.Load(); n != 2 {
+		t.Errorf("%d counted as too long, want 2", n)
+	}
+}
+
+// TestBadAddresses: what cannot be sent is counted and keeps nothing else, and
+// a peer that is gone does not stop the reader.
+func TestBadAddresses(t *testing.T) {
+	for _, listen := range []string{"127.0.0.1:0", "[::]:0"} {
+		conn, in := serve(t, config(listen))
+		to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), conn.Addr().Port())
+		peer, gone := dial(t, to), dial(t, to)
+		gone.Close()
+		at := func(a netip.AddrPort, s string) transport.Datagram {
+			return transport.Datagram{Peer: transport.Peer{Addr: a}, Buf: []byte(s)}
+		}
+		err := conn.Send([]transport.Datagram{
+			at(netip.MustParseAddrPort("127.0.0.1:0"), "port 0"),
+			at(local(peer), "one"),
+			at(local(gone), "nobody there"),
+			at(netip.AddrPort{}, "no address"),
+			at(local(peer), ""),
+			at(local(peer), string(make([]byte, 65535))), // more than IP carries
+			at(local(peer), "two"),
+		})
+		if err != nil {
+			t.Errorf("Send: %v; want no error for single peers", err)
+		}
+		for _, want := range []string{"one", "two"} {
+			var b [100]byte
+			if n, err := peer.Read(b[:]); err != nil || string(b[:n]) != want {
+				t.Errorf("the peer got %q, %v; want %q", b[:n], err, want)
+			}
+		}
+		if n := conn.Counters.WriteErrors.Load(); n != 4 {
+			t.Errorf("%d write errors counted, want 4", n)
+		}
+		if _, err := peer.Write([]byte("still there?")); err != nil {
+			t.Fatal(err)
+		}
+		if d := receive(t, in); string(d.Buf) != "still there?" {
+			t.Errorf("got %q", d.Buf)
+		}
+	}
+}
+
+// ipv6Link names an interface that routes IPv6 multicast. Linux gives the
+// loopback interface no such route, so it is another one; with a hop limit of
+// zero nothing leaves the host by it.
+func ipv6Link(t *testing.T) string {
+	t.Helper()
+	all, err := net.Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range all {
+		addrs, err := i.Addrs()
+		if err != nil || i.Flags&net.FlagUp == 0 || i.Flags&net.FlagMulticast == 0 {
+			continue
+		}
+		for _, a := range addrs {
+			if n, ok := a.(*net.IPNet); ok && n.IP.To4() == nil {
+				return i.Name
+			}
+		}
+	}
+	t.Fatal("this host has no interface with IPv6 and multicast")
+	return ""
+}
+
+// TestMulticast: what is sent to a group arrives once, marked, beside unicast
+// on the same port, which is not; and an answer finds the way back.
+func TestMulticast(t *testing.T) {
+	for _, tt := range []struct{ listen, group, sender string }{
+		{"0.0.0.0:0", "239.255.18.84", "127.0.0.1:0"},
+		{"127.0.0.1:0", "239.255.18.84", "127.0.0.1:0"},
+		{"[::]:0", "239.255.18.84", "127.0.0.1:0"},
+		{"[::]:0", "ff02::1884", "[::]:0"},
+		{"[::]:0", "ff05::1884", "[::]:0"},
+	} {
+		t.Run(tt.listen+" in "+tt.group, func(t *testing.T) {
+			group := netip.MustParseAddr(tt.group)
+			links := []string{"lo"}
+			if group.Is6() {
+				links = []string{ipv6Link(t)}
+			}
+			c := config(tt.listen)
+			c.Sockets = 2
+			c.Interfaces = links
+			c.Groups = []netip.AddrPort{netip.AddrPortFrom(group, 0)}
+			conn, in := serve(t, c)
+
+			c = config(tt.sender)
+			c.Interfaces = links
+			sender, answers := serve(t, c)
+			ask := func(a netip.Addr, s string) transport.Datagram {
+				t.Helper()
+				to := transport.Peer{Addr: netip.AddrPortFrom(a, conn.Addr().Port())}
+				if err := sender.Send([]transport.Datagram{{Peer: to, Buf: []byte(s)}}); err != nil {
+					t.Fatal(err)
+				}
+				return receive(t, in)
+			}
+			d := ask(group, "searching")
+			if string(d.Buf) != "searching" || !d.Multicast || d.Peer.Addr.Port() != sender.Addr().Port() {
+				t.Errorf("got %q from %v, multicast: %v", d.Buf, d.Peer, d.Multicast)
+			}
+			if err := conn.Send([]transport.Datagram{{Peer: d.Peer, Buf: []byte("here")}}); err != nil {
+				t.Fatal(err)
+			}
+			if d := receive(t, answers); string(d.Buf) != "here" || d.Peer.Addr.Port() != conn.Addr().Port() {
+				t.Errorf("the answer is %q from %v", d.Buf, d.Peer)
+			}
+			loopback := netip.MustParseAddr("127.0.0.1")
+			if d := ask(loopback, "you alone"); string(d.Buf) != "you alone" || d.Multicast {
+				t.Errorf("got %q, multicast: %v; want the unicast datagram next", d.Buf, d.Multicast)
+			}
+		})
+	}
+}
+
+// TestOtherGroups: a group that only another process has joined is not ours to
+// hear.
+func TestOtherGroups(t *testing.T) {
+	c := config("0.0.0.0:0")
+	conn, in := serve(t, c)
+	port := conn.Addr().Port()
+
+	theirs := config("127.0.0.1:0")
+	theirs.Groups = []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr("239.255.18.85"), port)}
+	sender, heard := serve(t, theirs)
+	for _, a := range []string{"239.255.18.85", "127.0.0.1"} {
+		d := transport.Datagram{Peer: transport.Peer{Addr: netip.AddrPortFrom(netip.MustParseAddr(a), port)}, Buf: []byte(a)}
+		if err := sender.Send([]transport.Datagram{d}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	receive(t, heard)
+	if d := receive(t, in); string(d.Buf) != "127.0.0.1" {
+		t.Errorf("got %q, which was for a group we have not joined", d.Buf)
+	}
+}
+
+// TestEveryInterface: without names, a group is heard wherever it can be, and
+// what comes by one interface arrives once.
+func TestEveryInterface(t *testing.T) {
+	group := netip.MustParseAddr("239.255.18.86")
+	c := config("127.0.0.1:0")
+	c.Interfaces = nil
+	c.Groups = []netip.AddrPort{netip.AddrPortFrom(group, 0)}
+	conn, in := serve(t, c)
+	sender, _ := serve(t, config("127.0.0.1:0"))
+	for _, to := range []netip.Addr{group, conn.Addr().Addr()} {
+		d := transport.Datagram{Peer: transport.Peer{Addr: netip.AddrPortFrom(to, conn.Addr().Port())}, Buf: []byte("x")}
+		if err := sender.Send([]transport.Datagram{d}); err != nil {
+			t.Fatal(err)
+		}
+		if d := receive(t, in); d.Multicast != to.IsMulticast() {
+			t.Errorf("a datagram to %v arrived with multicast: %v", to, d.Multicast)
+		}
+	}
+}
+
+// TestHopLimit: an advertisement travels as far as it was told.
+func TestHopLimit(t *testing.T) {
+	lo, err := net.InterfaceByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	group := &net.UDPAddr{IP: net.IPv4(239, 255, 18, 87)}
+	hears, err := net.ListenMulticastUDP("udp4", lo, group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hears.Close()
+	ttl := ipv4.NewPacketConn(hears)
+	if err := ttl.SetControlMessage(ipv4.FlagTTL, true); err != nil {
+		t.Fatal(err)
+	}
+	for _, listen := range []string{"127.0.0.1:0", "[::]:0"} {
+		c := config(listen)
+		c.HopLimit = 7
+		sender, _ := serve(t, c)
+		to := netip.AddrPortFrom(netip.AddrFrom4([4]byte(group.IP.To4())), local(hears).Port())
+		if err := sender.Send([]transport.Datagram{{Peer: transport.Peer{Addr: to}, Buf: []byte("x")}}); err != nil {
+			t.Fatal(err)
+		}
+		hears.SetDeadline(time.Now().Add(patience))
+		var b [10]byte
+		if _, cm, _, err := ttl.ReadFrom(b[:]); err != nil || cm.TTL != 7 {
+			t.Errorf("from %s: %v, %v; want a hop limit of 7", listen, cm, err)
+		}
+	}
+}
+
+func TestReceiveBuffer(t *testing.T) {
+	c := config("127.0.0.1:0")
+	c.ReceiveBuffer = 50_000
+	conn, _ := serve(t, c)
+	if n, err := conn.ReceiveBuffer(); err != nil || n < 50_000 {
+		t.Errorf("the receive buffer is %d, %v; want 50,000 or more", n, err)
+	}
+}
+
+// TestStop: cancelling ends Serve and leaves the sockets to send; closing ends
+// both, and what a reader has read is passed on before Close returns.
+func TestStop(t *testing.T) {
+	c := config("127.0.0.1:0")
+	c.Sockets = 3
+	conn, err := Listen(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer := dial(t, conn.Addr())
+
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- conn.Serve(ctx, func([]transport.Datagram) {}) }()
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("Serve returned %v when cancelled", err)
+	}
+	goodbye := []transport.Datagram{{Peer: transport.Peer{Addr: local(peer)}, Buf: []byte("goodbye")}}
+	if err := conn.Send(goodbye); err != nil {
+		t.Errorf("Send after Serve has ended: %v", err)
+	}
+	var b [100]byte
+	if n, err := peer.Read(b[:]); err != nil || string(b[:n]) != "goodbye" {
+		t.Errorf("the peer got %q, %v", b[:n], err)
+	}
+
+	reading, passedOn := make(chan bool), false
+	go func() {
+		done <- conn.Serve(t.Context(), func([]transport.Datagram) {
+			reading <- true
+			<-reading
+			passedOn = true
+		})
+	}()
+	if _, err := peer.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	<-reading
+	closed := make(chan error)
+	go func() { closed <- conn.Close() }()
+	reading <- true
+	if err := errors.Join(<-closed, <-done); err != nil {
+		t.Errorf("Close and Serve returned %v", err)
+	}
+	if !passedOn {
+		t.Error("Close returned before the reader had passed on what it had read")
+	}
+	if err := conn.Send(goodbye); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Send on a closed Conn: %v; want net.ErrClosed", err)
+	}
+}
+
+// TestConcurrentSenders: nothing is lost or torn when all shards send at once.
+func TestConcurrentSenders(t *testing.T) {
+	c := config("127.0.0.1:0")
+	c.ReceiveBuffer = 4 << 20
+	to, in := serve(t, c)
+	c.Sockets = 2
+	from, _ := serve(t, c)
+	const senders, each = 4, 100
+	for s := range senders {
+		go func() {
+			for i := range each {
+				d := transport.Datagram{Peer: transport.Peer{Addr: to.Addr()}, Buf: fmt.Appendf(nil, "%d/%d", s, i)}
+				if err := from.Send([]transport.Datagram{d}); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+	}
+	var got []string
+	for range senders * each {
+		got = append(got, string(receive(t, in).Buf))
+	}
+	slices.Sort(got)
+	if got := slices.Compact(got); len(got) != senders*each {
+		t.Errorf("%d different datagrams arrived, want %d", len(got), senders*each)
+	}
+}
+
+// BenchmarkSendBatch sends a full batch over loopback to nobody who reads.
+func BenchmarkSendBatch(b *testing.B) {
+	c := config("127.0.0.1:0")
+	conn, err := Listen(c)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	sink, err := Listen(c)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer sink.Close()
+	batch := make([]transport.Datagram, Batch)
+	for i := range batch {
+		batch[i] = transport.Datagram{Peer: transport.Peer{Addr: sink.Addr()}, Buf: make([]byte, 20)}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := conn.Send(batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
