@@ -80,7 +80,7 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed {
+	if b.closed.Load() {
 		return nil, eviction{}, ErrClosed
 	}
 	c, known := b.clients[id.ClientID]
@@ -98,15 +98,8 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	e := eviction{present: resumed}
 	e.sink, e.will = c.evicted(sink, resumed)
 	will := newWill(id, o.Will, o.KeepWill)
-	if will == nil && o.KeepWill && resumed && e.will == nil {
-		will = c.will
-	}
-	if will != nil && will == c.will {
-		adopted := *will
-		will = &adopted
-	}
-	if will != nil {
-		will.due, will.keep = 0, o.KeepWill
+	if kept := c.will; will == nil && o.KeepWill && resumed && kept != nil && e.will == nil {
+		will = newWill(kept.who, &kept.Will, true)
 	}
 	if err := b.writeOpen(c, o.Expiry, will, resumed); err != nil {
 		return nil, eviction{}, err
@@ -206,6 +199,9 @@ func (b *Broker) detach(s *Session, how Ending) (w *will) {
 		c.dropWill()
 	}
 	if s.expiry == 0 {
+		if c.kept.Load() {
+			b.note(&store.Ended{ClientID: c.id})
+		}
 		b.end(c)
 		return w
 	}
@@ -245,7 +241,8 @@ func (b *Broker) dropQoS0(c *client) {
 	c.tidy()
 }
 
-// end forgets the session of c, which is locked as is b.
+// end forgets the session of c, which is locked as is b. It leaves it to the
+// caller to tell the store.
 func (b *Broker) end(c *client) {
 	if c.attached != nil {
 		c.attached = nil

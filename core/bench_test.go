@@ -93,6 +93,30 @@ func BenchmarkSessionMemory(b *testing.B) {
 	}
 }
 
+// BenchmarkReplayMemory weighs clients that have subscribed to # when much is
+// retained, and wait for all of it.
+func BenchmarkReplayMemory(b *testing.B) {
+	const topics, clients = 100_000, 100
+	broker := New(DefaultOptions())
+	for i := range topics {
+		m := Message{Topic: fmt.Sprintf("sensors/%d/%d", i/100, i%100), Payload: []byte("x"), QoS: 1, Retain: true}
+		broker.Publish(Identity{}, m, func(error) {})
+	}
+	for round := 0; b.Loop(); round++ {
+		before := heap()
+		for i := range clients {
+			s := attach(broker, fmt.Sprint(round, " ", i))
+			s.Subscribe(Subscription{Filter: "#", QoS: 1}, func(QoS, error) {})
+			for range 64 {
+				if _, ok := s.Next(); !ok {
+					b.Fatal("nothing came")
+				}
+			}
+		}
+		b.ReportMetric(float64(heap()-before)/clients, "B/client")
+	}
+}
+
 func heap() uint64 {
 	runtime.GC()
 	runtime.GC()

@@ -28,7 +28,6 @@ type Broker struct {
 	mu      sync.Mutex // guards what follows
 	clients map[string]*client
 	due     deadlines[*client]
-	closed  bool
 
 	// topics makes subscribing one with its place in the order of letters:
 	// a letter is matched and, if retained, kept under one RLock.
@@ -37,6 +36,7 @@ type Broker struct {
 	lastSeq  atomic.Uint64
 	retained retained
 
+	closed       atomic.Bool // set under mu
 	publications sync.Pool
 
 	counters
@@ -78,6 +78,9 @@ func (b *Broker) Publish(from Identity, m Message, done func(error)) {
 // publishes delayed wills and $SYS. Messages in queues expire as they are
 // pulled. Call it once a second or so.
 func (b *Broker) Tick(now time.Time) {
+	if b.closed.Load() {
+		return
+	}
 	for b.tickClient(now.UnixNano()) {
 	}
 	for {
@@ -95,11 +98,10 @@ func (b *Broker) Tick(now time.Time) {
 // for the store.
 func (b *Broker) Close() error {
 	b.mu.Lock()
-	if b.closed {
+	if b.closed.Swap(true) {
 		b.mu.Unlock()
 		return nil
 	}
-	b.closed = true
 	var kicked []Sink
 	for _, c := range b.clients {
 		c.mu.Lock()

@@ -16,6 +16,7 @@ import (
 type client struct {
 	id       string
 	kept     atomic.Bool // it outlives its connection, so its facts go to the store
+	several  bool        // it has more than one subscription; Broker.topics guards it
 	deadline             // for will and end; guarded by Broker.mu
 
 	// mu guards what follows. The order is that of the smallest size.

@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"dormouse/core/store"
 )
@@ -184,6 +185,9 @@ func TestRestart(t *testing.T) {
 	second, _ := ann.Next()
 	ann.Ack(second.ID)
 	bob.Publish(message(2, "a/4=x"), 9, func(error) {})
+	short := w.opens("short", SessionOptions{Expiry: time.Hour})
+	short.SetExpiry(0)
+	short.leaves(Clean)
 	sensor := w.opens("sensor", SessionOptions{Expiry: Forever, KeepWill: true, Will: willing("x")})
 	eve.gets("a/1=x/1", "a/2=x/1", "a/3=x/1", "a/4=x/2")
 

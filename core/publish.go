@@ -15,7 +15,7 @@ type publication struct {
 	broker  *Broker
 	letter  *letter
 	to      []receiver
-	filters int // that matched
+	several []receiver // those that may be there more than once
 	done    func(error)
 
 	visitor func([]router.Entry[*client, terms]) // visit, made once
@@ -33,6 +33,9 @@ type receiver struct {
 // kept too; an error means that it did not, and done is not
 // called.
 func (b *Broker) publish(m Message, origin *store.Accepted, done func(error)) error {
+	if b.closed.Load() {
+		return ErrClosed
+	}
 	p := b.publications.Get().(*publication)
 	p.letter, p.done = &letter{Message: m}, done
 	if err := p.route(origin); err != nil {
@@ -52,9 +55,7 @@ func (p *publication) route(origin *store.Accepted) error {
 	defer b.topics.RUnlock()
 	l.seq = b.lastSeq.Add(1)
 	b.router.Match(l.Topic, p.visitor)
-	if p.filters > 1 {
-		p.merge()
-	}
+	p.merge()
 	if !l.Retain {
 		return p.write(origin)
 	}
@@ -73,7 +74,6 @@ func (p *publication) route(origin *store.Accepted) error {
 
 // visit notes the subscribers of one filter.
 func (p *publication) visit(entries []router.Entry[*client, terms]) {
-	p.filters++
 	for _, e := range entries {
 		if e.What.noLocal && e.Who.id == p.letter.Publisher {
 			continue
@@ -83,22 +83,26 @@ func (p *publication) visit(entries []router.Entry[*client, terms]) {
 		if r.terms.id != 0 {
 			r.ids = &[]uint32{r.terms.id}
 		}
-		p.to = append(p.to, r)
+		if r.several {
+			p.several = append(p.several, r)
+		} else {
+			p.to = append(p.to, r)
+		}
 	}
 }
 
 // merge makes one receiver of each client: MQTT 5 §3.3.4 has the highest QoS
 // and all subscription identifiers of overlapping filters.
 func (p *publication) merge() {
-	slices.SortFunc(p.to, func(a, b receiver) int { return strings.Compare(a.client.id, b.client.id) })
-	merged := p.to[:0]
-	for _, r := range p.to {
-		last := len(merged) - 1
-		if last < 0 || merged[last].client != r.client {
-			merged = append(merged, r)
+	if len(p.several) > 1 {
+		slices.SortFunc(p.several, func(a, b receiver) int { return strings.Compare(a.client.id, b.client.id) })
+	}
+	for i, r := range p.several {
+		if i == 0 || p.several[i-1].client != r.client {
+			p.to = append(p.to, r)
 			continue
 		}
-		m := &merged[last]
+		m := &p.to[len(p.to)-1]
 		m.qos = max(m.qos, r.qos)
 		m.retainAsPublished = m.retainAsPublished || r.retainAsPublished
 		switch {
@@ -108,8 +112,6 @@ func (p *publication) merge() {
 			*m.ids = append(*m.ids, *r.ids...)
 		}
 	}
-	clear(p.to[len(merged):])
-	p.to = merged
 }
 
 // write hands the store what it must keep: the message for those who are owed
@@ -169,10 +171,11 @@ func (p *publication) stored(err error) {
 func (p *publication) recycle() {
 	const keep = 1024 // receivers worth keeping for the next letter
 	clear(p.to)
-	if cap(p.to) > keep {
-		p.to = nil
+	clear(p.several)
+	if cap(p.to)+cap(p.several) > keep {
+		p.to, p.several = nil, nil
 	}
-	p.letter, p.done, p.to, p.filters = nil, nil, p.to[:0], 0
+	p.letter, p.done, p.to, p.several = nil, nil, p.to[:0], p.several[:0]
 	p.broker.publications.Put(p)
 }
 

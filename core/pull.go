@@ -13,8 +13,8 @@ func (s *Session) Next() (Delivery, bool) {
 	d, ok := s.next()
 	var sink Sink
 	if ok {
-		b.sent.messages.Add(1)
 		if d.Message != nil {
+			b.sent.messages.Add(1)
 			b.sent.bytes.Add(uint64(len(d.Topic) + len(d.Payload)))
 		}
 	} else {

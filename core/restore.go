@@ -71,6 +71,7 @@ func (c *client) restoreSubscription(b *Broker, s Subscription) {
 	sub := subscription{s.Filter, termsOf(s)}
 	c.subs = append(c.subs, sub)
 	b.router.Add(sub.filter, c, sub.terms)
+	c.several = len(c.subs) > 1
 }
 
 func (b *Broker) restoreLetter(l *letter, f *store.Published) {

@@ -117,7 +117,7 @@ func TestSubscribeIsAuthorized(t *testing.T) {
 	}
 }
 
-// TestReplayOutgrowsTheQueue: far more is retained than a queue holds, and all
+// TestReplayOutgrowsTheQueue, hostile row 61: far more is retained than a queue holds, and all
 // of it comes, paced by acknowledgements, while new messages are not lost.
 func TestReplayOutgrowsTheQueue(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Queue.Messages, o.MaxInflight = 10, 3 })
@@ -194,6 +194,8 @@ func TestReplayOutlivesAttachmentAndSubscription(t *testing.T) {
 	ann.gets()
 }
 
+// TestBoundsOnRetained, hostile row 60: beyond the bound a publish is refused
+// as a whole, and clearing makes room.
 func TestBoundsOnRetained(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Retained = RetainedLimits{Messages: 2, Bytes: 20} })
 	bob, ann := w.comes("bob"), w.comes("ann").subscribes("#")

@@ -157,6 +157,7 @@ func (s *Session) subscribe(sub *Subscription) (added bool, before uint64, err e
 	s.held++
 	b.topics.Lock()
 	b.router.Add(c.subs[i].filter, c, c.subs[i].terms)
+	c.several = len(c.subs) > 1
 	before = b.lastSeq.Load()
 	b.topics.Unlock()
 	return added, before, nil
@@ -211,6 +212,7 @@ func (s *Session) unsubscribe(filter string) (existed bool, err error) {
 	c.endReplay(filter)
 	b.topics.Lock()
 	b.router.Remove(filter, c)
+	c.several = len(c.subs) > 1
 	b.topics.Unlock()
 	return true, nil
 }

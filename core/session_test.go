@@ -222,4 +222,9 @@ func TestCloseKicksAndKeeps(t *testing.T) {
 	if ann.opensAgain(SessionOptions{}); !errors.Is(ann.err, ErrClosed) {
 		t.Errorf("open after Close: %v", ann.err)
 	}
+	w.Publish(Identity{}, message(1, "a=1"), func(err error) {
+		if !errors.Is(err, ErrClosed) {
+			t.Errorf("publish after Close: %v", err)
+		}
+	})
 }

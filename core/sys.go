@@ -28,30 +28,35 @@ func (b *Broker) AddSys(from func(yield func(name, value string))) {
 // publishSys publishes what has changed since the last time, retained, if it
 // is time.
 func (b *Broker) publishSys(now time.Time) {
+	for _, m := range b.changedSys(now) {
+		if err := b.publish(m, nil, func(error) {}); err != nil {
+			b.o.Log.Warn().Err(err).Str("event", "sys_refused").Msg("$SYS could not be published")
+		}
+	}
+}
+
+func (b *Broker) changedSys(now time.Time) (changed []Message) {
 	y := &b.sys
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	if b.o.SysInterval == 0 || now.Before(y.next) {
-		return
+		return nil
 	}
 	y.next = now.Add(b.o.SysInterval)
 	if y.last == nil {
 		y.last = make(map[string]string)
 	}
-	publish := func(name, value string) {
-		if y.last[name] == value {
-			return
-		}
-		y.last[name] = value
-		m := Message{Topic: "$SYS/broker/" + name, Payload: []byte(value), Retain: true}
-		if err := b.publish(m, nil, func(error) {}); err != nil {
-			b.o.Log.Warn().Err(err).Str("event", "sys_refused").Msg("$SYS could not be published")
+	note := func(name, value string) {
+		if y.last[name] != value {
+			y.last[name] = value
+			changed = append(changed, Message{Topic: "$SYS/broker/" + name, Payload: []byte(value), Retain: true})
 		}
 	}
-	b.eachSys(now, publish)
+	b.eachSys(now, note)
 	for _, from := range y.sources {
-		from(publish)
+		from(note)
 	}
+	return changed
 }
 
 // eachSys yields core's own values under Mosquitto's names. The caller holds
