@@ -146,6 +146,9 @@ type Search struct {
 	// Whether to answer at all.
 	Answer bool `yaml:"answer"`
 
+	// How far our own multicast may travel, in hops.
+	HopLimit int `yaml:"hop_limit" min:"0" max:"255"`
+
 	// Most answers, to everyone together.
 	Rate Rate `yaml:"rate" min:"1/m" max:"10000/s"`
 }
@@ -196,6 +199,10 @@ type Multicast struct {
 
 	// The groups' port.
 	Port int `yaml:"port" min:"1" max:"65535"`
+
+	// Names of the network interfaces to hear them on and to send multicast
+	// out of. Empty: all, and where the route leads.
+	Interfaces []string `yaml:"interfaces"`
 }
 
 // Limits bound what a client, or all of them, can make the broker do and keep.
@@ -301,7 +308,7 @@ func Default() *Config {
 		MQTTSN: MQTTSN{
 			GatewayID:        1,
 			Advertise:        Advertise{Interval: Duration(15 * time.Minute)},
-			Search:           Search{Answer: true, Rate: 20},
+			Search:           Search{Answer: true, HopLimit: 1, Rate: 20},
 			SearchAllow:      []Network{loopback, linkLocal, private},
 			Retry:            Retry{Interval: Duration(10 * time.Second), Max: 4},
 			MaxSleep:         Duration(24 * time.Hour),

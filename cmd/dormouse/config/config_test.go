@@ -92,8 +92,6 @@ func TestProblems(t *testing.T) {
 			`d.yaml:2:24: mqttsn.advertise.enabled needs mqttsn.advertise.addresses to send to, such as [225.1.1.1:1884]`},
 		{"group that is none", "mqttsn:\n  multicast: {groups: [10.0.0.1]}\n",
 			`d.yaml:2:24: 10.0.0.1 is not a multicast address; groups are in 224.0.0.0/4 or ff00::/8`},
-		{"limits that cross", "limits:\n  max_packet_size: 1KiB\n",
-			`d.yaml:2:20: limits.pre_connect_bytes is 16KiB, more than limits.max_packet_size, 1KiB`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var lines []string

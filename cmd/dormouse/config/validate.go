@@ -21,13 +21,6 @@ func (r *reader) validate(c *Config) {
 			r.complain(r.at[fmt.Sprintf("mqttsn.multicast.groups[%d]", i)], "%v is not a multicast address; groups are in 224.0.0.0/4 or ff00::/8", g)
 		}
 	}
-	if c.Limits.PreConnectBytes > c.Limits.MaxPacketSize {
-		at := r.at["limits.pre_connect_bytes"]
-		if at.src == nil {
-			at = r.at["limits.max_packet_size"]
-		}
-		r.complain(at, "limits.pre_connect_bytes is %v, more than limits.max_packet_size, %v", c.Limits.PreConnectBytes, c.Limits.MaxPacketSize)
-	}
 }
 
 func (r *reader) listeners(ls []Listener) {
