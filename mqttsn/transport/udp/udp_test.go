@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"syscall"
 	"testing"
@@ -450,11 +451,11 @@ func TestStop(t *testing.T) {
 		t.Errorf("the peer got %q, %v", b[:n], err)
 	}
 
-	reading, passedOn := make(chan bool), false
+	reading, goOn, passedOn := make(chan bool), make(chan bool), false
 	go func() {
 		done <- conn.Serve(t.Context(), func([]transport.Datagram) {
 			reading <- true
-			<-reading
+			<-goOn
 			passedOn = true
 		})
 	}()
@@ -463,13 +464,19 @@ func TestStop(t *testing.T) {
 	}
 	<-reading
 	closed := make(chan error)
-	go func() { closed <- conn.Close() }()
-	reading <- true
-	if err := errors.Join(<-closed, <-done); err != nil {
-		t.Errorf("Close and Serve returned %v", err)
+	go func() {
+		err := conn.Close()
+		if !passedOn {
+			err = errors.Join(err, errors.New("Close returned before a reader had passed on what it had read"))
+		}
+		closed <- err
+	}()
+	for conn.Send(goodbye) == nil { // until Close has closed the sockets and waits
+		runtime.Gosched()
 	}
-	if !passedOn {
-		t.Error("Close returned before the reader had passed on what it had read")
+	close(goOn)
+	if err := errors.Join(<-closed, <-done); err != nil {
+		t.Error(err)
 	}
 	if err := conn.Send(goodbye); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Send on a closed Conn: %v; want net.ErrClosed", err)
