@@ -1,0 +1,340 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"dormouse/mqttsn"
+	"dormouse/mqttsn/clock"
+)
+
+// A Dialer opens Conns. Start from [DefaultDialer].
+type Dialer struct {
+	Config Config
+
+	// Version is what to speak. Default mqttsn.V12.
+	Version mqttsn.Version
+
+	// Inbox is how many messages may wait to be Received. Any more are treated
+	// as if the network had lost them: from QoS 1 on they are sent again.
+	// At least 1; default 256.
+	Inbox int
+
+	// Trace is shown every datagram that is sent or received, also those that
+	// make no sense. It must not keep it, nor call the Conn. Default nil.
+	Trace func(sent bool, datagram []byte)
+}
+
+// DefaultDialer returns the defaults.
+func DefaultDialer() Dialer {
+	return Dialer{Config: DefaultConfig(), Version: mqttsn.V12, Inbox: 256}
+}
+
+// Dial opens a socket for the gateway at address, such as "127.0.0.1:1884",
+// with the defaults. Nothing is sent yet.
+func Dial(ctx context.Context, address string) (*Conn, error) {
+	return DefaultDialer().Dial(ctx, address)
+}
+
+// Dial opens a socket for the gateway at address. Nothing is sent yet.
+func (d Dialer) Dial(ctx context.Context, address string) (*Conn, error) {
+	if err := d.Config.Validate(); err != nil {
+		return nil, err
+	}
+	socket, err := new(net.Dialer).DialContext(ctx, "udp", address)
+	if err != nil {
+		return nil, err
+	}
+	if d.Trace == nil {
+		d.Trace = func(bool, []byte) {}
+	}
+	c := &Conn{
+		socket: socket,
+		trace:  d.Trace,
+		turn:   make(chan struct{}, 1),
+		ended:  make(chan Outcome, 1),
+		mail:   make(chan Message, max(1, d.Inbox)),
+		closed: make(chan struct{}),
+		broken: make(chan struct{}),
+		client: New(d.Version, &d.Config),
+	}
+	c.timer = time.AfterFunc(0, c.tick)
+	go c.read()
+	return c, nil
+}
+
+// A Conn is a client with a socket and a clock of its own. Its methods block
+// until the gateway has answered, the gateway is given up, or ctx is done; the
+// request is then abandoned, though the gateway may have carried it out. They
+// may be called from any goroutine, and wait for each other. Pings are sent
+// by themselves.
+//
+// The errors are those of [Client]: [ErrNoAnswer], [ErrDisconnected],
+// *[RefusedError], and so on.
+type Conn struct {
+	socket net.Conn
+	trace  func(sent bool, datagram []byte)
+	turn   chan struct{} // who has put something in may make a request
+	ended  chan Outcome  // of the request under way
+	mail   chan Message
+	closed chan struct{} // when the reader has ended
+
+	mu      sync.Mutex // guards what follows, and sending to ended and mail
+	client  *Client
+	decoder mqttsn.Decoder
+	out     Actions
+	timer   *time.Timer
+	broken  chan struct{} // closed when the virtual connection has gone
+	why     error
+	shut    bool // the reader has ended
+}
+
+// Connect asks for a virtual connection. A Conn may Connect again, and must
+// after it was told that the connection has gone.
+func (c *Conn) Connect(ctx context.Context, s Session) error {
+	_, err := c.request(ctx, func(now clock.Time, out *Actions) error {
+		if c.why != nil {
+			c.why, c.broken = nil, make(chan struct{})
+		}
+		return c.client.Connect(now, s, out)
+	})
+	return err
+}
+
+// Register asks for the id of a topic name. There is no need to: Publish does it.
+func (c *Conn) Register(ctx context.Context, name string) (mqttsn.Topic, error) {
+	o, err := c.request(ctx, func(now clock.Time, out *Actions) error {
+		return c.client.Register(now, name, out)
+	})
+	return o.Topic, err
+}
+
+// Publish sends m. At QoS -1 it needs no Connect, and at QoS -1 and 0 nobody
+// says whether m arrived; at QoS 1 and 2 it did when Publish returns nil.
+func (c *Conn) Publish(ctx context.Context, m Message) error {
+	begin := func(now clock.Time, out *Actions) error { return c.client.Publish(now, &m, out) }
+	if m.QoS == mqttsn.QoSMinusOne {
+		err, sendErr := c.drive(begin)
+		return errors.Join(err, sendErr)
+	}
+	_, err := c.request(ctx, begin)
+	return err
+}
+
+// Subscribe asks for the messages of a topic or filter, to be Received, and
+// returns the QoS granted.
+func (c *Conn) Subscribe(ctx context.Context, t mqttsn.Topic, q mqttsn.QoS) (mqttsn.QoS, error) {
+	o, err := c.request(ctx, func(now clock.Time, out *Actions) error {
+		return c.client.Subscribe(now, t, q, out)
+	})
+	return o.QoS, err
+}
+
+// Unsubscribe takes a Subscribe back.
+func (c *Conn) Unsubscribe(ctx context.Context, t mqttsn.Topic) error {
+	_, err := c.request(ctx, func(now clock.Time, out *Actions) error {
+		return c.client.Unsubscribe(now, t, out)
+	})
+	return err
+}
+
+// UpdateWill replaces the will, or deletes it if its Topic is empty.
+func (c *Conn) UpdateWill(ctx context.Context, w Will) error {
+	_, err := c.request(ctx, func(now clock.Time, out *Actions) error {
+		return c.client.UpdateWill(now, &w, out)
+	})
+	return err
+}
+
+// Sleep asks the gateway to keep messages for up to d, and closes the ear.
+func (c *Conn) Sleep(ctx context.Context, d time.Duration) error {
+	_, err := c.request(ctx, func(now clock.Time, out *Actions) error {
+		return c.client.Sleep(now, d, out)
+	})
+	return err
+}
+
+// Wake fetches what the gateway kept for a Conn that sleeps, which is asleep
+// again when it returns. It must come before the sleep duration has passed.
+func (c *Conn) Wake(ctx context.Context) error {
+	_, err := c.request(ctx, c.wake)
+	return err
+}
+
+func (c *Conn) wake(now clock.Time, out *Actions) error { return c.client.Wake(now, out) }
+
+// Disconnect says goodbye. The socket stays open for another Connect.
+func (c *Conn) Disconnect(ctx context.Context) error {
+	_, err := c.request(ctx, func(now clock.Time, out *Actions) error {
+		return c.client.Disconnect(now, out)
+	})
+	return err
+}
+
+// Receive returns the next message. If there is none and the connection has
+// gone, it says why.
+func (c *Conn) Receive(ctx context.Context) (Message, error) {
+	c.mu.Lock()
+	broken := c.broken
+	c.mu.Unlock()
+	select {
+	case m := <-c.mail:
+		return m, nil
+	default:
+	}
+	select {
+	case m := <-c.mail:
+		return m, nil
+	case <-broken:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return Message{}, c.why
+	case <-ctx.Done():
+		return Message{}, ctx.Err()
+	}
+}
+
+// Close closes the socket without a word to the gateway: see Disconnect. What
+// blocks returns net.ErrClosed.
+func (c *Conn) Close() error {
+	err := c.socket.Close()
+	<-c.closed
+	return err
+}
+
+// request makes a request and waits for its end.
+func (c *Conn) request(ctx context.Context, begin func(clock.Time, *Actions) error) (Outcome, error) {
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return Outcome{}, ctx.Err()
+	}
+	if err, _ := c.drive(begin); err != nil {
+		return Outcome{}, err
+	}
+	select {
+	case o := <-c.ended:
+		return o, o.Err
+	case <-ctx.Done():
+		c.drive(func(_ clock.Time, out *Actions) error {
+			c.client.Abandon(out)
+			return nil
+		})
+		<-c.ended // as abandoned, or as an answer that came in the last moment
+		return Outcome{}, ctx.Err()
+	}
+}
+
+// drive makes one call to the client and does what it asks for. It returns
+// the call's error, and the socket's; the latter has had its consequences.
+func (c *Conn) drive(call func(clock.Time, *Actions) error) (err, sendErr error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.shut {
+		return net.ErrClosed, nil
+	}
+	now := clock.Now()
+	c.out.Reset()
+	err = call(now, &c.out)
+	for b := range c.out.Datagrams {
+		c.trace(true, b)
+		if _, err := c.socket.Write(b); err != nil && sendErr == nil {
+			sendErr = err
+		}
+	}
+	if sendErr != nil {
+		c.unsent(sendErr)
+	}
+	for _, m := range c.out.Messages {
+		m.Payload = bytes.Clone(m.Payload)
+		c.mail <- m // has room: see receive
+	}
+	if c.out.Ended.Request != 0 {
+		c.ended <- c.out.Ended
+	}
+	if c.out.Gone != nil && c.why == nil {
+		c.why = c.out.Gone
+		close(c.broken)
+	}
+	if at := c.client.Deadline(); at != 0 {
+		c.timer.Reset(at.Sub(now))
+	} else {
+		c.timer.Stop()
+	}
+	return err, sendErr
+}
+
+// unsent takes an error of sending: a datagram that the network does not take,
+// or news of an earlier one.
+func (c *Conn) unsent(err error) {
+	switch out := &c.out; {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		c.refused()
+	case out.Ended.Request != 0:
+		out.Ended.Err = err
+	case c.client.Busy():
+		c.client.Abandon(out)
+		out.Ended.Err = err
+	}
+}
+
+// refused takes ICMP's word that nobody listens at the other end. It need not
+// stay so: only a client that is about to connect gives up.
+func (c *Conn) refused() {
+	if c.client.State() == Connecting {
+		c.client.lost(fmt.Errorf("%w: nobody listens at %v", ErrNoAnswer, c.socket.RemoteAddr()), &c.out)
+	}
+}
+
+func (c *Conn) tick() {
+	c.drive(func(now clock.Time, out *Actions) error {
+		c.client.Tick(now, out)
+		return nil
+	})
+}
+
+// read takes in datagrams until the socket is closed.
+func (c *Conn) read() {
+	defer close(c.closed)
+	buf := make([]byte, 1<<16)
+	for {
+		n, err := c.socket.Read(buf)
+		over := err != nil && !errors.Is(err, syscall.ECONNREFUSED)
+		c.drive(func(now clock.Time, out *Actions) error {
+			switch {
+			case over:
+				c.client.lost(err, out)
+				out.Gone = err // also when there was no connection yet
+			case err != nil:
+				c.refused()
+			default:
+				c.trace(false, buf[:n])
+				c.receive(now, buf[:n], out)
+			}
+			return nil
+		})
+		if over {
+			break
+		}
+	}
+	c.mu.Lock()
+	c.shut = true
+	c.mu.Unlock()
+}
+
+// receive hands a datagram to the client, unless it is no packet, or a message
+// that there is no room for.
+func (c *Conn) receive(now clock.Time, b []byte, out *Actions) {
+	p, err := c.decoder.Decode(c.client.version, b)
+	if err != nil || p.Type() == mqttsn.TypePublish && len(c.mail) == cap(c.mail) {
+		return
+	}
+	c.client.Handle(now, p, out)
+}
