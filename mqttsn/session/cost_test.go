@@ -29,6 +29,18 @@ func TestSleeperIsSmall(t *testing.T) {
 	}
 }
 
+// TestSleeperKeepsNoSpareRoom: a topic table that has grown is cut to size.
+func TestSleeperKeepsNoSpareRoom(t *testing.T) {
+	p := active(t)
+	for i := range uint16(33) {
+		p.sends(register("up/"+string(rune('a'+i)), i))
+	}
+	p.sends(sleepFor(time.Hour))
+	if n, c := len(p.s.topics), cap(p.s.topics); n != 33 || c > 36 {
+		t.Errorf("%d topics in room for %d", n, c)
+	}
+}
+
 // publishOnce takes one QoS 1 publish through the session: PUBLISH, the
 // broker's answer, PUBACK.
 func publishOnce(s *Session, out *Actions, now clock.Time, k *mqttsn.Publish) (datagrams int) {

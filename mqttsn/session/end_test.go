@@ -235,6 +235,11 @@ func TestWhatIsStoredOfSleep(t *testing.T) {
 	if d := stored(p.sends(sleepFor(time.Minute))); d != time.Minute {
 		t.Errorf("asleep again, but stored %v", d)
 	}
+	p.b.result[AskSave] = Busy
+	p.sends(connect(time.Minute)).b.result[AskSave] = Done
+	if d := stored(p.sends(publish(short("ab"), 1, 1, "x"))); d != 0 {
+		t.Errorf("active, but stored as asleep for %v since that could not be stored", d)
+	}
 }
 
 // TestCongestedAwake: a flush that the client cannot take ends

@@ -15,8 +15,8 @@
 //  4. forgets the session when Gone is set.
 //
 // It is written in the vocabulary of MQTT-SN 2.0; what a peer's own version
-// says differently is in its [dialect]. Sections cited as "rule" are those of
-// the server rules in INTERPRETATION.md.
+// says differently is in its [dialect]. The rules and the ambiguities (A4, …)
+// that comments cite are listed in ../INTERPRETATION.md.
 package session
 
 import (
