@@ -270,19 +270,46 @@ func TestHeaderForms(t *testing.T) {
 	}
 }
 
+// TestLongHeaderOf255: the leniency towards Paho's miscounted 255 does not
+// touch a long header that really is of 255 octets.
+func TestLongHeaderOf255(t *testing.T) {
+	short, err := Append(nil, V12, &Willmsg{Payload: bytes.Repeat([]byte("x"), 251)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := otherHeader(short)
+	if p, err := Decode(V12, long); len(long) != 255 || err != nil || len(p.(*Willmsg).Payload) != 251 {
+		t.Errorf("Decode of %d octets: %v, %v", len(long), p, err)
+	}
+	for _, more := range []int{1, 3} {
+		b := append(bytes.Clone(long), make([]byte, more)...)
+		if p, err := Decode(V12, b); !errors.Is(err, ErrLength) {
+			t.Errorf("Decode of %d octets that say 255: %v, %v; want ErrLength", len(b), p, err)
+		}
+	}
+}
+
 // TestDecoderForgets: a Decoder hands out the same packet again, and nothing
 // of the one before is left in it.
 func TestDecoderForgets(t *testing.T) {
-	var d Decoder
-	if _, err := d.Decode(V12, unhex(t, "0a 0c | f2 | 5431 | 0005 | 616263")); err != nil {
-		t.Fatal(err)
-	}
-	got, err := d.Decode(V12, unhex(t, "07 0c | 00 | 0001 | 0000"))
-	if want := (&Publish{Topic: Topic{ID: 1}}); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("got %v, %v; want %v", got, err, want)
-	}
-	if p, err := d.Decode(V12, unhex(t, "06 0c | 00 | 0001 | 00")); err == nil || p != nil {
-		t.Errorf("got %v, %v; want an error and no packet", p, err)
+	for _, tt := range []struct {
+		before, wire string
+		want         Packet
+	}{
+		{"0b 0c | f0 | 0003 | 0005 | 612f62 | 39", "07 0c | 00 | 0001 | 0000", &Publish{Topic: Topic{ID: 1}}},
+		{"04 18 | 0001", "02 18", &Disconnect{}},
+		{"04 07 | 30 | 77", "02 07", &Willtopic{}},
+	} {
+		var d Decoder
+		if _, err := d.Decode(V12, unhex(t, tt.before)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := d.Decode(V12, unhex(t, tt.wire)); err != nil || !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("after %s, %s decodes to %v, %v; want %v", tt.before, tt.wire, got, err, tt.want)
+		}
+		if p, err := d.Decode(V12, nil); err == nil || p != nil {
+			t.Errorf("got %v, %v; want an error and no packet", p, err)
+		}
 	}
 }
 
