@@ -102,6 +102,9 @@ func TestFullStoreRefusesAndChangesNothing(t *testing.T) {
 	p.SaveEdge([]byte("x"), func(error) {})
 	p.Subscribe(Subscription{Filter: "#", QoS: 2}, func(QoS, error) {})
 	s.answers(nil)
+	p.Publish(message(1, "before=x"), 0, func(error) {})
+	s.answers(nil)
+	d, _ := p.Next()
 
 	s.full = true
 	refusals := 0
@@ -132,7 +135,8 @@ func TestFullStoreRefusesAndChangesNothing(t *testing.T) {
 		t.Errorf("will %v, edge state %q", p.Will(), p.EdgeState())
 	}
 	p.gets("a=still here")
-	if got := w.Stats(); got.Retained != 0 || got.Subscriptions != 1 {
+	p.Ack(d.ID) // cannot be refused, so it is counted
+	if got := w.Stats(); got.Retained != 0 || got.Subscriptions != 1 || got.StoreRefusals != 1 {
 		t.Errorf("%+v", got)
 	}
 	s.full = false

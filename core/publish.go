@@ -78,17 +78,23 @@ func (p *publication) visit(entries []router.Entry[*client, terms]) {
 		if e.What.noLocal && e.Who.id == p.letter.Publisher {
 			continue
 		}
-		r := receiver{client: e.Who, terms: e.What}
-		r.qos = min(r.qos, p.letter.QoS)
-		if r.terms.id != 0 {
-			r.ids = &[]uint32{r.terms.id}
-		}
+		r := newReceiver(e.Who, e.What, p.letter)
 		if r.several {
 			p.several = append(p.several, r)
 		} else {
 			p.to = append(p.to, r)
 		}
 	}
+}
+
+// newReceiver is c, to whom l goes on terms t.
+func newReceiver(c *client, t terms, l *letter) receiver {
+	r := receiver{client: c, terms: t}
+	r.qos = min(t.qos, l.QoS)
+	if t.id != 0 {
+		r.ids = &[]uint32{t.id}
+	}
+	return r
 }
 
 // merge makes one receiver of each client: MQTT 5 §3.3.4 has the highest QoS

@@ -82,10 +82,13 @@ func (b *Broker) pull(c *client) (item, bool) {
 	return item{}, false
 }
 
-// pullRetained takes the next message out of the first replay, walking one
-// stride at most.
+// pullRetained takes the next message out of the first replay. It gives up
+// after a stride, or as many messages that have been replaced meanwhile.
 func (c *client) pullRetained(b *Broker) (item, bool) {
-	for len(c.mail.replays) > 0 {
+	for range stride {
+		if len(c.mail.replays) == 0 {
+			break
+		}
 		p := c.mail.replays[0]
 		l, ok := p.take(&b.retained, c.id, b.o.Now)
 		found := p.find(&b.retained)
@@ -93,12 +96,7 @@ func (c *client) pullRetained(b *Broker) (item, bool) {
 			c.mail.replays = c.mail.replays[1:]
 		}
 		if ok {
-			r := receiver{client: c, terms: p.terms}
-			r.qos = min(p.qos, l.QoS)
-			if p.id != 0 {
-				r.ids = &[]uint32{p.id}
-			}
-			it := r.item(l)
+			it := newReceiver(c, p.terms, l).item(l)
 			it.retain = true
 			return it, true
 		}

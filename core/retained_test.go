@@ -175,6 +175,31 @@ func TestReplayPassesOverWhatDoesNotMatch(t *testing.T) {
 	}
 }
 
+// TestReplayPassesOverWhatWasReplaced: what is newer than the subscription
+// comes live, however much of it there is.
+func TestReplayPassesOverWhatWasReplaced(t *testing.T) {
+	w := newWorld(t)
+	bob := w.comes("bob")
+	for i := range 3 * stride {
+		bob.says(0, fmt.Sprintf("!t/%d=old", i))
+	}
+	ann := w.comes("ann").subscribes("t/#:1")
+	ann.leaves(Lost)
+	for i := range 3*stride - 1 {
+		bob.says(0, fmt.Sprintf("!t/%d=new", i))
+	}
+	ann.opensAgain(SessionOptions{Expiry: Forever})
+	var got []string
+	for ann.mails.Swap(0) > 0 {
+		for _, d := range ann.pulls() {
+			got = append(got, show(d))
+		}
+	}
+	if len(got) != 1 || got[0] != fmt.Sprintf("!t/%d=old", 3*stride-1) {
+		t.Errorf("got %d: %.100q", len(got), got)
+	}
+}
+
 func TestReplayOutlivesAttachmentAndSubscription(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.MaxInflight = 1 })
 	bob := w.comes("bob")

@@ -8,7 +8,7 @@ import (
 )
 
 func TestMemory(t *testing.T) {
-	storetest.Run(t, func(testing.TB) func() store.Store {
+	storetest.Run(t, func(*testing.T) func() store.Store {
 		m := store.NewMemory()
 		return func() store.Store { return m }
 	})
