@@ -111,7 +111,8 @@ func Append(dst []byte, v Version, p Packet) ([]byte, error) {
 	l := dialect.byType[p.Type()]
 	w := l.append(writer{b: append(dst, 0, l.octet)}, p)
 	if w.err != nil {
-		return dst, &PacketError{Version: v, Type: l.typ, Field: w.at, Err: w.err}
+		w.err.Version, w.err.Type = v, l.typ
+		return dst, w.err
 	}
 	b, ok := setLength(w.b, len(dst))
 	if !ok {

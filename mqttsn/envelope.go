@@ -55,7 +55,8 @@ func Wrap(dst []byte, v Version, e Envelope) ([]byte, error) {
 	}
 	w := d.envelope.append(writer{b: dst}, e)
 	if w.err != nil {
-		return dst, &PacketError{Version: v, Field: w.at, Err: w.err}
+		w.err.Version = v
+		return dst, w.err
 	}
 	return w.b, nil
 }

@@ -2,8 +2,8 @@
 //
 // [Decode] turns a datagram into a typed [Packet] and [Append] turns one back
 // into octets. What the two versions of the protocol share is in packets.go;
-// how version 1.2 lays it out is in v12.go, and another version is another
-// such file beside it.
+// how version 1.2 lays it out is in v12.go and its sisters, and another version
+// is other such files beside them.
 //
 // The package imports only the standard library and touches no clock, network
 // or lock.

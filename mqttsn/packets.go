@@ -99,7 +99,8 @@ type (
 	Pubcomp struct{ ID uint16 }
 
 	// A Subscribe asks for messages, 1.2 §5.4.15. A Topic of kind TopicName
-	// may hold wildcards.
+	// may hold wildcards. QoSMinusOne decodes, here and in the will, so that
+	// it can be refused.
 	Subscribe struct {
 		DUP   bool
 		QoS   QoS

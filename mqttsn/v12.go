@@ -54,7 +54,7 @@ func qos12(flags byte) QoS {
 // flags12 writes a Flags octet of q and the other bits.
 func flags12(w writer, q QoS, bits ...byte) writer {
 	if q < QoSMinusOne || q > 2 {
-		w = w.fail("QoS", ErrValue)
+		w = w.fail("QoS")
 	}
 	f := byte(q) & 3 << qosShift12
 	for _, b := range bits {

@@ -63,10 +63,10 @@ var envelope12 = envelope{
 	},
 	append: func(w writer, e Envelope) writer {
 		if e.Radius > maxRadius12 {
-			w = w.fail("Ctrl", ErrValue)
+			w = w.fail("Ctrl")
 		}
 		if len(e.Node) > maxNode12 {
-			w = w.fail("WirelessNodeId", ErrValue)
+			w = w.fail("WirelessNodeId")
 		}
 		return w.uint8(uint8(envelopeHeader12+len(e.Node))).
 			uint8(encapsulated12).

@@ -17,7 +17,7 @@ func topicIDType12(w writer, k TopicKind) (writer, byte) {
 	case TopicShort:
 		return w, 0b10
 	}
-	return w.fail("TopicIdType", ErrValue), 0
+	return w.fail("TopicIdType"), 0
 }
 
 // decodeRegister12 reads the body of a REGISTER, 1.2 §5.4.10.
@@ -72,9 +72,9 @@ func appendPublish12(w writer, p *Publish) writer {
 	named := p.Topic.Kind == TopicName
 	switch {
 	case (p.QoS == QoSMinusOne) != named && kind == 0b00:
-		return w.fail("TopicIdType", ErrValue)
+		return w.fail("TopicIdType")
 	case named && len(p.Topic.Name) > math.MaxUint16:
-		return w.fail("TopicName", ErrValue)
+		return w.fail("TopicName")
 	case named:
 		w = w.uint16(uint16(len(p.Topic.Name))).uint16(p.ID).name(p.Topic.Name, "TopicName")
 	default:
@@ -157,7 +157,7 @@ func appendFilter12(w writer, t Topic) writer {
 	case TopicName:
 		return w.name(t.Name, "TopicName")
 	case TopicNormal:
-		return w.fail("TopicIdType", ErrValue) // these octets would be a name
+		return w.fail("TopicIdType") // these octets would be a name
 	}
 	return w.uint16(t.ID)
 }

@@ -7,16 +7,16 @@ import (
 )
 
 // A writer appends a packet body field by field, the mirror of [reader]. It is
-// passed by value, so that Append need not put one on the heap.
+// passed by value, so that Append need not put one on the heap, and has four
+// words, so that it travels in registers.
 type writer struct {
 	b   []byte
-	err error  // first failure
-	at  string // field of the first failure
+	err *PacketError // names the first field whose value cannot be written
 }
 
-func (w writer) fail(field string, err error) writer {
+func (w writer) fail(field string) writer {
 	if w.err == nil {
-		w.err, w.at = err, field
+		w.err = &PacketError{Field: field, Err: ErrValue}
 	}
 	return w
 }
@@ -39,7 +39,7 @@ func (w writer) octets(p []byte) writer {
 // name writes octets that may not be none.
 func (w writer) name(p []byte, field string) writer {
 	if len(p) == 0 {
-		return w.fail(field, ErrValue)
+		return w.fail(field)
 	}
 	return w.octets(p)
 }
@@ -48,7 +48,7 @@ func (w writer) name(p []byte, field string) writer {
 func (w writer) seconds(d time.Duration, field string) writer {
 	s := d / time.Second
 	if s < 0 || s > math.MaxUint16 || d%time.Second != 0 {
-		return w.fail(field, ErrValue)
+		return w.fail(field)
 	}
 	return w.uint16(uint16(s))
 }
