@@ -130,8 +130,8 @@ func (l *life) hear(reliability float64) bool {
 		}
 		var topicID, id uint16
 		var name, payload string
-		switch {
-		case kind == "REGISTER":
+		switch kind {
+		case "REGISTER":
 			if _, err := fmt.Sscanf(strings.Replace(line, "=", " ", 1), "REGISTER %s %d #%d", &name, &topicID, &id); err != nil {
 				l.t.Fatal(line, err)
 			}
@@ -140,7 +140,7 @@ func (l *life) hear(reliability float64) bool {
 			}
 			l.ids[topicID] = name
 			l.sends(regack(topicID, id, 0))
-		case kind == "PUBLISH":
+		case "PUBLISH":
 			if _, err := fmt.Sscanf(strings.Replace(line, " dup", "", 1), "PUBLISH %d q1 #%d %s", &topicID, &id, &payload); err != nil {
 				l.t.Fatal(line, err)
 			}

@@ -55,10 +55,7 @@ func (v12) mayArrive(p mqttsn.Packet) states {
 	if d, ok := p.(*mqttsn.Disconnect); ok && d.Duration > 0 {
 		return __ASW
 	}
-	if t := p.Type(); t < mqttsn.NumTypes {
-		return arrivals12[t]
-	}
-	return 0
+	return arrivals12[p.Type()]
 }
 
 func (v v12) handle(s *Session, now clock.Time, p mqttsn.Packet, out *Actions) {
