@@ -98,7 +98,7 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	e := eviction{present: resumed}
 	e.sink, e.will = c.evicted(sink, resumed)
 	will := newWill(id, o.Will, o.KeepWill)
-	if kept := c.will; will == nil && o.KeepWill && resumed && kept != nil && e.will == nil {
+	if kept := c.will; will == nil && o.KeepWill && !o.DeleteWill && resumed && kept != nil && e.will == nil {
 		will = newWill(kept.who, &kept.Will, true)
 	}
 	if err := b.writeOpen(c, o.Expiry, will, resumed); err != nil {

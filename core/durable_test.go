@@ -151,7 +151,7 @@ func TestBrokenStoreAcknowledgesNothing(t *testing.T) {
 	w, s := slowWorld(t)
 	p := &person{w: w, id: "p"}
 	p.opensAgain(SessionOptions{Expiry: Forever})
-	p.w.Broker.Publish(Identity{}, message(0, "a=1"), func(error) {})
+	w.Publish(Identity{}, message(0, "a=1"), func(error) {})
 	s.answers(nil)
 	p.subscribe1(Subscription{Filter: "#"})
 	s.answers(nil)

@@ -14,7 +14,8 @@ import (
 //
 //   - No call blocks. What promises something durable answers by done, which
 //     may run before the call returns or later on another goroutine, and must
-//     itself neither block nor call back into core.
+//     itself neither block nor call back into core; that of Open may read the
+//     Session's Will and EdgeState.
 //   - For one caller, done functions run in the order of the calls.
 //   - done of a Publish or Subscribe runs before any message that it causes can
 //     be had from Next: an acknowledgement can always be sent ahead of an echo.
@@ -54,6 +55,10 @@ type SessionOptions struct {
 	// one armed, and the will stays in a kept session after the connection's
 	// end, whichever way it ended.
 	KeepWill bool
+
+	// DeleteWill has a nil Will delete the stored one under KeepWill, too: the
+	// client said that it wants none.
+	DeleteWill bool
 }
 
 // Forever is an Expiry without end.

@@ -29,9 +29,8 @@ type receiver struct {
 	ids *[]uint32 // subscription identifiers; nil: none
 }
 
-// publish sends m on its way, with the fact that it came if that must be
-// kept too; an error means that it did not, and done is not
-// called.
+// publish sends m on its way, with the fact that it came if that must be kept
+// too. On an error it did not go, and done is not called.
 func (b *Broker) publish(m Message, origin *store.Accepted, done func(error)) error {
 	if b.closed.Load() {
 		return ErrClosed

@@ -111,7 +111,7 @@ func (c *client) pullRetained(b *Broker) (item, bool) {
 func (it item) delivery() Delivery {
 	d := Delivery{ID: it.id, QoS: it.qos, Retain: it.retain, Released: it.release}
 	if it.letter != nil {
-		d.Message = &it.letter.Message
+		d.Message = &it.Message
 	}
 	if it.ids != nil {
 		d.SubscriptionIDs = *it.ids

@@ -72,9 +72,9 @@ func TestKeptWill(t *testing.T) {
 	withWill := sensor
 	withWill.Will = willing("x")
 
-	p := w.opens("p", withWill)
-	p = w.opens("p", sensor) // from another address: nothing has happened
-	p.opensAgain(sensor)     // and from the same
+	w.opens("p", withWill)
+	p := w.opens("p", sensor) // from another address: nothing has happened
+	p.opensAgain(sensor)      // and from the same
 	ann.gets()
 	p.leaves(Clean)
 	w.waits(time.Minute)
