@@ -29,6 +29,9 @@ type cli struct {
 	Help helpFlag `help:"Print this help."`
 
 	Check   checkCmd   `cmd:"" help:"Check a configuration and report everything that is wrong with it."`
+	Pub     pubCmd     `cmd:"" help:"Publish messages, over MQTT-SN or MQTT."`
+	Sub     subCmd     `cmd:"" help:"Print messages, over MQTT-SN or MQTT."`
+	Dump    dumpCmd    `cmd:"" help:"Print the packets in hex lines or in a capture."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
