@@ -1,0 +1,285 @@
+package mqtt
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+	"github.com/rs/zerolog"
+
+	"dormouse/core"
+)
+
+// linger is how long a farewell may take, to be sent and to be received.
+const linger = time.Second
+
+// A conn is one client's connection: to mochi a net.Conn, to core a Sink.
+//
+// Two goroutines serve it, and one that mochi starts and has no use for.
+// serve reads: it runs mochi, which calls the hooks, which call core. write
+// sends: what mochi and the answers of core have put into out, and the
+// messages that it pulls from the session as the socket takes them.
+type conn struct {
+	server   *Server
+	socket   net.Conn
+	listener string
+	ip       netip.Addr
+	name     string // mochi's client id for it
+
+	// Of the goroutine that reads.
+	guard    guard
+	idle     time.Duration   // how long to wait for a packet; zero: for ever
+	request  *packets.Packet // CONNECT, until it is answered
+	connack  packets.Packet  // what is ours in CONNACK
+	expiry   time.Duration   // of the session, as granted
+	requests chan struct{}   // one in it for each that core has not answered
+
+	// Set before CONNACK is sent, then constant.
+	session   *core.Session
+	window    int    // Receive Maximum of the client
+	maxPacket uint32 // Maximum Packet Size of the client; zero: any
+
+	mu      sync.Mutex    // guards what follows
+	change  sync.Cond     // for write: something of it has changed
+	id      core.Identity // constant once CONNECT is read, as is version
+	version byte          // protocol level
+	out     bytes.Buffer
+	open    bool  // CONNACK is in out
+	mail    bool  // Next may have something
+	flying  int   // deliveries that the client has not acknowledged
+	quota   quota // of the client's messages
+	parting bool  // the connection is to be closed once out is sent
+	ending  core.Ending
+
+	written chan struct{} // closed when write has ended
+}
+
+func newConn(s *Server, listener string, socket net.Conn) *conn {
+	c := &conn{
+		server:   s,
+		socket:   socket,
+		listener: listener,
+		name:     strconv.FormatUint(s.names.Add(1), 10),
+		idle:     s.o.ConnectTimeout,
+		requests: make(chan struct{}, s.o.ReceiveMaximum),
+		ending:   core.Lost,
+		written:  make(chan struct{}),
+	}
+	c.guard = guard{from: socket, connect: s.o.PreConnectBytes, limit: s.o.MaxPacketSize}
+	c.change.L = &c.mu
+	if at, err := netip.ParseAddrPort(socket.RemoteAddr().String()); err == nil {
+		c.ip = at.Addr().Unmap().WithZone("")
+	}
+	return c
+}
+
+// serve lives through the connection. Nothing but a small buffer exists
+// before the client has sent a whole CONNECT.
+func (c *conn) serve() {
+	defer c.server.forget(c)
+	defer c.socket.Close()
+	if err := c.guard.next(c.await); err != nil {
+		c.turnAway(err)
+		return
+	}
+	go c.write()
+	err := c.establish()
+	c.server.mochi.Clients.Delete(c.name) // mochi itself leaves it there after a panic
+	c.part(c.reason(err))
+	c.detach()
+	c.farewell()
+}
+
+// turnAway notes that a stranger did not get as far as CONNECT.
+func (c *conn) turnAway(err error) {
+	var code packets.Code
+	if errors.As(err, &code) {
+		c.server.countClosed(code)
+	} else if errors.Is(err, os.ErrDeadlineExceeded) && !c.isParting() {
+		c.server.refusals.timeout.Add(1)
+	}
+	c.server.o.Log.Debug().Err(err).Str("event", "no_connect").Str("listener", c.listener).
+		Stringer("remote", c.socket.RemoteAddr()).Msg("connection closed before CONNECT")
+}
+
+// establish runs mochi until the connection ends. A panic ends this
+// connection only.
+func (c *conn) establish() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.server.panics.Add(1)
+			c.server.o.Log.Error().Str("event", "panic").Str("client", c.id.ClientID).
+				Any("panic", v).Bytes("stack", debug.Stack()).Msg("a packet has brought the decoder down: please report this")
+			err = packets.ErrImplementationSpecificError
+		}
+	}()
+	return c.server.mochi.EstablishConnection(c.listener, c)
+}
+
+// reason is err, with which mochi has ended, as a reason for DISCONNECT.
+func (c *conn) reason(err error) packets.Code {
+	var code packets.Code
+	switch {
+	case errors.As(err, &code):
+		return code
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return packets.ErrKeepAliveTimeout
+	}
+	return packets.CodeDisconnect // the client's own doing
+}
+
+// part ends the connection, in time: an MQTT 5 client is told why, unless
+// code is a success; what waits in out is sent; then the socket is closed.
+// Only the first call counts. It does not block.
+func (c *conn) part(code packets.Code) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.partLocked(code)
+}
+
+func (c *conn) partLocked(code packets.Code) {
+	if c.parting {
+		return
+	}
+	c.parting = true
+	failure := code.Code >= packets.ErrUnspecifiedError.Code
+	if failure {
+		c.server.countClosed(code)
+	}
+	if failure && c.open && c.version == 5 {
+		c.encode(&c.out, &packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}, ReasonCode: code.Code})
+	}
+	c.logEnd(code)
+	now := time.Now()
+	c.socket.SetReadDeadline(now) // whoever reads is to stop
+	c.socket.SetWriteDeadline(now.Add(linger))
+	c.change.Signal()
+}
+
+// logEnd logs why the connection ends: at debug level what is everyday.
+func (c *conn) logEnd(code packets.Code) {
+	level := zerolog.DebugLevel
+	if code.Code >= packets.ErrUnspecifiedError.Code && code != packets.ErrServerShuttingDown && code != packets.ErrSessionTakenOver {
+		level = zerolog.InfoLevel
+	}
+	c.server.incidents.WithLevel(level).Str("event", "client_disconnected").Str("client", c.id.ClientID).
+		Str("listener", c.listener).Stringer("remote", c.socket.RemoteAddr()).Str("reason", code.Reason).Msg("client disconnected")
+}
+
+// detach tells core how the attachment has ended.
+func (c *conn) detach() {
+	if c.session == nil {
+		return
+	}
+	c.mu.Lock()
+	how := c.ending
+	c.mu.Unlock()
+	c.session.Detach(how, func(error) {})
+}
+
+// farewell waits until what is to be sent has been, and then for the client
+// to hang up: a socket closed with octets unread would take back what it has
+// sent.
+func (c *conn) farewell() {
+	<-c.written
+	if half, ok := c.socket.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
+		return
+	}
+	c.socket.SetReadDeadline(time.Now().Add(linger))
+	io.Copy(io.Discard, io.LimitReader(c.socket, int64(c.server.o.MaxPacketSize)))
+}
+
+// shutDown ends the connection because the server stops.
+func (c *conn) shutDown() {
+	c.mu.Lock()
+	if !c.parting {
+		c.ending = core.Shutdown
+	}
+	c.mu.Unlock()
+	c.part(packets.ErrServerShuttingDown)
+}
+
+// Mail is core's: Next has something again.
+func (c *conn) Mail() {
+	c.mu.Lock()
+	c.mail = true
+	c.change.Signal()
+	c.mu.Unlock()
+}
+
+// Kick is core's: the attachment is over.
+func (c *conn) Kick(why core.KickReason) {
+	switch why {
+	case core.TakenOver:
+		c.part(packets.ErrSessionTakenOver)
+	case core.ShuttingDown:
+		c.part(packets.ErrServerShuttingDown)
+	default:
+		c.part(packets.ErrAdministrativeAction)
+	}
+}
+
+// Read is mochi's: it reads what the guard has let through.
+func (c *conn) Read(p []byte) (int, error) {
+	if len(c.guard.passed) == 0 {
+		if c.isParting() {
+			return 0, net.ErrClosed
+		}
+		if err := c.guard.next(c.await); err != nil {
+			return 0, err
+		}
+	}
+	return c.guard.Read(p)
+}
+
+func (c *conn) isParting() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.parting
+}
+
+// await gives the client its time for the next packet.
+func (c *conn) await() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.parting {
+		return net.ErrClosed
+	}
+	var until time.Time
+	if c.idle > 0 {
+		until = time.Now().Add(c.idle)
+	}
+	return c.socket.SetReadDeadline(until)
+}
+
+// Write is mochi's: p will be sent. It does not block.
+func (c *conn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.parting {
+		return 0, net.ErrClosed
+	}
+	c.out.Write(p)
+	c.queued()
+	return len(p), nil
+}
+
+// Close is mochi's: it has done with the connection. Whoever runs it has not.
+func (c *conn) Close() error { return nil }
+
+func (c *conn) LocalAddr() net.Addr  { return c.socket.LocalAddr() }
+func (c *conn) RemoteAddr() net.Addr { return c.socket.RemoteAddr() }
+
+// SetDeadline is mochi's, which reckons with a keep alive that is not the
+// client's; await has the right one.
+func (c *conn) SetDeadline(time.Time) error      { return nil }
+func (c *conn) SetReadDeadline(time.Time) error  { return nil }
+func (c *conn) SetWriteDeadline(time.Time) error { return nil }

@@ -1,0 +1,181 @@
+package mqtt
+
+import (
+	"crypto/rand"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"dormouse/core"
+)
+
+// readConnect keeps CONNECT for enter and returns mochi's stand-in for it: a
+// client of its own name, whose session ends with its connection.
+func (c *conn) readConnect(pk packets.Packet) packets.Packet {
+	c.mu.Lock()
+	c.version = pk.ProtocolVersion
+	c.id = core.Identity{
+		ClientID: strings.Clone(pk.Connect.ClientIdentifier),
+		User:     string(pk.Connect.Username),
+		Edge:     "mqtt",
+		Listener: c.listener,
+		Remote:   c.socket.RemoteAddr().String(),
+	}
+	c.mu.Unlock()
+	c.request = &pk
+	c.window = math.MaxUint16
+	if n := pk.Properties.ReceiveMaximum; n > 0 {
+		c.window = int(n)
+	}
+	c.maxPacket = pk.Properties.MaximumPacketSize
+	return packets.Packet{
+		FixedHeader:     pk.FixedHeader,
+		ProtocolVersion: pk.ProtocolVersion,
+		ReservedBit:     pk.ReservedBit,
+		Connect: packets.ConnectParams{
+			ProtocolName:     pk.Connect.ProtocolName,
+			ClientIdentifier: c.name,
+			Clean:            true,
+			Keepalive:        math.MaxUint8,
+		},
+		Properties: packets.Properties{
+			MaximumPacketSize:      pk.Properties.MaximumPacketSize,
+			RequestProblemInfo:     pk.Properties.RequestProblemInfo,
+			RequestProblemInfoFlag: pk.Properties.RequestProblemInfoFlag,
+		},
+	}
+}
+
+// enter opens the client's session. Any code but success is for CONNACK.
+func (c *conn) enter() packets.Code {
+	pk := c.request
+	c.request = nil
+	code := c.mayEnter(pk)
+	if code == packets.CodeSuccess {
+		code = c.openSession(pk)
+	}
+	switch code {
+	case packets.CodeSuccess:
+		return code
+	case packets.ErrBadUsernameOrPassword:
+		c.server.refusals.authentication.Add(1)
+	default:
+		c.server.refusals.other.Add(1)
+	}
+	c.server.incidents.Info().Str("event", "connect_refused").Str("client", c.id.ClientID).
+		Str("listener", c.listener).Str("remote", c.id.Remote).Str("reason", code.Reason).Msg("client refused")
+	return code
+}
+
+// mayEnter checks what mochi is not shown, grants the keep alive, names a
+// client that has no name, and authenticates it.
+func (c *conn) mayEnter(pk *packets.Packet) packets.Code {
+	p := &pk.Connect
+	switch {
+	case !p.WillFlag && (p.WillQos > 0 || p.WillRetain):
+		return packets.ErrMalformedFlags // [MQTT-3.1.2-11]
+	case p.WillQos > 2:
+		return packets.ErrMalformedFlags // [MQTT-3.1.2-12]
+	case c.version < 5 && p.PasswordFlag && !p.UsernameFlag:
+		return packets.ErrMalformedFlags // [MQTT-3.1.2-22] of 3.1.1
+	case c.id.ClientID == "" && (c.version == 3 || c.version == 4 && !p.Clean):
+		return packets.ErrClientIdentifierNotValid // [MQTT-3.1.3-8] of 3.1.1
+	case pk.Properties.AuthenticationMethod != "":
+		return packets.ErrBadAuthenticationMethod
+	}
+	if c.id.ClientID == "" {
+		c.mu.Lock()
+		c.id.ClientID = "auto-" + rand.Text()
+		c.mu.Unlock()
+		c.connack.Properties.AssignedClientID = c.id.ClientID // [MQTT-3.2.2-16]
+	}
+	keepalive := time.Duration(p.Keepalive) * time.Second
+	if keepalive > c.server.o.MaxKeepalive {
+		keepalive = c.server.o.MaxKeepalive.Truncate(time.Second)
+		c.connack.Properties.ServerKeepAlive = uint16(keepalive / time.Second)
+		c.connack.Properties.ServerKeepAliveFlag = true
+	}
+	c.idle = keepalive * 3 / 2 // [MQTT-3.1.2-22]
+
+	ask := c.server.o.Authenticate
+	if ask != nil && !ask(c.id, p.Password) {
+		return packets.ErrBadUsernameOrPassword
+	}
+	return packets.CodeSuccess
+}
+
+// openSession has core open the client's session, and waits for it.
+func (c *conn) openSession(pk *packets.Packet) packets.Code {
+	o := core.SessionOptions{
+		CleanStart: pk.Connect.Clean,
+		Expiry:     c.grantExpiry(pk),
+		Will:       will(pk),
+	}
+	c.expiry = o.Expiry
+	var present bool
+	var err error
+	answered := make(chan struct{})
+	c.server.broker.Open(c.id, o, c, func(s *core.Session, was bool, e error) {
+		c.session, present, err = s, was, e
+		close(answered)
+	})
+	<-answered
+	if err != nil {
+		return reasonFor(err, packets.ErrTopicNameInvalid)
+	}
+	c.connack.SessionPresent = present
+	return packets.CodeSuccess
+}
+
+// grantExpiry returns how long the session is to outlive the connection.
+// Before MQTT 5, a session that is not clean has no end of its own.
+func (c *conn) grantExpiry(pk *packets.Packet) time.Duration {
+	longest := c.server.o.MaxSessionExpiry.Truncate(time.Second)
+	if c.version < 5 {
+		if pk.Connect.Clean {
+			return 0
+		}
+		return longest
+	}
+	asked := pk.Properties.SessionExpiryInterval
+	if granted := uint32(longest / time.Second); asked > granted {
+		c.connack.Properties.SessionExpiryInterval = granted
+		c.connack.Properties.SessionExpiryIntervalFlag = true
+		return longest
+	}
+	return time.Duration(asked) * time.Second
+}
+
+// writeConnack puts into mochi's CONNACK what is ours: a success is told what
+// was granted, a refusal in words of its version.
+func (c *conn) writeConnack(pk packets.Packet) packets.Packet {
+	if pk.ReasonCode != packets.CodeSuccess.Code {
+		if c.version != 5 && pk.ReasonCode >= packets.ErrUnspecifiedError.Code {
+			pk.ReasonCode = returnCode(pk.ReasonCode)
+		}
+		return pk
+	}
+	ours := &c.connack.Properties
+	pk.SessionPresent = c.connack.SessionPresent && c.version > 3 // a reserved octet in MQTT 3.1
+	pk.Properties.AssignedClientID = ours.AssignedClientID
+	pk.Properties.ServerKeepAlive = ours.ServerKeepAlive
+	pk.Properties.ServerKeepAliveFlag = ours.ServerKeepAliveFlag
+	pk.Properties.SessionExpiryInterval = ours.SessionExpiryInterval
+	pk.Properties.SessionExpiryIntervalFlag = ours.SessionExpiryIntervalFlag
+	pk.Properties.MaximumPacketSize = uint32(c.server.o.MaxPacketSize)
+	pk.Properties.SharedSubAvailable = 0
+	pk.Properties.SharedSubAvailableFlag = true
+	return pk
+}
+
+// established lets messages follow CONNACK.
+func (c *conn) established() {
+	c.mu.Lock()
+	c.open = true
+	c.change.Signal()
+	c.mu.Unlock()
+	c.server.o.Log.Debug().Str("event", "client_connected").Str("client", c.id.ClientID).
+		Str("listener", c.listener).Str("remote", c.id.Remote).Uint8("version", c.version).Msg("client connected")
+}

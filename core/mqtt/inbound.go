@@ -1,0 +1,238 @@
+package mqtt
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"dormouse/core"
+)
+
+// A quota counts the messages of QoS 1 and 2 that the client has sent and
+// that are not yet acknowledged, MQTT 5 §4.9.
+type quota struct {
+	qos1 int      // PUBACK is owed
+	qos2 []uint16 // identifiers until PUBCOMP is sent, or PUBREC with an error
+}
+
+// take counts a PUBLISH, and reports whether that is within most.
+func (q *quota) take(pk *packets.Packet, most int) bool {
+	switch {
+	case pk.FixedHeader.Qos == 1:
+		q.qos1++
+	case !slices.Contains(q.qos2, pk.PacketID): // else it is a repeat
+		q.qos2 = append(q.qos2, pk.PacketID)
+	}
+	return q.qos1+len(q.qos2) <= most
+}
+
+func (q *quota) release(id uint16) {
+	if i := slices.Index(q.qos2, id); i >= 0 {
+		q.qos2 = slices.Delete(q.qos2, i, i+1)
+	}
+}
+
+// begin waits until core has answered enough of what the client has asked for.
+// end is for each answer.
+func (c *conn) begin() { c.requests <- struct{}{} }
+func (c *conn) end()   { <-c.requests }
+
+// publish hands a message to core, and acknowledges it once core has answered.
+func (c *conn) publish(pk *packets.Packet) {
+	qos, id := pk.FixedHeader.Qos, pk.PacketID
+	if qos > 0 && c.version == 5 && !c.takeQuota(pk) {
+		c.part(packets.ErrReceiveMaximum) // [MQTT-3.3.4-9]
+		return
+	}
+	c.begin()
+	c.session.Publish(c.message(pk), id, func(err error) {
+		c.end()
+		c.published(qos, id, err)
+	})
+}
+
+func (c *conn) takeQuota(pk *packets.Packet) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.quota.take(pk, c.server.o.ReceiveMaximum)
+}
+
+// published answers a PUBLISH. Before MQTT 5 there is no way to say no but to
+// hang up; at QoS 0 there never is, and only what cannot be a topic is worth
+// that.
+func (c *conn) published(qos byte, id uint16, err error) {
+	if errors.Is(err, core.ErrDetached) || errors.Is(err, core.ErrClosed) {
+		return // Kick says all
+	}
+	code := packets.CodeSuccess
+	if err != nil {
+		code = reasonFor(err, packets.ErrTopicNameInvalid)
+	}
+	switch {
+	case qos > 0 && (err == nil || c.version == 5):
+		c.acknowledge(qos, id, code)
+	case qos > 0 || code == packets.ErrTopicNameInvalid:
+		c.part(code)
+	}
+}
+
+// acknowledge sends PUBACK or PUBREC.
+func (c *conn) acknowledge(qos byte, id uint16, code packets.Code) {
+	ack := packets.Puback
+	if qos == 2 {
+		ack = packets.Pubrec
+	}
+	c.mu.Lock()
+	if qos == 1 {
+		c.quota.qos1--
+	} else if code != packets.CodeSuccess {
+		c.quota.release(id)
+	}
+	c.mu.Unlock()
+	c.answer(&packets.Packet{FixedHeader: packets.FixedHeader{Type: ack}, PacketID: id, ReasonCode: code.Code})
+}
+
+// reserved answers a PUBLISH to a topic that begins with a dollar sign, and
+// reports whether it was one. Such topics are the broker's own; mochi would
+// drop some of them without an answer.
+func (c *conn) reserved(pk *packets.Packet) bool {
+	if !strings.HasPrefix(pk.TopicName, "$") || pk.FixedHeader.Qos > 0 && pk.PacketID == 0 {
+		return false
+	}
+	c.publish(pk)
+	return true
+}
+
+// release answers PUBREL.
+func (c *conn) release(id uint16) {
+	c.begin()
+	c.session.Release(id, func(err error) {
+		c.end()
+		if err != nil {
+			c.lost(err)
+			return
+		}
+		c.mu.Lock()
+		c.quota.release(id)
+		c.mu.Unlock()
+		c.answer(&packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubcomp}, PacketID: id})
+	})
+}
+
+// lost hangs up on a client that core cannot answer as promised.
+func (c *conn) lost(err error) {
+	if !errors.Is(err, core.ErrDetached) && !errors.Is(err, core.ErrClosed) {
+		c.part(reasonFor(err, packets.ErrTopicNameInvalid))
+	}
+}
+
+// acknowledged takes PUBACK and PUBCOMP.
+func (c *conn) acknowledged(id uint16) {
+	c.session.Ack(id)
+	c.landed()
+}
+
+// received answers PUBREC: by PUBREL, unless the client has refused the
+// message, which ends the exchange [MQTT-4.3.3-4].
+func (c *conn) received(pk *packets.Packet) {
+	if c.version == 5 && pk.ReasonCode >= packets.ErrUnspecifiedError.Code {
+		c.acknowledged(pk.PacketID)
+		return
+	}
+	c.session.Received(pk.PacketID)
+	c.answer(&packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: pk.PacketID})
+}
+
+// subscribe asks core for each filter, and answers SUBACK when it has heard
+// about the last.
+func (c *conn) subscribe(pk *packets.Packet) packets.Code {
+	ids := pk.Properties.SubscriptionIdentifier
+	if len(ids) > 1 || len(ids) == 1 && ids[0] == 0 {
+		return packets.ErrProtocolViolation // MQTT 5 §3.8.2.1.2
+	}
+	if code := pk.SubscribeValidate(); code != packets.CodeSuccess {
+		return code
+	}
+	ack := &packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Suback}, PacketID: pk.PacketID}
+	filters := len(pk.Filters)
+	c.begin()
+	for _, f := range pk.Filters {
+		c.session.Subscribe(core.Subscription{
+			Filter:            strings.Clone(f.Filter), // not to keep the packet for it
+			QoS:               core.QoS(f.Qos),
+			NoLocal:           f.NoLocal,
+			RetainAsPublished: f.RetainAsPublished,
+			RetainHandling:    f.RetainHandling,
+			ID:                uint32(f.Identifier),
+		}, func(granted core.QoS, err error) {
+			ack.ReasonCodes = append(ack.ReasonCodes, c.granted(granted, err))
+			if len(ack.ReasonCodes) == filters {
+				c.end()
+				c.answer(ack)
+			}
+		})
+	}
+	return packets.CodeSuccess
+}
+
+// granted is core's answer to one filter of a SUBSCRIBE.
+func (c *conn) granted(qos core.QoS, err error) byte {
+	switch {
+	case err == nil:
+		return byte(qos)
+	case c.version < 5:
+		return packets.ErrUnspecifiedError.Code // the only one, 3.1.1 §3.9.3
+	case errors.Is(err, core.ErrUnsupported):
+		return packets.ErrSharedSubscriptionsNotSupported.Code
+	}
+	return reasonFor(err, packets.ErrTopicFilterInvalid).Code
+}
+
+// unsubscribe asks core for each filter, and answers UNSUBACK when it has
+// heard about the last.
+func (c *conn) unsubscribe(pk *packets.Packet) packets.Code {
+	if code := pk.UnsubscribeValidate(); code != packets.CodeSuccess {
+		return code
+	}
+	ack := &packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Unsuback}, PacketID: pk.PacketID}
+	filters := len(pk.Filters)
+	c.begin()
+	for _, f := range pk.Filters {
+		c.session.Unsubscribe(f.Filter, func(existed bool, err error) {
+			code := packets.CodeSuccess
+			switch {
+			case err != nil:
+				code = reasonFor(err, packets.ErrTopicFilterInvalid)
+			case !existed:
+				code = packets.CodeNoSubscriptionExisted
+			}
+			ack.ReasonCodes = append(ack.ReasonCodes, code.Code)
+			if len(ack.ReasonCodes) == filters {
+				c.end()
+				c.answer(ack)
+			}
+		})
+	}
+	return packets.CodeSuccess
+}
+
+// disconnected takes DISCONNECT: with any reason but 0x00 the will is to be
+// published, MQTT 5 §3.14.4.
+func (c *conn) disconnected(pk *packets.Packet) packets.Code {
+	if p := &pk.Properties; p.SessionExpiryIntervalFlag {
+		if c.expiry == 0 && p.SessionExpiryInterval > 0 {
+			return packets.ErrProtocolViolationZeroNonZeroExpiry // [MQTT-3.14.2-2]
+		}
+		asked := time.Duration(p.SessionExpiryInterval) * time.Second
+		c.session.SetExpiry(min(asked, c.server.o.MaxSessionExpiry))
+	}
+	if c.guard.reason == packets.CodeDisconnect.Code {
+		c.mu.Lock()
+		c.ending = core.Clean
+		c.mu.Unlock()
+	}
+	return packets.CodeSuccess
+}

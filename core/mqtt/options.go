@@ -1,0 +1,106 @@
+package mqtt
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"dormouse/core"
+)
+
+// Options configure a Server. Start from [DefaultOptions]: the zero Options
+// is not valid. Topics, queues and subscriptions are bounded by core's own.
+type Options struct {
+	// Authenticate says whether a client may connect. It may take its time:
+	// only that client waits. It must not keep the password. Default nil:
+	// everybody may.
+	Authenticate func(who core.Identity, password []byte) bool
+
+	// Log gets what an operator should see: no payloads, no secrets. Default:
+	// nothing is logged.
+	Log zerolog.Logger
+
+	// MaxConnections bounds the connections, connected or not yet. 1 to
+	// 10,000,000; default 100,000.
+	MaxConnections int
+
+	// MaxConnectionsPerIP bounds those of one IP address. 1 to 10,000,000;
+	// default 1,000.
+	MaxConnectionsPerIP int
+
+	// ConnectTimeout is how long a connection may take to say CONNECT. 100 ms
+	// to 5 min; default 5 s.
+	ConnectTimeout time.Duration
+
+	// PreConnectBytes is the longest CONNECT, in octets. 256 to 1 MiB; default
+	// 16 KiB.
+	PreConnectBytes int
+
+	// MaxPacketSize is the longest packet of any other type, in octets. 256 to
+	// 256 MiB; default 256 KiB.
+	MaxPacketSize int
+
+	// ReceiveMaximum bounds the unacknowledged messages from one client, and
+	// its requests that core has not answered. 1 to 65535; default 64.
+	ReceiveMaximum int
+
+	// MaxKeepalive is the longest keep alive granted. An MQTT 5 client is told
+	// if that is less than it asked for; any client is lost when it has been
+	// silent for one and a half times that long. 1 s to 43690 s, which is the
+	// default.
+	MaxKeepalive time.Duration
+
+	// MaxSessionExpiry is the longest that a session may outlive its
+	// connection, and how long one of MQTT 3.1.1 does. 0 to 1 year; default
+	// 168 h.
+	MaxSessionExpiry time.Duration
+
+	// WriteTimeout is how long a client may take to accept 16 KiB before it is
+	// lost. 1 s to 10 min; default 30 s.
+	WriteTimeout time.Duration
+}
+
+// DefaultOptions returns the defaults.
+func DefaultOptions() Options {
+	return Options{
+		Log:                 zerolog.Nop(),
+		MaxConnections:      100_000,
+		MaxConnectionsPerIP: 1000,
+		ConnectTimeout:      5 * time.Second,
+		PreConnectBytes:     16 << 10,
+		MaxPacketSize:       256 << 10,
+		ReceiveMaximum:      64,
+		MaxKeepalive:        43690 * time.Second,
+		MaxSessionExpiry:    168 * time.Hour,
+		WriteTimeout:        30 * time.Second,
+	}
+}
+
+// Validate reports everything wrong with o, not just the first thing.
+func (o *Options) Validate() error {
+	var errs []error
+	require := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	between := func(name string, v, low, high int) {
+		require(low <= v && v <= high, "%s is %d; it must be %d to %d", name, v, low, high)
+	}
+	lasts := func(name string, v, low, high time.Duration) {
+		require(low <= v && v <= high, "%s is %v; it must be %v to %v", name, v, low, high)
+	}
+	between("limits.max_connections", o.MaxConnections, 1, 10_000_000)
+	between("limits.max_connections_per_ip", o.MaxConnectionsPerIP, 1, 10_000_000)
+	lasts("limits.connect_timeout", o.ConnectTimeout, 100*time.Millisecond, 5*time.Minute)
+	between("limits.pre_connect_bytes", o.PreConnectBytes, 256, 1<<20)
+	between("limits.max_packet_size", o.MaxPacketSize, 256, 256<<20)
+	between("limits.receive_maximum", o.ReceiveMaximum, 1, math.MaxUint16)
+	lasts("mqtt.max_keepalive", o.MaxKeepalive, time.Second, 43690*time.Second)
+	lasts("mqtt.max_session_expiry", o.MaxSessionExpiry, 0, 365*24*time.Hour)
+	lasts("write timeout", o.WriteTimeout, time.Second, 10*time.Minute)
+	return errors.Join(errs...)
+}

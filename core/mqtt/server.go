@@ -1,0 +1,205 @@
+// Package mqtt is core's edge for MQTT 3.1, 3.1.1 and 5. mochi parses what
+// clients send, behind a guard, and spells most of what they get; everything
+// else is core's: sessions, subscriptions, queues, QoS, retained messages,
+// wills and takeover.
+//
+// Of mochi's server only EstablishConnection runs, once for each connection:
+// neither its event loop, nor its listeners, nor $SYS. What it sees of a
+// CONNECT is a stand-in with a client id of its own, without session, will or
+// password, so that its own ideas of these never come to bear. Its topic
+// index and its maps of messages in flight stay empty.
+package mqtt
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/rs/zerolog"
+
+	"dormouse/core"
+)
+
+// A Server accepts MQTT clients and attaches them to a broker. It is safe for
+// concurrent use.
+type Server struct {
+	o      Options
+	broker *core.Broker
+	mochi  *mochi.Server
+	names  atomic.Uint64 // of connections, for mochi
+
+	// incidents is the log for what a stranger can bring about.
+	incidents zerolog.Logger
+
+	mu        sync.Mutex // guards what follows
+	listeners []*listener
+	conns     map[*conn]struct{}
+	perIP     map[netip.Addr]int
+	stopped   bool
+
+	running sync.WaitGroup // listeners and connections
+
+	counters
+}
+
+// A listener is one port.
+type listener struct {
+	net.Listener
+	name string
+}
+
+// New returns a server for b without listeners. Its Options must be valid.
+func New(b *core.Broker, o Options) *Server {
+	s := &Server{
+		o:         o,
+		broker:    b,
+		conns:     make(map[*conn]struct{}),
+		perIP:     make(map[netip.Addr]int),
+		incidents: o.Log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Second}),
+	}
+	s.mochi = newMochi(&s.o)
+	return s
+}
+
+// Listen opens a TCP address, such as "127.0.0.1:1883", under a name that
+// core.Identity shows. It is served once Serve runs. Port 0 lets the system
+// choose; the address that it is open on is returned.
+func (s *Server) Listen(name, address string) (net.Addr, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		l.Close()
+		return nil, net.ErrClosed
+	}
+	s.listeners = append(s.listeners, &listener{l, name})
+	return l.Addr(), nil
+}
+
+// Serve accepts clients on all listeners until ctx is done or Close is called.
+// Clients stay connected until Close.
+func (s *Server) Serve(ctx context.Context) {
+	var serving sync.WaitGroup
+	s.mu.Lock()
+	if !s.stopped {
+		for _, l := range s.listeners {
+			s.running.Add(1)
+			serving.Go(func() {
+				defer s.running.Done()
+				s.accept(ctx, l)
+			})
+		}
+	}
+	s.mu.Unlock()
+	stop := context.AfterFunc(ctx, s.stopListening)
+	defer stop()
+	serving.Wait()
+}
+
+// accept accepts clients until l is closed. Other errors, such as too many
+// open files, may pass.
+func (s *Server) accept(ctx context.Context, l *listener) {
+	const pause = 100 * time.Millisecond
+	for {
+		socket, err := l.Accept()
+		if err == nil {
+			s.admit(l, socket)
+			continue
+		}
+		if s.isStopped() || ctx.Err() != nil {
+			return
+		}
+		s.o.Log.Error().Err(err).Str("event", "accept_failed").Str("listener", l.name).Msg("cannot accept a connection")
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
+// admit starts a connection, or closes the socket if there are too many.
+func (s *Server) admit(l *listener, socket net.Conn) {
+	c := newConn(s, l.name, socket)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.stopped:
+		socket.Close()
+	case len(s.conns) >= s.o.MaxConnections:
+		s.refusals.full.Add(1)
+		socket.Close()
+	case s.perIP[c.ip] >= s.o.MaxConnectionsPerIP:
+		s.refusals.perIP.Add(1)
+		socket.Close()
+	default:
+		s.accepted.Add(1)
+		s.conns[c] = struct{}{}
+		s.perIP[c.ip]++
+		s.running.Add(1)
+		go c.serve()
+	}
+}
+
+// forget ends what admit began.
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	if s.perIP[c.ip]--; s.perIP[c.ip] == 0 {
+		delete(s.perIP, c.ip)
+	}
+	s.mu.Unlock()
+	s.running.Done()
+}
+
+func (s *Server) isStopped() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopped
+}
+
+func (s *Server) stopListening() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.listeners {
+		l.Close()
+	}
+}
+
+// Close stops listening and ends all connections: MQTT 5 clients get
+// DISCONNECT 0x8B, no will is published, kept sessions stay. It returns when
+// all is over; if ctx is done before, it closes what is left and returns its
+// error.
+func (s *Server) Close(ctx context.Context) error {
+	s.mu.Lock()
+	s.stopped = true
+	for c := range s.conns {
+		c.shutDown()
+	}
+	s.mu.Unlock()
+	s.stopListening()
+
+	over := make(chan struct{})
+	go func() {
+		s.running.Wait()
+		close(over)
+	}()
+	select {
+	case <-over:
+		return nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	for c := range s.conns {
+		c.socket.Close()
+	}
+	s.mu.Unlock()
+	<-over
+	return ctx.Err()
+}
