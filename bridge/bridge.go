@@ -1,10 +1,12 @@
-// Package bridge puts sensors on the broker: it implements the port of
-// mqttsn/session on core, and nothing more. A sensor is a session of core like
-// any other; what is its own (topic ids, sleep) core keeps for it unread.
+// Package bridge is the sensors' edge of the broker: it implements the port of
+// mqttsn/session on core, and nothing more. To core a sensor is a client like
+// any other, of edge "mqttsn".
 package bridge
 
 import (
-	"slices"
+	"bytes"
+	"errors"
+	"fmt"
 	"time"
 
 	"dormouse/core"
@@ -12,73 +14,83 @@ import (
 	"dormouse/mqttsn/session"
 )
 
-// A Bridge is the sensors' edge of a core.Broker. It implements
-// [session.Broker].
+// Config configures a Bridge.
+type Config struct {
+	// SessionExpiry is how long a session with CleanSession=0 outlives its
+	// connection: MQTT-SN 1.2 has no word for it. 1 min to 8760 h; default 24 h.
+	SessionExpiry time.Duration
+}
+
+// DefaultConfig returns the defaults.
+func DefaultConfig() Config { return Config{SessionExpiry: 24 * time.Hour} }
+
+// Validate reports what is wrong with c.
+func (c *Config) Validate() error {
+	if e := c.SessionExpiry; e < time.Minute || e > 8760*time.Hour {
+		return fmt.Errorf("mqttsn.session_expiry is %v; it must be 1m to 8760h", e)
+	}
+	return nil
+}
+
+// A Bridge is a [session.Broker] on core.
 type Bridge struct {
-	broker *core.Broker
-	expiry time.Duration
+	core *core.Broker
+	cfg  Config
 }
 
-// New returns a bridge to b. A session without CleanSession is kept for expiry
-// after its connection has ended: 1.2 says nothing of how long.
-func New(b *core.Broker, expiry time.Duration) *Bridge {
-	return &Bridge{broker: b, expiry: expiry}
-}
+var _ session.Broker = (*Bridge)(nil)
 
-// identity is c as core knows it.
+// New returns a bridge to b.
+func New(b *core.Broker, c Config) *Bridge { return &Bridge{b, c} }
+
 func identity(c session.Client) core.Identity {
 	return core.Identity{ClientID: c.ID, Edge: "mqttsn", Listener: c.Listener, Remote: c.Remote}
 }
 
-// Open attaches the client that sits on seat. The will of a sensor belongs to
-// its session and stays in it, 1.2 §6.3.
+// Open attaches the client.
 func (b *Bridge) Open(c session.Client, r *session.Request, seat session.Seat) session.Link {
-	o := core.SessionOptions{
-		CleanStart: r.CleanSession,
-		Will:       will(r.Will),
-		KeepWill:   true,
-		DeleteWill: !r.KeepWill,
-	}
-	if !r.CleanSession {
-		o.Expiry = b.expiry
-	}
 	l := &link{seat: seat}
+	o := core.SessionOptions{CleanStart: r.CleanSession, Will: will(r.Will)}
+	if !r.CleanSession {
+		o.Expiry = b.cfg.SessionExpiry
+	}
+	// The will is one of the session, 1.2 §6.3, but core also takes KeepWill
+	// for the wish to keep the one that there is: not when it was deleted.
+	o.KeepWill = r.CleanSession || r.KeepWill || r.Will != nil
 	tag := r.Tag
-	b.broker.Open(identity(c), o, sink{seat}, func(s *core.Session, present bool, err error) {
+	b.core.Open(identity(c), o, sink{seat}, func(s *core.Session, present bool, err error) {
 		a := session.Answer{Kind: session.AskOpen, Tag: tag, Result: result(err), Present: present}
 		if err == nil {
-			a.State = s.EdgeState()
-			a.Will = unwill(s.Will())
+			a.State, a.Will = s.EdgeState(), willOf(s.Will())
 		}
-		l.opened(s)
-		seat.Answer(a)
+		l.opened(s, a)
 	})
 	return l
 }
 
-// Publish takes a message of a sender without a session.
+// Publish passes on a message of a sender without a session.
 func (b *Bridge) Publish(c session.Client, r *session.Request) {
-	b.broker.Publish(identity(c), message(r), func(error) {})
+	b.core.Publish(identity(c), message(r), func(error) {})
 }
 
-// A sink tells a seat what core tells a client. Two of the same seat are
-// equal: a seat that opens again does not kick itself.
-type sink struct{ session.Seat }
+// A sink is a seat as core knows it. Two of one seat are equal, so that a
+// client that connects again from where it is does not get itself kicked.
+type sink struct{ seat session.Seat }
 
-func (s sink) Kick(why core.KickReason) {
-	s.Seat.Kick([...]session.Reason{
-		core.TakenOver:    session.TakenOver,
-		core.Kicked:       session.Kicked,
-		core.ShuttingDown: session.ShuttingDown,
-	}[why])
+func (s sink) Mail() { s.seat.Mail() }
+
+func (s sink) Kick(why core.KickReason) { s.seat.Kick(reasons[why]) }
+
+var reasons = [...]session.Reason{
+	core.TakenOver:    session.TakenOver,
+	core.Kicked:       session.Kicked,
+	core.ShuttingDown: session.ShuttingDown,
 }
 
-// message is what r publishes. It copies the payload, which lies in the
-// datagram.
 func message(r *session.Request) core.Message {
 	return core.Message{
 		Topic:   r.Topic,
-		Payload: slices.Clone(r.Payload),
+		Payload: bytes.Clone(r.Payload),
 		QoS:     core.QoS(r.QoS),
 		Retain:  r.Retain,
 	}
@@ -90,15 +102,29 @@ func will(w *session.Will) *core.Will {
 	}
 	return &core.Will{Message: core.Message{
 		Topic:   w.Topic,
-		Payload: slices.Clone(w.Payload),
+		Payload: bytes.Clone(w.Payload),
 		QoS:     core.QoS(w.QoS),
 		Retain:  w.Retain,
 	}}
 }
 
-func unwill(w *core.Will) *session.Will {
+func willOf(w *core.Will) *session.Will {
 	if w == nil {
 		return nil
 	}
 	return &session.Will{Topic: w.Topic, Payload: w.Payload, QoS: mqttsn.QoS(w.QoS), Retain: w.Retain}
+}
+
+// result says in the session's words how a request went. A client that another
+// connection has taken over is about to hear of it: until then it may ask again.
+func result(err error) session.Result {
+	switch {
+	case err == nil:
+		return session.Done
+	case errors.Is(err, core.ErrNotAuthorized):
+		return session.NotAuthorized
+	case errors.Is(err, core.ErrInvalidTopic), errors.Is(err, core.ErrUnsupported):
+		return session.Refused
+	}
+	return session.Busy
 }

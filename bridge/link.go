@@ -1,8 +1,7 @@
 package bridge
 
 import (
-	"errors"
-	"slices"
+	"bytes"
 	"sync"
 
 	"dormouse/core"
@@ -10,82 +9,96 @@ import (
 	"dormouse/mqttsn/session"
 )
 
-// A link is one sensor's attachment.
+// A link is one attachment of a client.
 type link struct {
 	seat session.Seat
 
-	mu       sync.Mutex
-	answered bool                  // core has
-	session  *core.Session         // nil until then, and if core refused
-	early    []func(*core.Session) // asked for before then
+	mu      sync.Mutex
+	session *core.Session     // nil: not opened yet, or refused and of no use
+	early   []session.Request // made before the Open was answered
 }
 
-// opened takes in core's answer: s is nil if there is no attachment. What was
-// asked for meanwhile is done now, but not on core's own stack.
-func (l *link) opened(s *core.Session) {
+var _ session.Link = (*link)(nil)
+
+// opened takes in what came of the Open, and tells the seat. Requests that
+// could not wait for it have a goroutine of their own: this may be core's,
+// which must not be called back.
+func (l *link) opened(s *core.Session, a session.Answer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.answered, l.session = true, s
-	if s != nil && len(l.early) > 0 {
-		go func(early []func(*core.Session)) {
-			for _, do := range early {
-				do(s)
-			}
-		}(l.early)
+	l.seat.Answer(a)
+	switch {
+	case s == nil:
+		for i := range l.early {
+			l.answer(&l.early[i], session.Busy)
+		}
+		l.early = nil
+	case len(l.early) > 0:
+		go l.catchUp(s)
+	default:
+		l.session = s
 	}
-	l.early = nil
 }
 
-// Next takes the next message for the sensor.
+// catchUp carries out the early requests. While it does, others join them.
+func (l *link) catchUp(s *core.Session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.early {
+		l.carryOut(s, &l.early[i])
+	}
+	l.early, l.session = nil, s
+	l.seat.Mail() // if there was any, Next has denied it so far
+}
+
+// Ask carries out r, or has it wait for the Open to be answered.
+func (l *link) Ask(r *session.Request) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.session == nil {
+		early := *r
+		early.Payload, early.State = bytes.Clone(r.Payload), bytes.Clone(r.State)
+		l.early = append(l.early, early)
+		return
+	}
+	l.carryOut(l.session, r)
+}
+
+// Next takes the next message out of the client's queue.
 func (l *link) Next() (session.Delivery, bool) {
 	l.mu.Lock()
 	s := l.session
 	l.mu.Unlock()
 	if s == nil {
-		return session.Delivery{}, false
+		return session.Delivery{}, false // there is mail after the Open is answered
 	}
 	d, ok := s.Next()
 	if !ok {
 		return session.Delivery{}, false
 	}
-	to := session.Delivery{
-		ID:       d.ID,
-		QoS:      mqttsn.QoS(d.QoS),
-		Retain:   d.Retain,
-		DUP:      d.DUP,
-		Released: d.Released,
-	}
+	out := session.Delivery{ID: d.ID, QoS: mqttsn.QoS(d.QoS), Retain: d.Retain, DUP: d.DUP, Released: d.Released}
 	if d.Message != nil {
-		to.Topic, to.Payload = d.Topic, d.Payload
+		out.Topic, out.Payload = d.Topic, d.Payload
 	}
-	return to, true
+	return out, true
 }
 
-// Ask carries out r, as soon as the session is open.
-func (l *link) Ask(r *session.Request) {
-	l.mu.Lock()
-	s := l.session
-	if !l.answered {
-		kept := *r
-		kept.Payload, kept.State = slices.Clone(r.Payload), slices.Clone(r.State)
-		l.early = append(l.early, func(s *core.Session) { l.ask(s, &kept) })
-	}
-	l.mu.Unlock()
-	if s != nil {
-		l.ask(s, r)
-	}
-}
-
-func (l *link) ask(s *core.Session, r *session.Request) {
+// carryOut asks core. None of its answers comes before this returns to a shard
+// that would look for them: they go to the seat, which the shard holds.
+func (l *link) carryOut(s *core.Session, r *session.Request) {
 	switch r.Kind {
 	case session.AskPublish:
-		s.Publish(message(r), r.ID, l.publishedTo(r))
+		if r.QoS == 0 {
+			s.Publish(message(r), 0, func(error) {})
+			return
+		}
+		s.Publish(message(r), r.ID, l.done(r))
 	case session.AskRelease:
 		s.Release(r.ID, l.done(r))
 	case session.AskSubscribe:
-		tag := r.Tag
+		kind, tag := r.Kind, r.Tag
 		s.Subscribe(core.Subscription{Filter: r.Topic, QoS: core.QoS(r.QoS)}, func(granted core.QoS, err error) {
-			l.seat.Answer(session.Answer{Kind: session.AskSubscribe, Tag: tag, Result: result(err), QoS: mqttsn.QoS(granted)})
+			l.seat.Answer(session.Answer{Kind: kind, Tag: tag, Result: result(err), QoS: mqttsn.QoS(granted)})
 		})
 	case session.AskUnsubscribe:
 		done := l.done(r)
@@ -99,16 +112,14 @@ func (l *link) ask(s *core.Session, r *session.Request) {
 	case session.AskSave:
 		s.SaveEdge(r.State, l.done(r))
 	case session.AskDetach:
-		s.Detach(ending(r.Ending), l.done(r))
+		s.Detach(ending[r.Ending], l.done(r))
 	}
 }
 
-// publishedTo answers a publish, which nobody waits for at QoS 0.
-func (l *link) publishedTo(r *session.Request) func(error) {
-	if r.QoS == 0 {
-		return func(error) {}
-	}
-	return l.done(r)
+var ending = [...]core.Ending{
+	session.Clean:    core.Clean,
+	session.Lost:     core.Lost,
+	session.Shutdown: core.Shutdown,
 }
 
 // done answers r.
@@ -119,24 +130,6 @@ func (l *link) done(r *session.Request) func(error) {
 	}
 }
 
-func ending(e session.Ending) core.Ending {
-	return [...]core.Ending{
-		session.Clean:    core.Clean,
-		session.Lost:     core.Lost,
-		session.Shutdown: core.Shutdown,
-	}[e]
-}
-
-// result says in the port's words what core answered. What is not the
-// request's own fault may work later.
-func result(err error) session.Result {
-	switch {
-	case err == nil:
-		return session.Done
-	case errors.Is(err, core.ErrNotAuthorized):
-		return session.NotAuthorized
-	case errors.Is(err, core.ErrInvalidTopic), errors.Is(err, core.ErrUnsupported):
-		return session.Refused
-	}
-	return session.Busy
+func (l *link) answer(r *session.Request, how session.Result) {
+	l.seat.Answer(session.Answer{Kind: r.Kind, Tag: r.Tag, Result: how})
 }

@@ -1,0 +1,248 @@
+package gateway
+
+import (
+	"dormouse/mqttsn"
+	"dormouse/mqttsn/session"
+)
+
+// This file drives sessions, as package session has it: one call, then what it
+// asks for, then what the broker says to that, then the next message.
+
+// handle lets the session of t see a packet.
+func (s *shard) handle(t *seat, p mqttsn.Packet) {
+	t.hold(s)
+	t.session.Handle(s.now, p, &s.acts)
+	s.perform(t)
+	s.attend(t)
+}
+
+// meet lets it see that a deadline has come, if t is still here.
+func (s *shard) meet(t *seat) {
+	if t == nil || !t.hold(s) {
+		return
+	}
+	t.session.Tick(s.now, &s.acts)
+	s.perform(t)
+	s.attend(t)
+}
+
+// end lets it see that we want no more of it.
+func (s *shard) end(t *seat, why session.Reason) {
+	t.hold(s)
+	t.session.End(s.now, why, &s.acts)
+	s.perform(t)
+	s.attend(t)
+}
+
+// visit looks after a seat that has events. One that has moved is passed on,
+// and one that has just come finds its place.
+func (s *shard) visit(t *seat) {
+	t.mu.Lock()
+	t.queued = false
+	if t.owner != s {
+		t.queue()
+	}
+	t.mu.Unlock()
+	if !t.hold(s) {
+		return
+	}
+	if t.slot == nowhere {
+		s.arrive(t)
+	}
+	s.attend(t)
+}
+
+// perform carries out what the session of t asked for, in order.
+func (s *shard) perform(t *seat) {
+	for i := range s.acts.Ask {
+		s.ask(t, &s.acts.Ask[i])
+	}
+	for datagram := range s.acts.Datagrams {
+		if t.bound() {
+			s.out.add(t.source, 0, datagram)
+		}
+	}
+	for _, e := range s.acts.Events {
+		s.count.events[e].Add(1)
+	}
+	gone := s.acts.Gone
+	s.acts.Reset()
+	s.noteState(t, gone)
+	if gone != 0 {
+		s.bury(t, gone)
+		return
+	}
+	s.wheel.Set(t.slot, t.session.Deadline())
+}
+
+// ask passes a request on to the broker.
+func (s *shard) ask(t *seat, r *session.Request) {
+	switch {
+	case r.Kind == session.AskOpen:
+		t.before = t.link
+		t.link = s.g.broker.Open(session.Client{
+			ID:       t.session.ClientID(),
+			Listener: s.g.cfg.Listener,
+			Remote:   t.source.String(),
+		}, r, t)
+	case t.link != nil:
+		t.link.Ask(r)
+	}
+}
+
+// noteState counts and reports a change of state. A client that is awake wants
+// its messages, whether or not there were any when it fell asleep.
+func (s *shard) noteState(t *seat, gone session.Reason) {
+	was, is := t.state, t.session.State()
+	if is == was {
+		return
+	}
+	t.state = is
+	s.count.states[was].Add(-1)
+	s.count.states[is].Add(1)
+	switch {
+	case is == session.Awake:
+		t.mailed = true
+	case is == session.Active:
+		s.notice(ClientConnected, t, 0)
+	case is == session.Asleep && was == session.Active:
+		s.notice(ClientAsleep, t, 0)
+	case is == session.Disconnected && was != session.Connecting:
+		s.notice(ClientGone, t, gone)
+	}
+}
+
+func (s *shard) notice(kind NoticeKind, t *seat, why session.Reason) {
+	s.g.notices.tell(s.now, kind, t.session.ClientID(), t.source, why)
+}
+
+// attend lets go of t when it has heeded its events and has had its messages,
+// or enough of them for now.
+func (s *shard) attend(t *seat) {
+	for left := pulls; ; {
+		s.heed(t)
+		switch {
+		case t.slot == nowhere:
+			return // it is gone
+		case !t.wantsMail():
+		case left > 0:
+			left--
+			s.pull(t)
+			continue
+		default:
+			t.requeue()
+			return
+		}
+		if c, done := t.release(); done {
+			if c != nil {
+				s.meetClaim(t, c)
+			}
+			return
+		}
+	}
+}
+
+func (t *seat) wantsMail() bool { return t.mailed && t.bound() && t.session.Ready() }
+
+// pull gets the session its next message. What the broker has answered in the
+// meantime goes first, so that an acknowledgement is sent ahead of an echo.
+func (s *shard) pull(t *seat) {
+	d, ok := t.link.Next()
+	if !ok {
+		t.mailed = false
+		t.session.Drained(s.now, &s.acts)
+		s.perform(t)
+		return
+	}
+	s.heed(t)
+	if t.slot == nowhere {
+		return
+	}
+	t.session.Deliver(s.now, d, &s.acts)
+	s.perform(t)
+}
+
+// heed takes in t's events, and those that they cause.
+func (s *shard) heed(t *seat) {
+	for t.slot != nowhere && t.news(&s.heard) {
+		t.mailed = t.mailed || s.heard.mail
+		for _, a := range s.heard.answers {
+			if t.slot != nowhere {
+				s.complete(t, a)
+			}
+		}
+		clear(s.heard.answers)
+		if s.heard.kick != 0 && t.slot != nowhere {
+			s.kick(t, s.heard.kick)
+		}
+	}
+}
+
+func (s *shard) complete(t *seat, a session.Answer) {
+	opened := a.Kind == session.AskOpen && a.Result == session.Done
+	if opened {
+		t.before = nil
+	}
+	t.session.Complete(s.now, a, &s.acts)
+	s.perform(t)
+	if opened && t.slot != nowhere {
+		s.g.clients.put(t.session.ClientID(), t)
+	}
+}
+
+// kick ends the session because the broker has let go of it. If the client has
+// connected again at the same moment, the broker may have taken it back since,
+// and must be told.
+func (s *shard) kick(t *seat, why session.Reason) {
+	t.session.End(s.now, why, &s.acts)
+	s.perform(t)
+	t.link.Ask(&session.Request{Kind: session.AskDetach, Ending: session.Shutdown})
+}
+
+// newSeat makes a seat for a client that comes from there.
+func (s *shard) newSeat(from source) *seat {
+	t := &seat{session: session.New(mqttsn.V12, &s.g.cfg.Session), owner: s}
+	s.g.seats.Add(1)
+	s.settle(t, from)
+	return t
+}
+
+// nowhere is the slot of a seat that is gone, or on its way.
+const nowhere = -1
+
+// settle gives t its places in this shard.
+func (s *shard) settle(t *seat, from source) {
+	s.enter(t)
+	s.wheel.Grow(len(s.slots))
+	s.bind(t, from)
+	s.count.states[t.state].Add(1)
+}
+
+// vacate takes t's places in this shard away.
+func (s *shard) vacate(t *seat) {
+	s.count.states[t.state].Add(-1)
+	s.unbind(t)
+	s.wheel.Cancel(t.slot)
+	s.leave(t)
+	t.slot = nowhere
+}
+
+// bury ends a seat. Its client has to connect again.
+func (s *shard) bury(t *seat, why session.Reason) {
+	s.count.ended[why].Add(1)
+	s.vacate(t)
+	s.g.seats.Add(-1)
+	s.g.clients.drop(t.session.ClientID(), t)
+	if t.before != nil { // the broker refused to open it again, and holds on to what was
+		t.before.Ask(&session.Request{Kind: session.AskDetach, Ending: session.Lost})
+		t.before = nil
+	}
+	t.mu.Lock()
+	t.dead, t.answers = true, nil
+	c := t.claim
+	t.claim = nil
+	t.mu.Unlock()
+	if c != nil {
+		s.out.add(c.from, 0, goodbye)
+	}
+}

@@ -1,0 +1,147 @@
+package gateway
+
+import (
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"dormouse/mqttsn/session"
+)
+
+// Each yields the figures of all the gateways together, under their exported
+// names. A name ends in its unit, and "total" marks a counter. What a reader
+// should do about it goes in help. A figure that comes in parts has a label,
+// such as kind="length", from a closed set. Names are an interface:
+// testdata/metrics.txt pins them.
+func Each(gs []*Gateway, yield func(name, help, label string, value uint64)) {
+	t := tally(gs)
+	part := func(name, help, key, value string, n uint64) {
+		yield(name, help, key+`="`+strings.ReplaceAll(value, " ", "_")+`"`, n)
+	}
+	yield("dormouse_mqttsn_datagrams_received_total",
+		"Datagrams that a shard has looked at.", "", t.received)
+	yield("dormouse_mqttsn_datagrams_sent_total",
+		"Datagrams handed to the network.", "", t.sent)
+	yield("dormouse_mqttsn_send_errors_total",
+		"Batches that the network refused as a whole. See the log of the system.", "", t.sendErrors)
+
+	const dropped, whyDropped = "dormouse_mqttsn_datagrams_dropped_total",
+		"Datagrams discarded. inbox_full: add cores. not_a_forwarder: see mqttsn.forwarders."
+	part(dropped, whyDropped, "reason", "inbox_full", t.full)
+	for i, name := range dropNames {
+		part(dropped, whyDropped, "reason", name, t.drops[i])
+	}
+	for i, kind := range malformedKinds {
+		part("dormouse_mqttsn_datagrams_malformed_total",
+			"Datagrams that are no packet of MQTT-SN 1.2. Many from one sender: its firmware.", "kind", kind.name, t.malformed[i])
+	}
+
+	yield("dormouse_mqttsn_strangers_answered_total",
+		"Answers to senders without a session.", "", t.answered)
+	yield("dormouse_mqttsn_strangers_suppressed_total",
+		"Senders without a session that were not heard: their network had its share. See limits.unauthenticated_udp.", "", t.suppressed)
+	for i, name := range refusalNames {
+		part("dormouse_mqttsn_connects_refused_total",
+			"CONNECT that came to nothing: a bound is reached, or we stop.", "reason", name, t.refused[i])
+	}
+	for i, name := range verdictNames {
+		part("dormouse_mqttsn_qos_minus_one_total",
+			"PUBLISH at QoS -1, and why it was refused. See mqttsn.qos_minus_one.", "result", name, t.minusOne[i])
+	}
+
+	for i, name := range stateNames {
+		part("dormouse_mqttsn_sessions",
+			"Virtual connections by state.", "state", name, t.states[i])
+	}
+	for i, n := range t.ended {
+		if i > 0 {
+			part("dormouse_mqttsn_sessions_ended_total",
+				"Virtual connections that have ended. Many retry timeouts: a lossy radio.", "reason", session.Reason(i).String(), n)
+		}
+	}
+	for i, n := range t.events {
+		part("dormouse_mqttsn_session_events_total",
+			"What happened in sessions that should not happen often.", "event", session.Event(i).String(), n)
+	}
+	yield("dormouse_mqttsn_moves_total",
+		"Sleepers that woke at another address and were believed.", "", t.moves)
+	yield("dormouse_mqttsn_hijack_attempts_total",
+		"PINGREQ for another address's client. Expected after changes of address; else see the log.", "", t.hijacks)
+}
+
+// Sys yields what is published below $SYS/broker/, for all the gateways
+// together.
+func Sys(gs []*Gateway, yield func(name, value string)) {
+	t := tally(gs)
+	number := func(name string, parts ...uint64) {
+		var n uint64
+		for _, p := range parts {
+			n += p
+		}
+		yield("mqttsn/"+name, strconv.FormatUint(n, 10))
+	}
+	number("clients/connected", t.states[session.Active], t.states[session.Asleep], t.states[session.Awake])
+	number("clients/active", t.states[session.Active])
+	number("clients/asleep", t.states[session.Asleep], t.states[session.Awake])
+	number("clients/lost", t.ended[session.KeepAliveTimeout], t.ended[session.SleepTimeout], t.ended[session.RetryTimeout])
+	number("datagrams/received", t.received)
+	number("datagrams/sent", t.sent)
+	number("datagrams/dropped", append(t.drops[:], t.full)...)
+	number("datagrams/malformed", t.malformed[:]...)
+	number("retransmits", t.events[session.Retransmission])
+	number("strangers/suppressed", t.suppressed)
+	number("connects/refused", t.refused[:]...)
+	number("qos_minus_one/accepted", t.minusOne[published])
+	number("qos_minus_one/refused", t.minusOne[published+1:]...)
+	number("moves", t.moves)
+	number("hijack_attempts", t.hijacks)
+}
+
+// totals are counters added up.
+type totals struct {
+	received, sent, sendErrors, full uint64
+	drops                            [numDrops]uint64
+	malformed                        [len(malformedKinds)]uint64
+	answered, suppressed             uint64
+	refused                          [numRefusals]uint64
+	minusOne                         [numVerdicts]uint64
+	events                           [session.NumEvents]uint64
+	ended                            [session.OpenRefused + 1]uint64
+	moves, hijacks                   uint64
+	states                           [len(stateNames)]uint64
+}
+
+func tally(gs []*Gateway) (t totals) {
+	for _, g := range gs {
+		for _, s := range g.shards {
+			t.add(s.count)
+		}
+	}
+	return t
+}
+
+func (t *totals) add(c *counters) {
+	t.received += c.received.Load()
+	t.sent += c.sent.Load()
+	t.sendErrors += c.sendErrors.Load()
+	t.full += c.full.Load()
+	addUp(t.drops[:], c.drops[:])
+	addUp(t.malformed[:], c.malformed[:])
+	t.answered += c.answered.Load()
+	t.suppressed += c.suppressed.Load()
+	addUp(t.refused[:], c.refused[:])
+	addUp(t.minusOne[:], c.minusOne[:])
+	addUp(t.events[:], c.events[:])
+	addUp(t.ended[:], c.ended[:])
+	t.moves += c.moves.Load()
+	t.hijacks += c.hijacks.Load()
+	for i := range c.states {
+		t.states[i] += uint64(c.states[i].Load())
+	}
+}
+
+func addUp(to []uint64, from []atomic.Uint64) {
+	for i := range from {
+		to[i] += from[i].Load()
+	}
+}

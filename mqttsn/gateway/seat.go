@@ -1,0 +1,134 @@
+package gateway
+
+import (
+	"sync"
+
+	"dormouse/mqttsn/session"
+	"dormouse/mqttsn/transport"
+)
+
+// A seat is one client in the gateway: its session, its place at the broker
+// and its address. Exactly one shard owns it, and that one alone touches what
+// stands first. All else talk to it by its events: the broker by the methods
+// of [session.Seat], and other shards by claims. Whoever has an event for a
+// seat puts it in, and queues the seat with the owner.
+type seat struct {
+	session *session.Session
+	link    session.Link
+	before  session.Link // until the broker has answered: what opening it again is to replace
+	source               // no address: another client has taken it
+	slot    int32        // in the owner's table and wheel
+	state   session.State
+	mailed  bool // link may have a message
+
+	mu sync.Mutex // guards what follows; a shard's inbox may be locked inside
+	events
+	owner  *shard
+	queued bool // with the owner, to be visited
+	held   bool // by the owner, who looks for events before it lets go
+	dead   bool
+}
+
+// A source is where a client's packets come from, and its answers go.
+type source struct {
+	peer transport.Peer
+	node string // its forwarder's name for it; empty without a forwarder
+}
+
+// events are what a seat was told and has not heeded.
+type events struct {
+	answers []session.Answer
+	mail    bool
+	kick    session.Reason
+	claim   *claim
+}
+
+// Answer takes in what came of a request.
+func (t *seat) Answer(a session.Answer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.dead {
+		t.answers = append(t.answers, a)
+		t.queue()
+	}
+}
+
+// Mail takes in that the link has a message.
+func (t *seat) Mail() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mail = true
+	t.queue()
+}
+
+// Kick takes in that the broker has let go of the client.
+func (t *seat) Kick(why session.Reason) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.kick = why
+	t.queue()
+}
+
+// queue sees to it that the owner will look for events. t.mu is held.
+func (t *seat) queue() {
+	if !t.queued && !t.held && !t.dead {
+		t.queued = true
+		t.owner.in.visit(t)
+	}
+}
+
+func (t *seat) kicked() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.kick != 0
+}
+
+// hold says that s is at it and will look for events before it is done. It
+// reports whether t is for s to touch.
+func (t *seat) hold(s *shard) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.dead || t.owner != s {
+		return false
+	}
+	t.held = true
+	return true
+}
+
+// news takes out the events, other than a claim, and reports whether there
+// were any. It trades the room for answers in e for the seat's.
+func (t *seat) news(e *events) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.answers) == 0 && !t.mail && t.kick == 0 {
+		return false
+	}
+	e.answers, t.answers = t.answers, e.answers[:0]
+	e.mail, t.mail = t.mail, false
+	e.kick = t.kick // and it stays known
+	return true
+}
+
+// requeue lets go of t for now: it has had its turn.
+func (t *seat) requeue() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.held = false
+	t.queue()
+}
+
+// release lets go of t, unless there are events. A claim comes last and is for
+// the caller to meet: t may be another shard's afterwards.
+func (t *seat) release() (c *claim, done bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.answers) > 0 || t.mail || t.kick != 0 {
+		return nil, false
+	}
+	t.held = false
+	if t.state == session.Asleep {
+		t.answers = nil
+	}
+	c, t.claim = t.claim, nil
+	return c, true
+}

@@ -1,0 +1,194 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"dormouse/mqttsn"
+	"dormouse/mqttsn/clock"
+	"dormouse/mqttsn/session"
+	"dormouse/mqttsn/transport"
+	"dormouse/mqttsn/wheel"
+)
+
+const (
+	tick = 100 * time.Millisecond
+
+	// slice is how many seats a turn visits, and how many deadlines it meets,
+	// before it looks for datagrams again: mail for a hundred thousand sleepers
+	// must not keep those who are awake waiting.
+	slice = 512
+
+	// pulls is how many messages one seat may have before others have a turn.
+	pulls = 16
+)
+
+// A shard is one goroutine and the seats it alone may touch.
+type shard struct {
+	g          *Gateway
+	in         *inbox
+	count      *counters
+	advertises bool // one of them does
+
+	// Owned by run, or whoever calls turn.
+	now clock.Time // read once for a whole turn
+	mail
+	table
+	wheel     *wheel.Wheel
+	due       queue[*seat] // whose deadline has come
+	advertise clock.Time   // when ADVERTISE is due
+	decoder   mqttsn.Decoder
+	acts      session.Actions
+	heard     events
+	out       outbox
+}
+
+func newShard(g *Gateway, start clock.Time) *shard {
+	s := &shard{
+		g:     g,
+		in:    newInbox(),
+		count: new(counters),
+		now:   start,
+		table: newTable(),
+		wheel: wheel.New(start, tick),
+	}
+	s.out = outbox{transport: g.transport, count: s.count}
+	return s
+}
+
+// run is the shard's loop: the only place where time, datagrams and sessions
+// meet.
+func (s *shard) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.in.wake:
+		case <-timer.C:
+		}
+		now := clock.Now()
+		s.turn(now)
+		switch next := s.next(); {
+		case s.behind():
+			s.in.stir()
+		case next != 0:
+			timer.Reset(next.Sub(now))
+		}
+	}
+}
+
+// turn does what there is to do at now, or a good slice of it. It never waits
+// for anything but the transport.
+func (s *shard) turn(now clock.Time) {
+	s.now = now
+	s.in.take(&s.mail)
+	for _, do := range s.calls {
+		do()
+	}
+	for range min(s.seats.len(), slice) {
+		s.visit(s.seats.pop())
+	}
+	for _, d := range s.datagrams {
+		s.receive(d)
+	}
+	s.datagrams = s.datagrams[:0]
+	s.wheel.Advance(now, func(slot int32) { s.due.push(s.slots[slot]) })
+	for range min(s.due.len(), slice) {
+		s.meet(s.due.pop())
+	}
+	if s.advertises {
+		s.announce()
+	}
+	s.out.flush()
+}
+
+// behind reports whether there is something to do already.
+func (s *shard) behind() bool {
+	return s.seats.len() > 0 || s.due.len() > 0 || !s.in.empty()
+}
+
+// next returns when a deadline may be due, or zero for never.
+func (s *shard) next() clock.Time {
+	return clock.Sooner(s.wheel.Next(), s.advertise)
+}
+
+// receive looks at one datagram.
+func (s *shard) receive(d transport.Datagram) {
+	s.count.received.Add(1)
+	a := d.Peer.Addr
+	if a.Addr().IsMulticast() || a.Addr().IsUnspecified() || a.Port() == 0 {
+		s.drop(badSource)
+		return
+	}
+	octets, node := d.Buf, []byte(nil)
+	if mqttsn.Encapsulated(mqttsn.V12, octets) {
+		if !contains(s.g.cfg.Forwarders, a) {
+			s.drop(notAForwarder)
+			return
+		}
+		envelope, inner, err := mqttsn.Unwrap(mqttsn.V12, octets)
+		if err != nil {
+			s.count.countMalformed(err)
+			return
+		}
+		octets, node = inner, envelope.Node
+	}
+	p, err := s.decoder.Decode(mqttsn.V12, octets)
+	if err != nil {
+		s.count.countMalformed(err)
+		return
+	}
+	switch p := p.(type) {
+	case *mqttsn.Searchgw:
+		s.onSearchgw(source{d.Peer, string(node)}, p)
+		return
+	case *mqttsn.Advertise, *mqttsn.Gwinfo:
+		s.drop(otherGateway)
+		return
+	}
+	if d.Multicast {
+		s.drop(byMulticast)
+		return
+	}
+	t := s.find(d.Peer, node)
+	if p, ok := p.(*mqttsn.Publish); ok && p.QoS == mqttsn.QoSMinusOne {
+		if !s.allowed(a, p) {
+			return
+		}
+		if t != nil {
+			s.count.minusOne[published].Add(1)
+		}
+	}
+	if t == nil || !isOf(t.session, p) || s.g.draining.Load() && p.Type() == mqttsn.TypeConnect {
+		s.stranger(source{d.Peer, string(node)}, t, p)
+		return
+	}
+	s.handle(t, p)
+}
+
+// isOf reports whether p, which came from its address, is for the session: a
+// packet that names another client is not.
+func isOf(of *session.Session, p mqttsn.Packet) bool {
+	var named []byte
+	switch p := p.(type) {
+	case *mqttsn.Connect:
+		named = p.ClientID
+	case *mqttsn.Pingreq:
+		named = p.ClientID
+	}
+	return len(named) == 0 || string(named) == of.ClientID()
+}
+
+func (s *shard) drop(why drop) { s.count.drops[why].Add(1) }
+
+// takeLeave says DISCONNECT to those who have to know that we stop.
+func (s *shard) takeLeave() {
+	for _, t := range s.slots {
+		if t != nil && t.session.State() == session.Active && t.session.CleanSession() {
+			s.end(t, session.ShuttingDown)
+		}
+	}
+	s.out.flush()
+}

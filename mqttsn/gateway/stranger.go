@@ -1,0 +1,190 @@
+package gateway
+
+import (
+	"net/netip"
+
+	"dormouse/mqttsn"
+	"dormouse/mqttsn/session"
+)
+
+// This file deals with senders that have no session here. They may connect,
+// look for a gateway, and publish at QoS -1; all else is answered with
+// DISCONNECT, so that the client connects (1.2 §5.4.21, A15). No answer is
+// longer than what it answers, and there are only so many for one network.
+
+// clientsSend are the packets that need a connection.
+var clientsSend = [mqttsn.NumTypes]bool{
+	mqttsn.TypeWilltopic: true, mqttsn.TypeWillmsg: true,
+	mqttsn.TypeWilltopicupd: true, mqttsn.TypeWillmsgupd: true,
+	mqttsn.TypeRegister: true, mqttsn.TypeRegack: true,
+	mqttsn.TypePublish: true, mqttsn.TypePuback: true,
+	mqttsn.TypePubrec: true, mqttsn.TypePubrel: true, mqttsn.TypePubcomp: true,
+	mqttsn.TypeSubscribe: true, mqttsn.TypeUnsubscribe: true,
+	mqttsn.TypePingreq: true, mqttsn.TypeDisconnect: true,
+}
+
+// octets is the datagram for a packet of ours.
+func octets(p mqttsn.Packet) []byte {
+	b, err := mqttsn.Append(nil, mqttsn.V12, p)
+	if err != nil {
+		panic(err) // the configuration is valid, and so are these
+	}
+	return b
+}
+
+var (
+	goodbye      = octets(&mqttsn.Disconnect{})
+	notSupported = octets(&mqttsn.Connack{Reason: mqttsn.NotSupported})
+	congested    = octets(&mqttsn.Connack{Reason: mqttsn.Congestion})
+)
+
+// stranger takes in a packet that is not for the session at its address, t, if
+// there is one.
+func (s *shard) stranger(from source, t *seat, p mqttsn.Packet) {
+	switch p := p.(type) {
+	case *mqttsn.Connect:
+		s.connect(from, t, p)
+		return
+	case *mqttsn.Pingreq:
+		s.wakeElsewhere(from, p)
+		return
+	case *mqttsn.Publish:
+		if p.QoS == mqttsn.QoSMinusOne {
+			s.publish(from, p)
+			return
+		}
+	}
+	if !clientsSend[p.Type()] {
+		s.drop(notForServers)
+		return
+	}
+	s.answer(from, goodbye)
+}
+
+// answer answers a stranger, unless its network has had enough.
+func (s *shard) answer(to source, packet []byte) {
+	if s.mayAnswer(to) {
+		s.out.add(to, 0, packet)
+	}
+}
+
+// mayAnswer counts an answer to a stranger, or that there may be none.
+func (s *shard) mayAnswer(to source) bool {
+	if !isLoopback(to) && !s.g.strangers.allow(s.now, s.g.prefix(to.peer)) {
+		s.count.suppressed.Add(1)
+		return false
+	}
+	s.count.answered.Add(1)
+	return true
+}
+
+func isLoopback(s source) bool { return s.peer.Addr.Addr().IsLoopback() }
+
+// connect gives a client that is not connected from there a seat. The client
+// that was there before, t, loses its address to it; but not to a CONNECT that
+// cannot be accepted.
+func (s *shard) connect(from source, t *seat, p *mqttsn.Connect) {
+	g, c := s.g, &s.g.cfg
+	if !s.mayAnswer(from) {
+		return
+	}
+	refuse := func(why refusal) {
+		s.count.refused[why].Add(1)
+		s.out.add(from, 0, congested)
+	}
+	switch {
+	case g.draining.Load():
+		refuse(drained)
+	case !isLoopback(from) && !g.connects.allow(s.now, 0):
+		s.count.refused[tooFast].Add(1) // in silence: it is to try again soon
+	case p.ProtocolID != 1 || !c.Session.ValidClientID(p.ClientID):
+		s.out.add(from, 0, notSupported)
+	case g.seats.Load() >= int64(c.MaxSessions):
+		refuse(tooManySessions)
+	case g.connecting() >= int64(c.MaxDialogues):
+		refuse(tooManyDialogues)
+	default:
+		if t != nil {
+			s.evict(t)
+		}
+		s.handle(s.newSeat(from), p)
+	}
+}
+
+// connecting is how many clients are on their way to be accepted.
+func (g *Gateway) connecting() (n int64) {
+	for _, s := range g.shards {
+		n += s.count.states[session.Connecting].Load()
+	}
+	return n
+}
+
+// wakeElsewhere takes in a PINGREQ from where nobody is, or another. If it
+// names a client of ours that sleeps, it may be that one, woken behind another
+// address: whether that is believed is configured (A9).
+func (s *shard) wakeElsewhere(from source, p *mqttsn.Pingreq) {
+	if !s.mayAnswer(from) {
+		return
+	}
+	if t := s.g.clients.find(string(p.ClientID)); t != nil {
+		if s.g.cfg.AddressMigration == Always {
+			if t.claimed(&claim{from, s}) {
+				return
+			}
+		} else {
+			s.hijack(string(p.ClientID), from)
+		}
+	}
+	s.out.add(from, 0, goodbye)
+}
+
+// allowed reports whether a PUBLISH at QoS -1 may be heard, be its sender
+// connected or not. It is never answered, 1.2 §6.8.
+func (s *shard) allowed(from netip.AddrPort, p *mqttsn.Publish) bool {
+	c := &s.g.cfg.QoSMinusOne
+	switch {
+	case c.From == Nowhere || c.From == Loopback && !from.Addr().IsLoopback():
+		s.count.minusOne[fromElsewhere].Add(1)
+	case !c.lists(p.Topic):
+		s.count.minusOne[badTopic].Add(1)
+	case !s.g.sources.allow(s.now, hashAddr(s.g.cfg.Seed, from.Addr())) || !s.g.minusOne.allow(s.now, 0):
+		s.count.minusOne[tooOften].Add(1)
+	default:
+		return true
+	}
+	return false
+}
+
+func (c *QoSMinusOne) lists(t mqttsn.Topic) bool {
+	if len(c.Topics) == 0 {
+		return true
+	}
+	for _, id := range c.Topics {
+		if t.Kind == mqttsn.TopicPredefined && t.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// publish passes on a PUBLISH at QoS -1 from a sender without a connection. It
+// names its topic by a predefined id, two octets, or in full.
+func (s *shard) publish(from source, p *mqttsn.Publish) {
+	c, name, ok := &s.g.cfg.Session, "", true
+	switch p.Topic.Kind {
+	case mqttsn.TopicPredefined:
+		name, ok = c.PredefinedTopic(p.Topic.ID, "")
+	case mqttsn.TopicShort:
+		name = string([]byte{byte(p.Topic.ID >> 8), byte(p.Topic.ID)})
+	case mqttsn.TopicName:
+		name = string(p.Topic.Name)
+	}
+	if !ok || !c.ValidTarget([]byte(name)) {
+		s.count.minusOne[badTopic].Add(1)
+		return
+	}
+	s.count.minusOne[published].Add(1)
+	s.g.broker.Publish(
+		session.Client{Listener: s.g.cfg.Listener, Remote: from.String()},
+		&session.Request{Kind: session.AskPublish, Topic: name, Payload: p.Payload, Retain: p.Retain})
+}
