@@ -64,7 +64,9 @@ func (d Dialer) Dial(ctx context.Context, address string) (*Conn, error) {
 		broken: make(chan struct{}),
 		client: New(d.Version, &d.Config),
 	}
+	c.mu.Lock() // the timer may run before it is in its place
 	c.timer = time.AfterFunc(0, c.tick)
+	c.mu.Unlock()
 	go c.read()
 	return c, nil
 }
