@@ -6,6 +6,7 @@ package bridge
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"time"
 
 	"dormouse/core"
@@ -13,17 +14,34 @@ import (
 	"dormouse/mqttsn/session"
 )
 
+// Config configures a Bridge.
+type Config struct {
+	// SessionExpiry is how long a session with CleanSession=0 outlives its
+	// connection: MQTT-SN 1.2 has no word for it. 1 min to 8760 h; default 24 h.
+	SessionExpiry time.Duration
+}
+
+// DefaultConfig returns the defaults.
+func DefaultConfig() Config { return Config{SessionExpiry: 24 * time.Hour} }
+
+// Validate reports what is wrong with c.
+func (c *Config) Validate() error {
+	if e := c.SessionExpiry; e < time.Minute || e > 8760*time.Hour {
+		return fmt.Errorf("mqttsn.session_expiry is %v; it must be 1m to 8760h", e)
+	}
+	return nil
+}
+
 // A Bridge is a [session.Broker] on core.
 type Bridge struct {
-	core   *core.Broker
-	expiry time.Duration
+	core *core.Broker
+	cfg  Config
 }
 
 var _ session.Broker = (*Bridge)(nil)
 
-// New returns a bridge to b. A session with CleanSession=0 outlives its
-// connection by sessionExpiry, for which MQTT-SN 1.2 has no word.
-func New(b *core.Broker, sessionExpiry time.Duration) *Bridge { return &Bridge{b, sessionExpiry} }
+// New returns a bridge to b.
+func New(b *core.Broker, c Config) *Bridge { return &Bridge{b, c} }
 
 func identity(c session.Client) core.Identity {
 	return core.Identity{ClientID: c.ID, Edge: "mqttsn", Listener: c.Listener, Remote: c.Remote}
@@ -34,7 +52,7 @@ func (b *Bridge) Open(c session.Client, r *session.Request, seat session.Seat) s
 	l := &link{seat: seat}
 	o := core.SessionOptions{CleanStart: r.CleanSession, Will: will(r.Will)}
 	if !r.CleanSession {
-		o.Expiry = b.expiry
+		o.Expiry = b.cfg.SessionExpiry
 	}
 	// The will is one of the session, 1.2 §6.3, but core also takes KeepWill
 	// for the wish to keep the one that there is: not when it was deleted.
