@@ -114,10 +114,15 @@ func (hooks) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return 
 // OnSessionEstablished comes behind CONNACK: messages may follow.
 func (hooks) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) { of(cl).established() }
 
-// OnPacketEncode puts into CONNACK what is core's.
+// OnPacketEncode puts into CONNACK what is core's. mochi's DISCONNECT becomes
+// ours, and its own octets find the connection parting.
 func (hooks) OnPacketEncode(cl *mochi.Client, pk packets.Packet) packets.Packet {
-	if pk.FixedHeader.Type == packets.Connack {
-		return of(cl).writeConnack(pk)
+	c := of(cl)
+	switch pk.FixedHeader.Type {
+	case packets.Connack:
+		return c.writeConnack(pk)
+	case packets.Disconnect:
+		c.part(packets.Code{Code: pk.ReasonCode, Reason: pk.Properties.ReasonString})
 	}
 	return pk
 }

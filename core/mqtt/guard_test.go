@@ -1,0 +1,229 @@
+package mqtt
+
+import (
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// What strangers and broken clients send, in the order in which the list of
+// hostile inputs numbers it. A canary shows that others notice nothing.
+
+// TestHostile01SubscribeWithoutOptions: these eight octets end mochi's process
+// where it stands alone.
+func TestHostile01SubscribeWithoutOptions(t *testing.T) {
+	b := start(t, nil)
+	p := b.connect(t, 5, "hostile", nil)
+	p.raw("82 06 | 0001 00 | 0001 61")
+	if code := p.expectEnd(); code != packets.ErrMalformedPacket.Code {
+		t.Errorf("DISCONNECT 0x%02x, want 0x81", code)
+	}
+	b.canary(t)
+}
+
+// TestHostile02HugeRemainingLength: nobody gets memory by announcing octets,
+// before CONNECT or after.
+func TestHostile02HugeRemainingLength(t *testing.T) {
+	b := start(t, nil)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range 200 {
+		p := b.dial(t)
+		p.raw("10 ffffff7f")
+		p.expectEnd()
+	}
+	late := b.connect(t, 5, "hostile", nil)
+	late.raw("30 ffffff7f")
+	if code := late.expectEnd(); code != packets.ErrPacketTooLarge.Code {
+		t.Errorf("DISCONNECT 0x%02x, want 0x95", code)
+	}
+	runtime.ReadMemStats(&after)
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 20<<20 {
+		t.Errorf("%d KiB were allocated for 200 headers", grown>>10)
+	}
+	if n := b.server.Stats().Closed.TooLarge; n != 201 {
+		t.Errorf("%d packets are counted as too large, want 201", n)
+	}
+	b.canary(t)
+}
+
+// TestHostile03OverlongLengths: a length in more octets than it needs or may
+// have ends the connection, and what follows is not taken for a packet.
+func TestHostile03OverlongLengths(t *testing.T) {
+	b := start(t, nil)
+	watcher := b.connect(t, 4, "watcher", nil)
+	watcher.subscribe(0, "smuggled")
+	const second = "| 30 0b 0008 736d7567676c6564 00"
+	for why, octets := range map[string]string{
+		"a remaining length of five octets":             "30 8080808001" + second,
+		"a remaining length that never ends":            "30 ffffffff" + second,
+		"a remaining length of 0 in two octets":         "c0 8000" + second,
+		"a property length of five octets":              "30 08 0001 61 8080808001" + second,
+		"a property length beyond the packet":           "30 04 0001 61 7f" + second,
+		"a property length of 14 in three octets":       "30 06 0001 61 8e8000" + second,
+		"a property length of 0 in two octets":          "30 05 0001 61 8000" + second,
+		"a property length of 0 in two, SUBSCRIBE":      "82 08 0001 8000 0001 61 00" + second,
+		"a property length of 0 in two, UNSUBSCRIBE":    "a2 07 0001 8000 0001 61" + second,
+		"a property length of 0 in two, PUBACK":         "40 05 0001 00 8000" + second,
+		"a property length of 0 in two, DISCONNECT":     "e0 03 00 8000" + second,
+		"a topic beyond the packet":                     "30 04 0009 61 00" + second,
+		"a packet identifier beyond the packet":         "32 03 0001 61" + second,
+		"a filter beyond the packet":                    "82 06 0001 00 0009 61" + second,
+		"reserved bits in the options of a filter":      "82 07 0001 00 0001 61 40" + second,
+		"a Retain Handling of 3 in those":               "82 07 0001 00 0001 61 30" + second,
+		"flags that PINGREQ does not have":              "c1 00" + second,
+		"a QoS of 3":                                    "36 06 0001 61 0001 00" + second,
+		"a subscription identifier of 0":                "82 09 0001 02 0b00 0001 61 00" + second,
+		"a property that PUBLISH does not have":         "30 06 0001 61 02 1700" + second,
+		"no filters":                                    "82 03 0001 00" + second,
+		"a topic with a wildcard":                       "30 04 0001 2b 00" + second,
+		"a topic alias, of which none has been granted": "30 07 0001 61 03 230001" + second,
+	} {
+		p := b.connect(t, 5, "hostile", nil)
+		p.raw(octets)
+		if code := p.expectEnd(); code != 0x81 && code != 0x82 && code != 0x94 {
+			t.Errorf("%s: DISCONNECT 0x%02x, want 0x81, 0x82 or 0x94", why, code)
+		}
+	}
+	watcher.ping() // nothing was smuggled
+	b.canary(t)
+}
+
+// TestHostile07FirstPacket: the first packet is a CONNECT, and there is one only.
+func TestHostile07FirstPacket(t *testing.T) {
+	var log transcript
+	b := start(t, logTo(&log))
+	for _, octets := range []string{
+		"00 00", "20 02 0000", "30 04 0001 61 78", "40 02 0001", "50 02 0001", "62 02 0001", "70 02 0001",
+		"82 06 0001 0001 61 00", "90 03 0001 00", "a2 05 0001 0001 61", "b0 02 0001", "c0 00", "d0 00", "e0 00", "f0 00",
+		"10 00", "10 03 000400", "10 06 0004 4d515454", // a CONNECT that ends too soon
+	} {
+		p := b.dial(t)
+		p.raw(octets)
+		if code := p.expectEnd(); code != 0 {
+			t.Errorf("%s is answered by DISCONNECT 0x%02x", octets, code)
+		}
+	}
+	twice := b.connect(t, 5, "twice", nil)
+	twice.raw("10 1d | 0004 4d515454 05 c2 003c 00 | 0002 6372 | 0004 75736572 | 0006 536563726574")
+	if code := twice.expectEnd(); code != packets.ErrProtocolViolation.Code {
+		t.Errorf("a second CONNECT: DISCONNECT 0x%02x, want 0x82", code)
+	}
+	if strings.Contains(log.String(), "Secret") {
+		t.Error("a password is in the log")
+	}
+	b.canary(t)
+}
+
+// TestHostile08ServerPackets: what only servers send ends the connection.
+func TestHostile08ServerPackets(t *testing.T) {
+	b := start(t, nil)
+	for _, octets := range []string{"20 03 000000", "90 04 0001 00 00", "b0 04 0001 00 00", "d0 00", "f0 02 1800"} {
+		p := b.connect(t, 5, "hostile", nil)
+		p.raw(octets)
+		if code := p.expectEnd(); code != packets.ErrProtocolViolation.Code {
+			t.Errorf("%s: DISCONNECT 0x%02x, want 0x82", octets, code)
+		}
+	}
+	b.canary(t)
+}
+
+// TestHostile09ReservedTopics: no client publishes where the broker does, and
+// who waits for an answer gets one.
+func TestHostile09ReservedTopics(t *testing.T) {
+	b := start(t, nil)
+	watcher := b.connect(t, 5, "watcher", nil)
+	watcher.subscribe(0, "$SYS/#", "$foo", "$")
+	p := b.connect(t, 5, "hostile", nil)
+	for _, topic := range []string{"$SYS/broker/version", "$foo", "$"} {
+		p.publish(topic, "forged", 0, 0)
+		p.publish(topic, "forged", 1, 1)
+		if ack := p.expect(packets.Puback); ack.ReasonCode != packets.ErrNotAuthorized.Code {
+			t.Errorf("PUBLISH to %s: PUBACK 0x%02x, want 0x87", topic, ack.ReasonCode)
+		}
+		p.publish(topic, "forged", 2, 2)
+		if ack := p.expect(packets.Pubrec); ack.ReasonCode != packets.ErrNotAuthorized.Code {
+			t.Errorf("PUBLISH to %s: PUBREC 0x%02x, want 0x87", topic, ack.ReasonCode)
+		}
+	}
+	p.raw("30 04 0000 00 78") // no topic, no alias
+	if code := p.expectEnd(); code != packets.ErrProtocolViolation.Code {
+		t.Errorf("PUBLISH without a topic: DISCONNECT 0x%02x, want 0x82", code)
+	}
+	old := b.connect(t, 4, "old", nil)
+	old.publish("$foo", "forged", 1, 1)
+	old.expectEnd() // there is no other way to say no in 3.1.1
+	watcher.ping()
+	b.canary(t)
+}
+
+// TestHostile26DeepTopics: depth costs nobody anything.
+func TestHostile26DeepTopics(t *testing.T) {
+	b := start(t, nil)
+	deep := strings.Repeat("a/", 32000)
+	p := b.connect(t, 5, "hostile", nil)
+	for _, filter := range []string{deep, strings.Repeat("+/", 500) + "#", strings.Repeat("a", 2000)} {
+		if codes := p.subscribe(1, filter); codes[0] != packets.ErrTopicFilterInvalid.Code {
+			t.Errorf("SUBSCRIBE to %.20s…: SUBACK 0x%02x, want 0x8f", filter, codes[0])
+		}
+	}
+	p.publish(deep, "x", 1, 1)
+	if ack := p.expect(packets.Puback); ack.ReasonCode != packets.ErrTopicNameInvalid.Code {
+		t.Errorf("PUBACK 0x%02x, want 0x90", ack.ReasonCode)
+	}
+	p.publish(deep, "x", 0, 0)
+	if code := p.expectEnd(); code != packets.ErrTopicNameInvalid.Code {
+		t.Errorf("DISCONNECT 0x%02x, want 0x90", code)
+	}
+	b.canary(t)
+}
+
+// TestHostile28Silence: who does not say CONNECT in time is out, also if
+// octets trickle in, and who is silent beyond the keep alive.
+func TestHostile28Silence(t *testing.T) {
+	b := start(t, func(_ *coreOptions, o *Options) {
+		o.ConnectTimeout = 100 * time.Millisecond
+		o.MaxKeepalive = time.Second
+	})
+	silent := b.dial(t)
+	half := b.dial(t)
+	half.raw("10 0f 0004 4d51")
+	will := b.connect(t, 4, "watcher", func(pk *packets.Packet) { pk.Connect.Keepalive = 0 })
+	will.subscribe(0, "will")
+	gone, ack := b.tryConnect(t, 5, "gone", func(pk *packets.Packet) {
+		pk.Connect.Keepalive = 65535
+		pk.Connect.WillFlag, pk.Connect.WillTopic, pk.Connect.WillPayload = true, "will", []byte("gone")
+	})
+	if p := ack.Properties; !p.ServerKeepAliveFlag || p.ServerKeepAlive != 1 {
+		t.Errorf("Server Keep Alive is %d, want 1", p.ServerKeepAlive)
+	}
+	silent.expectEnd()
+	half.expectEnd()
+	if code := gone.expectEnd(); code != packets.ErrKeepAliveTimeout.Code {
+		t.Errorf("DISCONNECT 0x%02x, want 0x8d", code)
+	}
+	will.expectMessage("will gone 0 0")
+	if s := b.server.Stats(); s.Refused.Timeout != 2 || s.Closed.KeepAlive != 1 {
+		t.Errorf("counted %d without CONNECT and %d silent, want 2 and 1", s.Refused.Timeout, s.Closed.KeepAlive)
+	}
+	b.canary(t)
+}
+
+// TestConnectionLimits: too many connections are closed at once, those there
+// are stay, and a place that falls free is given away again.
+func TestConnectionLimits(t *testing.T) {
+	b := start(t, func(_ *coreOptions, o *Options) { o.MaxConnections, o.MaxConnectionsPerIP = 3, 2 })
+	first, second := b.connect(t, 4, "first", nil), b.connect(t, 4, "second", nil)
+	third := b.dial(t)
+	third.expectEnd()
+	if n := b.server.Stats().Refused.PerIP; n != 1 {
+		t.Errorf("%d refused, want 1", n)
+	}
+	first.ping()
+	second.disconnect()
+	await(t, "a place to fall free", func() bool { return b.server.Stats().Connections == 1 })
+	b.canary(t)
+}
