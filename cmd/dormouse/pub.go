@@ -3,11 +3,11 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"io"
 	"iter"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -45,6 +45,8 @@ func (c *pubCmd) check() error {
 		return usage("give one of -m, -f, -l, -s and -n: what to send")
 	case (c.Topic == "") == (c.TopicID == 0):
 		return usage("give either -t or -T: where to send it")
+	case strings.ContainsAny(c.Topic, "+#"):
+		return usage("-t is %q; one publishes to a topic without wildcards", c.Topic)
 	case c.QoS < -1 || c.QoS > 2:
 		return usage("-q is %d; it must be -1, 0, 1 or 2", c.QoS)
 	case c.MQTT && (c.TopicID != 0 || c.QoS == -1 || c.Sleep != 0):
@@ -64,7 +66,11 @@ func (c *pubCmd) Run(s *streams) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, c.part(ctx, r)) }()
+	defer func() {
+		if late := c.part(ctx, r); err == nil {
+			err = late
+		}
+	}()
 	for payload, err := range c.payloads(s.in) {
 		if err == nil {
 			err = r.publish(ctx, message{topic{c.Topic, c.TopicID}, payload, c.QoS, c.Retain})

@@ -13,7 +13,7 @@ import (
 type mqtt5 struct {
 	client *paho.Client
 	mail   chan message
-	lost   chan error
+	alive  context.Context // ends with the connection, and has the reason
 }
 
 // Reasons of CONNACK that say who we are is the trouble, MQTT 5 §3.2.2.2.
@@ -32,7 +32,9 @@ func (w *whom) connectMQTT5(ctx context.Context) (remote, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &mqtt5{mail: make(chan message), lost: make(chan error, 1)}
+	r := &mqtt5{mail: make(chan message)}
+	var lose context.CancelCauseFunc
+	r.alive, lose = context.WithCancelCause(ctx)
 	r.client = paho.NewClient(paho.ClientConfig{
 		Conn:          conn,
 		PacketTimeout: patience,
@@ -40,14 +42,14 @@ func (w *whom) connectMQTT5(ctx context.Context) (remote, error) {
 			m := p.Packet
 			select {
 			case r.mail <- message{topic{name: m.Topic}, m.Payload, int(m.QoS), m.Retain}:
-			case <-ctx.Done():
+			case <-r.alive.Done():
 			}
 			return true, nil
 		}},
 		OnServerDisconnect: func(d *paho.Disconnect) {
-			r.lose(fmt.Errorf("the server has ended the connection: reason 0x%02x", d.ReasonCode))
+			lose(fmt.Errorf("the server has ended the connection: reason 0x%02x", d.ReasonCode))
 		},
-		OnClientError: func(err error) { r.lose(fmt.Errorf("the connection is lost: %w", err)) },
+		OnClientError: func(err error) { lose(fmt.Errorf("the connection is lost: %w", err)) },
 	})
 	c := &paho.Connect{
 		ClientID:   w.clientID(),
@@ -78,34 +80,39 @@ func (w *whom) connectMQTT5(ctx context.Context) (remote, error) {
 	return nil, err
 }
 
-// lose keeps the first reason; the library may have several.
-func (r *mqtt5) lose(err error) {
-	select {
-	case r.lost <- err:
-	default:
-	}
-}
-
-func (r *mqtt5) publish(ctx context.Context, m message) error {
-	_, err := r.client.Publish(ctx, &paho.Publish{
+func (r *mqtt5) publish(_ context.Context, m message) error {
+	a, err := r.client.Publish(r.alive, &paho.Publish{
 		Topic:   m.topic.name,
 		Payload: m.payload,
 		QoS:     byte(m.qos),
 		Retain:  m.retain,
 	})
-	return late(err)
+	if err != nil && a != nil && a.ReasonCode >= refusedFrom {
+		return refusedMQTT5("PUBLISH", a.ReasonCode)
+	}
+	return r.because(err)
 }
 
-func (r *mqtt5) subscribe(ctx context.Context, t topic, qos int) error {
-	_, err := r.client.Subscribe(ctx, &paho.Subscribe{
+func (r *mqtt5) subscribe(_ context.Context, t topic, qos int) error {
+	a, err := r.client.Subscribe(r.alive, &paho.Subscribe{
 		Subscriptions: []paho.SubscribeOptions{{Topic: t.name, QoS: byte(qos)}},
 	})
-	return late(err)
+	if err != nil && a != nil && len(a.Reasons) > 0 {
+		return refusedMQTT5("SUBSCRIBE", a.Reasons[0])
+	}
+	return r.because(err)
 }
 
-// late gives an answer that did not come its exit status.
-func late(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
+func refusedMQTT5(what string, reason byte) error {
+	return fmt.Errorf("%s refused: reason 0x%02x", what, reason)
+}
+
+// because says of a request that failed with err why that is.
+func (r *mqtt5) because(err error) error {
+	switch {
+	case err != nil && r.alive.Err() != nil:
+		return context.Cause(r.alive)
+	case errors.Is(err, context.DeadlineExceeded):
 		return &failure{statusUnreachable, errors.New("the server does not answer")}
 	}
 	return err
@@ -113,14 +120,12 @@ func late(err error) error {
 
 func (r *mqtt5) sleep(context.Context, time.Duration) error { return errNoSleep }
 
-func (r *mqtt5) receive(ctx context.Context) (message, error) {
+func (r *mqtt5) receive(context.Context) (message, error) {
 	select {
 	case m := <-r.mail:
 		return m, nil
-	case err := <-r.lost:
-		return message{}, err
-	case <-ctx.Done():
-		return message{}, ctx.Err()
+	case <-r.alive.Done():
+		return message{}, context.Cause(r.alive)
 	}
 }
 

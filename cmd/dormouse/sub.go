@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 	"unicode/utf8"
 )
@@ -31,7 +32,7 @@ func (c *subCmd) check() error {
 		return err
 	}
 	switch {
-	case len(c.Topic)+len(c.TopicID) == 0:
+	case len(c.Topic)+len(c.TopicID) == 0, slices.Contains(c.Topic, ""), slices.Contains(c.TopicID, 0):
 		return usage("give -t or -T: what to subscribe to")
 	case c.QoS < 0 || c.QoS > 2:
 		return usage("-q is %d; it must be 0, 1 or 2", c.QoS)
