@@ -142,24 +142,6 @@ func (b *broker) stop() int {
 	}
 }
 
-// run runs dormouse to its end and returns its exit status and what it wrote.
-func run(t testing.TB, args ...string) (status int, stdout, stderr string) {
-	t.Helper()
-	return runProgram(t, "", dormouse, args...)
-}
-
-// runProgram runs any program to its end.
-func runProgram(t testing.TB, stdin, name string, args ...string) (status int, stdout, stderr string) {
-	t.Helper()
-	var out, errs bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
-	if err := cmd.Run(); cmd.ProcessState == nil {
-		t.Fatal(err)
-	}
-	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
-}
-
 // A transcript is a buffer that may be read while it is written.
 type transcript struct {
 	mu  sync.Mutex

@@ -13,9 +13,9 @@ import (
 
 // The statements of users' complaints, by number, where this level is the one
 // to see them from. Numbers 14, 13, 21 and 23 are beside their kin; 3 and 12
-// need a store. 6 over a thousand random schedules, 9 over eighteen hours, 16
-// over ten million datagrams and 17 with a hundred thousand sleepers need
-// virtual time or the inside of the gateway, and are tested there.
+// need a store. 6 over a thousand random schedules, 9 over
+// eighteen hours, 16 over ten million datagrams and 17 with a hundred thousand
+// sleepers need virtual time or the inside of the gateway, and are tested there.
 
 // TestB01WakeFromANewAddress: where the policy allows it, everything goes to
 // the new address and nothing to the old; by default a bare PINGREQ from
@@ -162,6 +162,27 @@ func TestB07NewTopicsReachASleepingWildcardSubscriber(t *testing.T) {
 	expect[*mqttsn.Pingresp](s)
 }
 
+// TestB09KeepAliveRestsWhileAsleep: a sleep far beyond the keep alive costs
+// neither the session nor the will.
+func TestB09KeepAliveRestsWhileAsleep(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	sub := b.mosquittoSub(t, "will/#", 1)
+	s := b.sensor("sleeper")
+	s.connectWithWill(false, time.Second, message{topic: "will/sleeper", payload: "never"})
+	s.subscribe("cmd", 1)
+	s.sleep(65535 * time.Second)
+	other := b.sensor("other")
+	other.connectWithWill(true, time.Second, message{topic: "will/other", payload: "that long"})
+	want(t, sub.receive(), message{topic: "will/other", payload: "that long"})
+
+	b.mosquittoPub(t, "cmd", "x", 1)
+	if got := s.wake(); len(got) != 1 || got[0].payload != "x" {
+		t.Errorf("the wake brought %v, want x", got)
+	}
+	b.wantNoMore(t, sub, "will")
+}
+
 // TestB10GoingToSleepTwice: a repeated DISCONNECT with Duration is answered
 // each time and costs nothing; the mail is still there.
 func TestB10GoingToSleepTwice(t *testing.T) {
@@ -226,6 +247,25 @@ func TestB15TopicIDsRunOut(t *testing.T) {
 		greedy.publish(mqttsn.Topic{Kind: mqttsn.TopicNormal, ID: id}, "x", 1, false)
 		want(t, c.receive(), message{fmt.Sprint("topic/", i), "x", 1, false})
 	}
+}
+
+// TestB17LimitIsSaidAndSlotsAreFreed: who comes when the broker is full is
+// told so, and counted; a client that is lost makes room.
+func TestB17LimitIsSaidAndSlotsAreFreed(t *testing.T) {
+	t.Parallel()
+	b := start(t, "limits.max_sessions=3")
+	watcher := b.mqtt3(t, "watcher", nil)
+	watcher.subscribe("will/#", 0)
+	lost, other, late := b.sensor("lost"), b.sensor("other"), b.sensor("late")
+	lost.connectWithWill(true, time.Second, message{topic: "will/lost", payload: "x"})
+	other.connect(true)
+	late.send(&mqttsn.Connect{CleanSession: true, ProtocolID: 1, ClientID: []byte("late")})
+	late.wantConnack(mqttsn.Congestion)
+
+	want(t, watcher.receive(), message{topic: "will/lost", payload: "x"})
+	late.connect(true)
+	other.disconnect()
+	b.wantFigure(t, "connects/refused", 1)
 }
 
 // TestB18QoSMinusOne: from an unknown address to a pre-defined or short topic

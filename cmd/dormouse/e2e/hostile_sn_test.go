@@ -24,7 +24,7 @@ func TestHostile40Malformed(t *testing.T) {
 		s.sock.sendMalformed(o)
 	}
 	s.hearsNothing()
-	b.wantFigure(t, "malformed", len(octets))
+	b.wantFigure(t, "datagrams/malformed", len(octets))
 	s.publish(s.register("a/b"), "still here", 1, false)
 }
 

@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"bufio"
 	"fmt"
-	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,36 +22,17 @@ func (b *broker) mosquittoSub(t testing.TB, filter string, qos int, more ...stri
 	t.Helper()
 	args := append([]string{"-oL", "mosquitto_sub", "-d", "-F", "message %q %r %t %p", "-h", b.tcp.Addr().String(), "-p", port(b.tcp),
 		"-t", filter, "-q", strconv.Itoa(qos)}, more...)
-	cmd := exec.Command("stdbuf", args...) // it would keep "Subscribed" back in a pipe
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+	p := spawn(t, "stdbuf", args...) // it would keep "Subscribed" back in a pipe
+	for !strings.HasPrefix(p.line(), "Subscribed") {
 	}
 	in := newInbox(t, "mosquitto_sub")
-	subscribed := make(chan bool, 1)
-	ended := make(chan struct{})
 	go func() {
-		defer close(ended)
-		for lines := bufio.NewScanner(stdout); lines.Scan(); {
-			if strings.HasPrefix(lines.Text(), "Subscribed") {
-				subscribed <- true
-			} else if m, ok := parseMosquitto(lines.Text()); ok {
+		for line := range p.lines {
+			if m, ok := parseMosquitto(line); ok {
 				in.mail <- m
 			}
 		}
-		close(subscribed)
-		cmd.Wait()
 	}()
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		<-ended
-	})
-	if !await(t, subscribed, "SUBACK for mosquitto_sub") {
-		t.Fatal("mosquitto_sub cannot subscribe")
-	}
 	return in
 }
 

@@ -165,6 +165,31 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
+// TestAdvertise: the gateway makes itself known as soon as it serves, and
+// again.
+func TestAdvertise(t *testing.T) {
+	t.Parallel()
+	ear := listenUDP(t)
+	defer ear.Close()
+	start(t, "mqttsn.gateway_id=7", "mqttsn.advertise={enabled: true, interval: 1s, addresses: [\""+addrOf(ear).String()+"\"]}")
+	ear.SetDeadline(time.Now().Add(patience))
+	for range 2 {
+		buf := make([]byte, 1024)
+		n, err := ear.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		theWire.record(addrOf(ear), false, buf[:n])
+		p, err := mqttsn.Decode(mqttsn.V12, buf[:n])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, ok := p.(*mqttsn.Advertise); !ok || a.GatewayID != 7 || a.Duration != time.Second {
+			t.Errorf("the gateway says %v %+v, want ADVERTISE of gateway 7 each second", p.Type(), p)
+		}
+	}
+}
+
 // TestUnsubscribe: always answered; afterwards nothing comes.
 func TestUnsubscribe(t *testing.T) {
 	t.Parallel()
