@@ -184,6 +184,7 @@ func TestHostile26DeepTopics(t *testing.T) {
 // TestHostile28Silence: who does not say CONNECT in time is out, also if
 // octets trickle in, and who is silent beyond the keep alive.
 func TestHostile28Silence(t *testing.T) {
+	t.Parallel()
 	b := start(t, func(_ *coreOptions, o *Options) {
 		o.ConnectTimeout = 100 * time.Millisecond
 		o.MaxKeepalive = time.Second

@@ -44,6 +44,7 @@ func logTo(s *transcript) func(*core.Options, *Options) {
 // TestNoSecretsInLog: neither a password nor a payload is logged, plain or in
 // base64, whatever becomes of the client.
 func TestNoSecretsInLog(t *testing.T) {
+	t.Parallel()
 	const password, payload = "correct horse", "battery staple"
 	var log transcript
 	b := start(t, func(co *core.Options, o *Options) {

@@ -211,10 +211,12 @@ func (p *peer) expectMessage(want string) packets.Packet {
 	return pk
 }
 
-// expectEnd reads until the broker hangs up, and returns the reason of its
-// DISCONNECT, or zero if it says nothing. Anything else is an error.
+// expectEnd reads until the broker hangs up, does so too, and returns the
+// reason of its DISCONNECT, or zero if it says nothing. Anything else is an
+// error.
 func (p *peer) expectEnd() byte {
 	p.t.Helper()
+	defer p.Close()
 	pk, err := p.next()
 	if err != nil {
 		p.mustBeOver(err)

@@ -1,7 +1,9 @@
 package mqtt
 
 import (
+	"bufio"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +23,7 @@ func TestReceiveMaximum(t *testing.T) {
 	for n := uint16(1); n <= 20; n++ {
 		sender.publish("q", fmt.Sprint(n), byte(1+n%2), n)
 	}
-	sender.ping2(t, 20)
+	sender.expectAcks(t, 20)
 	for n := uint16(1); n <= 20; n += 2 {
 		for _, id := range []uint16{n, n + 1} {
 			p.expectMessage(fmt.Sprintf("q %d %d %d", id, 1+id%2, id))
@@ -36,8 +38,8 @@ func TestReceiveMaximum(t *testing.T) {
 	p.ping()
 }
 
-// ping2 waits for n publishes to be acknowledged.
-func (p *peer) ping2(t *testing.T, n int) {
+// expectAcks waits for n publishes to be acknowledged.
+func (p *peer) expectAcks(t *testing.T, n int) {
 	t.Helper()
 	for range n {
 		if pk, err := p.next(); err != nil || pk.FixedHeader.Type != packets.Puback && pk.FixedHeader.Type != packets.Pubrec {
@@ -241,6 +243,7 @@ func TestMaximumPacketSize(t *testing.T) {
 // TestStalledSubscriber: who does not read what it gets keeps nobody waiting.
 // Its queue overflows, and it is cut off in time. (M18.)
 func TestStalledSubscriber(t *testing.T) {
+	t.Parallel()
 	b := start(t, func(co *core.Options, o *Options) {
 		co.Queue.Messages = 100
 		o.WriteTimeout = time.Second
@@ -270,13 +273,24 @@ func TestStalledSubscriber(t *testing.T) {
 // off before they take much room.
 func TestUnreadAnswers(t *testing.T) {
 	b := start(t, nil)
-	p := b.connect(t, 5, "deaf", nil)
-	pings := []byte(strings.Repeat("\xc0\x00", 32<<10))
-	for b.server.Stats().Closed.Stalled == 0 {
+	client, socket := net.Pipe() // takes nothing unless it is read
+	b.server.admit(&listener{name: "pipe"}, socket)
+	p := &peer{t: t, Conn: client, in: bufio.NewReader(client), version: 5}
+	client.SetDeadline(time.Now().Add(patience))
+	p.send(packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Connect},
+		Connect:     packets.ConnectParams{ProtocolName: []byte("MQTT"), ClientIdentifier: "deaf", Clean: true},
+	})
+	p.expect(packets.Connack)
+	pings := []byte(strings.Repeat("\xc0\x00", 1024))
+	sent := 0
+	for ; sent < 4*outLimit; sent += len(pings) {
 		if _, err := p.Write(pings); err != nil {
 			break
 		}
 	}
-	await(t, "the client to be cut off", func() bool { return b.server.Stats().Closed.Stalled == 1 })
+	if n := b.server.Stats().Closed.Stalled; n != 1 || sent > 2*outLimit {
+		t.Errorf("%d cut off after %d octets of PINGREQ; want 1 after some %d", n, sent, outLimit)
+	}
 	b.canary(t)
 }

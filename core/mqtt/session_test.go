@@ -257,6 +257,7 @@ func TestConnack(t *testing.T) {
 
 // TestClose: MQTT 5 clients are told, no will is published, kept sessions stay.
 func TestClose(t *testing.T) {
+	t.Parallel()
 	b := start(t, nil)
 	withWill := func(pk *packets.Packet) {
 		pk.Connect.WillFlag, pk.Connect.WillTopic, pk.Connect.WillPayload = true, "will", []byte("never")
