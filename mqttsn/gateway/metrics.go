@@ -90,7 +90,7 @@ func Sys(gs []*Gateway, yield func(name, value string)) {
 	number("datagrams/malformed", t.malformed[:]...)
 	number("retransmits", t.events[session.Retransmission])
 	number("strangers/suppressed", t.suppressed)
-	number("connects/refused", t.refused[:]...)
+	number("connects/refused", append(t.refused[:], t.ended[session.OpenRefused])...)
 	number("qos_minus_one/accepted", t.minusOne[published])
 	number("qos_minus_one/refused", t.minusOne[published+1:]...)
 	number("moves", t.moves)
