@@ -1,0 +1,357 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"dormouse/bridge"
+	"dormouse/core"
+	"dormouse/mqttsn"
+	"dormouse/mqttsn/clock"
+	"dormouse/mqttsn/transport"
+	"dormouse/mqttsn/transport/memnet"
+)
+
+// A world is the whole front end on a real broker and a network in memory, in
+// virtual time and on one goroutine.
+type world struct {
+	t       testing.TB
+	now     clock.Time
+	net     *memnet.Net
+	core    *core.Broker
+	g       *Gateway
+	hears   map[string]*sensor // by source
+	notices []Notice
+}
+
+// beginning is when every world does: not at zero, which means never.
+const beginning = clock.Time(time.Hour)
+
+// newWorld returns a world whose configuration is the default one but for
+// what change makes of it: it has three shards and trusts the test's networks.
+func newWorld(t testing.TB, change func(*Config)) *world {
+	return newWorldOn(t, memnet.Config{}, change)
+}
+
+func newWorldOn(t testing.TB, net memnet.Config, change func(*Config)) *world {
+	w := &world{t: t, now: beginning, net: memnet.New(net), hears: make(map[string]*sensor)}
+	w.net.Advance(w.now)
+	o := core.DefaultOptions()
+	o.SysInterval = 0
+	o.Now = func() time.Time { return time.Unix(0, 0).Add(w.now.Sub(0)) }
+	w.core = core.New(o)
+
+	c := DefaultConfig()
+	c.Shards = 3
+	c.Forwarders = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	c.Search.Allow = c.Forwarders
+	c.Strangers.ResponsesPerPrefix, c.Strangers.Connects = 1e6, 1e6
+	c.Log = func(n Notice) { w.notices = append(w.notices, n) }
+	if change != nil {
+		change(&c)
+	}
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	w.g = New(c, w.net, bridge.New(w.core, bridge.DefaultConfig()), w.now)
+	w.g.SetReady(true)
+	return w
+}
+
+// settle does all that there is to do now.
+func (w *world) settle() {
+	w.net.Deliver(w.now, w.g.Receive)
+	w.g.Step(w.now)
+	w.collect()
+}
+
+// collect lets the sensors hear what has arrived.
+func (w *world) collect() {
+	for _, d := range w.net.Sent(w.now) {
+		from := source{peer: d.Peer}
+		octets := d.Buf
+		if mqttsn.Encapsulated(mqttsn.V12, octets) {
+			e, inner, err := mqttsn.Unwrap(mqttsn.V12, octets)
+			if err != nil {
+				w.t.Fatalf("the gateway sent %x: %v", d.Buf, err)
+			}
+			from.node, octets = string(e.Node), inner
+		}
+		p, err := mqttsn.Decode(mqttsn.V12, octets)
+		if err != nil {
+			w.t.Fatalf("the gateway sent %x: %v", d.Buf, err)
+		}
+		s := w.hears[from.String()]
+		if s == nil {
+			w.t.Fatalf("the gateway sent %v to %v, where nobody is", p, from)
+		}
+		s.got = append(s.got, p)
+	}
+}
+
+// pass lets time pass, doing everything in its time.
+func (w *world) pass(d time.Duration) {
+	until := w.now.Add(d)
+	for {
+		w.settle()
+		next := clock.Sooner(w.net.Next(), w.g.Next())
+		if next == 0 || next > until {
+			break
+		}
+		w.now = max(w.now, next)
+	}
+	w.now = until
+	w.core.Tick(time.Unix(0, 0).Add(w.now.Sub(0)))
+	w.settle()
+}
+
+// count returns the figure of that name, and label if it has one.
+func (w *world) count(name, label string) uint64 {
+	w.t.Helper()
+	var n uint64
+	found := false
+	Each([]*Gateway{w.g}, func(full, _, l string, value uint64) {
+		if full == "dormouse_mqttsn_"+name && strings.Contains(l, `"`+label+`"`) == (label != "") {
+			n, found = n+value, true
+		}
+	})
+	if !found {
+		w.t.Fatalf("there is no figure %s %s", name, label)
+	}
+	return n
+}
+
+func (w *world) wantCount(name, label string, want uint64) {
+	w.t.Helper()
+	if got := w.count(name, label); got != want {
+		w.t.Errorf("%s %s is %d, want %d", name, label, got, want)
+	}
+}
+
+// A sensor is a client that says and answers what a test has it say.
+type sensor struct {
+	w      *world
+	source source
+	got    []mqttsn.Packet // heard and not yet expected
+	id     uint16
+}
+
+// at returns the sensor at an address such as "10.0.0.1:7", or behind the
+// forwarder there as "10.0.0.1:7/0a0b".
+func (w *world) at(address string) *sensor {
+	host, node, _ := strings.Cut(address, "/")
+	octets, err := hex.DecodeString(node)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	from := source{transport.Peer{Addr: netip.MustParseAddrPort(host)}, string(octets)}
+	if s := w.hears[from.String()]; s != nil {
+		return s
+	}
+	s := &sensor{w: w, source: from}
+	w.hears[from.String()] = s
+	return s
+}
+
+// inject puts octets on the wire as they are.
+func (s *sensor) inject(octets []byte) *sensor {
+	if s.source.node != "" {
+		wrapped, err := mqttsn.Wrap(nil, mqttsn.V12, mqttsn.Envelope{Node: []byte(s.source.node)})
+		if err != nil {
+			s.w.t.Fatal(err)
+		}
+		octets = append(wrapped, octets...)
+	}
+	s.w.net.Inject(s.source.peer, octets)
+	return s
+}
+
+// injectHex is inject for octets in hex; blanks are ignored.
+func (s *sensor) injectHex(digits string) *sensor {
+	b, err := hex.DecodeString(strings.ReplaceAll(digits, " ", ""))
+	if err != nil {
+		s.w.t.Fatal(err)
+	}
+	return s.inject(b)
+}
+
+// sends has the gateway receive p, and everything come of it.
+func (s *sensor) sends(p mqttsn.Packet) *sensor {
+	b, err := mqttsn.Append(nil, mqttsn.V12, p)
+	if err != nil {
+		s.w.t.Fatal(err)
+	}
+	s.inject(b)
+	s.w.settle()
+	return s
+}
+
+// gets checks that the sensor has heard packets of these types since, in
+// order, and nothing else. None: it heard nothing.
+func (s *sensor) gets(types string) *sensor {
+	s.w.t.Helper()
+	var heard []string
+	for _, p := range s.got {
+		heard = append(heard, p.Type().String())
+	}
+	if got := strings.Join(heard, " "); got != types {
+		s.w.t.Fatalf("%v heard %q, want %q", s.source, got, types)
+	}
+	s.got = nil
+	return s
+}
+
+// last takes out the last packet heard, which must be of type P.
+func last[P mqttsn.Packet](s *sensor) P {
+	s.w.t.Helper()
+	if len(s.got) > 0 {
+		if p, ok := s.got[len(s.got)-1].(P); ok {
+			s.got = s.got[:len(s.got)-1]
+			return p
+		}
+	}
+	var none P
+	s.w.t.Fatalf("%v heard %v, want %T last", s.source, s.got, none)
+	return none
+}
+
+// connects opens a virtual connection without a will.
+func (s *sensor) connects(clientID string, clean bool, keepAlive time.Duration) *sensor {
+	s.w.t.Helper()
+	s.sends(&mqttsn.Connect{ProtocolID: 1, CleanSession: clean, KeepAlive: keepAlive, ClientID: []byte(clientID)})
+	if a := last[*mqttsn.Connack](s); a.Reason != mqttsn.Accepted {
+		s.w.t.Fatalf("CONNECT of %s is answered by %v", clientID, a.Reason)
+	}
+	return s
+}
+
+// subscribes returns the topic id of the answer.
+func (s *sensor) subscribes(filter string, qos mqttsn.QoS) uint16 {
+	s.w.t.Helper()
+	s.id++
+	s.sends(&mqttsn.Subscribe{QoS: qos, ID: s.id, Topic: mqttsn.Topic{Kind: mqttsn.TopicName, Name: []byte(filter)}})
+	for i, p := range s.got {
+		if a, ok := p.(*mqttsn.Suback); ok && a.ID == s.id && a.Reason == mqttsn.Accepted {
+			s.got = append(s.got[:i:i], s.got[i+1:]...)
+			return a.TopicID
+		}
+	}
+	s.w.t.Fatalf("SUBSCRIBE %s is answered by %v", filter, s.got)
+	return 0
+}
+
+func (s *sensor) sleeps(d time.Duration) *sensor {
+	s.w.t.Helper()
+	return s.sends(&mqttsn.Disconnect{Duration: d}).gets("DISCONNECT")
+}
+
+func (s *sensor) pings(clientID string) *sensor {
+	return s.sends(&mqttsn.Pingreq{ClientID: []byte(clientID)})
+}
+
+// flush answers what comes until there is nothing, and returns the payloads
+// of the PUBLISHes in order and the types of all else.
+func (s *sensor) flush() (payloads []string, other string) {
+	names := []string{}
+	for len(s.got) > 0 {
+		p := s.got[0]
+		s.got = s.got[1:]
+		switch p := p.(type) {
+		case *mqttsn.Publish:
+			payloads = append(payloads, string(p.Payload))
+			switch p.QoS {
+			case 1:
+				s.sends(&mqttsn.Puback{TopicID: p.Topic.ID, ID: p.ID})
+			case 2:
+				s.sends(&mqttsn.Pubrec{ID: p.ID})
+			}
+		case *mqttsn.Pubrel:
+			s.sends(&mqttsn.Pubcomp{ID: p.ID})
+		case *mqttsn.Register:
+			s.sends(&mqttsn.Regack{TopicID: p.TopicID, ID: p.ID})
+		default:
+			names = append(names, p.Type().String())
+		}
+	}
+	return payloads, strings.Join(names, " ")
+}
+
+// wantFlush checks what a flush brings.
+func (s *sensor) wantFlush(payloads, other string) {
+	s.w.t.Helper()
+	got, names := s.flush()
+	if strings.Join(got, " ") != payloads || names != other {
+		s.w.t.Errorf("%v got %q and %q, want %q and %q", s.source, got, names, payloads, other)
+	}
+}
+
+// An app is a client of the broker's other edge. It takes what comes at once.
+type app struct {
+	w       *world
+	session *core.Session
+	id      uint16
+	got     []string // topic=payload
+}
+
+func (a *app) Kick(core.KickReason) { a.session = nil }
+func (a *app) Mail()                {}
+
+func (w *world) app(clientID string, filters ...string) *app {
+	a := &app{w: w}
+	o := core.SessionOptions{CleanStart: true}
+	w.core.Open(core.Identity{ClientID: clientID, Edge: "mqtt"}, o, a, func(s *core.Session, _ bool, err error) {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		a.session = s
+	})
+	for _, f := range filters {
+		a.session.Subscribe(core.Subscription{Filter: f, QoS: 2}, func(_ core.QoS, err error) {
+			if err != nil {
+				w.t.Fatal(err)
+			}
+		})
+	}
+	return a
+}
+
+func (a *app) publish(topic, payload string, qos core.QoS, retain bool) {
+	a.id++
+	a.session.Publish(core.Message{Topic: topic, Payload: []byte(payload), QoS: qos, Retain: retain}, a.id, func(err error) {
+		if err != nil {
+			a.w.t.Fatal(err)
+		}
+	})
+	if qos == 2 {
+		a.session.Release(a.id, func(error) {})
+	}
+	a.w.settle()
+}
+
+// receives returns what has come.
+func (a *app) receives() []string {
+	for {
+		d, ok := a.session.Next()
+		if !ok {
+			got := a.got
+			a.got = nil
+			return got
+		}
+		a.got = append(a.got, fmt.Sprintf("%s=%s", d.Topic, bytes.Clone(d.Payload)))
+		if d.ID != 0 {
+			a.session.Ack(d.ID)
+		}
+	}
+}
+
+func (a *app) wants(messages ...string) {
+	a.w.t.Helper()
+	if got := a.receives(); strings.Join(got, " ") != strings.Join(messages, " ") {
+		a.w.t.Errorf("the application got %q, want %q", got, messages)
+	}
+}
