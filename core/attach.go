@@ -98,8 +98,8 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	e := eviction{present: resumed}
 	e.sink, e.will = c.evicted(sink, resumed)
 	will := newWill(id, o.Will, o.KeepWill)
-	if kept := c.will; will == nil && o.KeepWill && !o.DeleteWill && resumed && kept != nil && e.will == nil {
-		will = newWill(kept.who, &kept.Will, true)
+	if kept := c.will; will == nil && o.KeepWill && !o.DeleteWill && resumed && kept != nil && kept.keep {
+		will = newWill(id, &kept.Will, true)
 	}
 	if err := b.writeOpen(c, o.Expiry, will, resumed); err != nil {
 		return nil, eviction{}, err
@@ -151,7 +151,8 @@ func (c *client) evicted(sink Sink, resumed bool) (Sink, *will) {
 // writeOpen tells the store of what Open is about to do to c.
 func (b *Broker) writeOpen(c *client, expiry time.Duration, w *will, resumed bool) error {
 	var facts []store.Fact
-	if c.kept.Load() && (!resumed || expiry == 0) {
+	replaced := c.kept.Load() && !resumed
+	if replaced || c.kept.Load() && expiry == 0 {
 		facts = append(facts, &store.Ended{ClientID: c.id})
 	}
 	if expiry > 0 {
@@ -165,7 +166,17 @@ func (b *Broker) writeOpen(c *client, expiry time.Duration, w *will, resumed boo
 	if len(facts) == 0 {
 		return nil
 	}
-	return b.store.Write(facts...)
+	if !replaced {
+		return b.store.Write(facts...)
+	}
+	// What was on its way to the old session must not be written into the new.
+	b.topics.Lock()
+	defer b.topics.Unlock()
+	err := b.store.Write(facts...)
+	if err == nil {
+		b.unroute(c)
+	}
+	return err
 }
 
 // Detach ends the attachment. The will follows from how.
@@ -234,11 +245,11 @@ func (b *Broker) schedule(c *client) {
 
 // dropQoS0 drops what waits for c and nobody acknowledged.
 func (b *Broker) dropQoS0(c *client) {
-	for c.mail != nil && c.mail.qos0 > 0 {
-		c.mail.removeQoS0()
-		b.dropped.detached.Add(1)
+	if c.mail != nil && c.mail.qos0 > 0 {
+		b.dropped.detached.Add(uint64(c.mail.qos0))
+		c.mail.removeAllQoS0()
+		c.tidy()
 	}
-	c.tidy()
 }
 
 // end forgets the session of c, which is locked as is b. It leaves it to the
@@ -251,14 +262,20 @@ func (b *Broker) end(c *client) {
 	b.due.cancel(c)
 	delete(b.clients, c.id)
 	b.topics.Lock()
-	for _, sub := range c.subs {
-		b.router.Remove(sub.filter, c)
-	}
+	b.unroute(c)
 	b.topics.Unlock()
 	if c.mail != nil {
 		b.dropped.ended.Add(uint64(c.mail.waits() + len(c.mail.inflight)))
 	}
-	c.gone, c.subs, c.mail, c.will, c.edge = true, nil, nil, nil, ""
+	c.gone, c.mail, c.will, c.edge = true, nil, nil, ""
+}
+
+// unroute ends the subscriptions of c, which is locked as is Broker.topics.
+func (b *Broker) unroute(c *client) {
+	for _, sub := range c.subs {
+		b.router.Remove(sub.filter, c)
+	}
+	c.subs = nil
 }
 
 // tickClient does what one client has due at now, and reports whether there

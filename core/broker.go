@@ -83,12 +83,7 @@ func (b *Broker) Tick(now time.Time) {
 	}
 	for b.tickClient(now.UnixNano()) {
 	}
-	for {
-		topic, ok := b.retained.expire(now.UnixNano())
-		if !ok {
-			break
-		}
-		b.note(&store.Unretained{Topic: topic})
+	for b.tickRetained(now.UnixNano()) {
 	}
 	b.publishSys(now)
 }

@@ -2,6 +2,7 @@ package core
 
 import (
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -195,10 +196,7 @@ func TestRestart(t *testing.T) {
 	sensor := w.opens("sensor", SessionOptions{Expiry: Forever, KeepWill: true, Will: willing("x")})
 	eve.gets("a/1=x/1", "a/2=x/1", "a/3=x/1", "a/4=x/2")
 
-	w.Broker = New(w.o)
-	if err := w.Restore(); err != nil {
-		t.Fatal(err)
-	}
+	w.restarts()
 	if s := w.Stats(); s.Clients != 3 || s.Connected != 0 || s.Subscriptions != 1 || s.Retained != 1 {
 		t.Errorf("restored %+v", s)
 	}
@@ -218,4 +216,115 @@ func TestRestart(t *testing.T) {
 	if sensor.Will() == nil {
 		t.Error("the sensor's will is gone")
 	}
+}
+
+// A meddler is a store that makes something happen around a Write.
+type meddler struct {
+	*store.Memory
+	before func(store.Fact) error
+	after  func(store.Fact)
+}
+
+func meddledWorld(t *testing.T) (*world, *meddler) {
+	m := &meddler{Memory: store.NewMemory()}
+	m.leaveAlone()
+	return newWorld(t, func(o *Options) { o.Store = m }), m
+}
+
+func (m *meddler) leaveAlone() {
+	m.before, m.after = func(store.Fact) error { return nil }, func(store.Fact) {}
+}
+
+func (m *meddler) Write(facts ...store.Fact) error {
+	for _, f := range facts {
+		if err := m.before(f); err != nil {
+			return err
+		}
+	}
+	err := m.Memory.Write(facts...)
+	for _, f := range facts {
+		m.after(f)
+	}
+	return err
+}
+
+func (w *world) restarts() {
+	w.t.Helper()
+	w.Broker = New(w.o)
+	if err := w.Restore(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// TestRefusedQoS2IsNotTakenAfterATakeover: the client repeats over its new
+// connection what the store refused over the old one.
+func TestRefusedQoS2IsNotTakenAfterATakeover(t *testing.T) {
+	w, m := meddledWorld(t)
+	ann, old := w.comes("ann").subscribes("a"), w.comes("bob")
+	var bob *person
+	m.before = func(f store.Fact) error {
+		if _, ok := f.(*store.Accepted); !ok {
+			return nil
+		}
+		m.leaveAlone()
+		bob = w.comes("bob")
+		return errFull
+	}
+	old.Publish(message(2, "a=1"), 1, func(error) {})
+	bob.Publish(message(2, "a=1"), 1, func(error) {})
+	ann.gets("a=1/2")
+}
+
+// TestExpiryTakesOnlyWhatHasExpired: a message retained at the moment when the
+// one before it expires is there after a restart.
+func TestExpiryTakesOnlyWhatHasExpired(t *testing.T) {
+	w, m := meddledWorld(t)
+	bob := w.comes("bob")
+	old := message(1, "!a=old")
+	old.Expires = w.o.Now().Add(time.Minute)
+	bob.Publish(old, 0, func(error) {})
+	said := false
+	m.before = func(f store.Fact) error {
+		if _, ok := f.(*store.Unretained); ok && w.retained.mu.TryLock() {
+			w.retained.mu.Unlock() // somebody else may be faster
+			bob.says(1, "!a=new")
+			said = true
+		}
+		return nil
+	}
+	w.waits(time.Minute)
+	if !said {
+		bob.says(1, "!a=new")
+	}
+	m.leaveAlone()
+	w.restarts()
+	w.comes("ann").subscribes("#").gets("!a=new/1")
+}
+
+// TestCleanStartForgetsWhatIsOnItsWay: a message for the old session, written
+// as the new one begins, is not the new one's after a restart.
+func TestCleanStartForgetsWhatIsOnItsWay(t *testing.T) {
+	w, m := meddledWorld(t)
+	bob := w.comes("bob")
+	w.comes("ann").subscribes("a").leaves(Lost)
+	var said sync.WaitGroup
+	m.after = func(f store.Fact) {
+		if _, ok := f.(*store.Ended); !ok || !w.topics.TryRLock() {
+			return
+		}
+		w.topics.RUnlock() // a publisher may be faster than the clean start
+		written := make(chan bool)
+		m.after = func(f store.Fact) {
+			if _, ok := f.(*store.Published); ok {
+				close(written)
+			}
+		}
+		said.Go(func() { bob.says(1, "a=1") })
+		<-written
+	}
+	w.opens("ann", SessionOptions{CleanStart: true, Expiry: Forever})
+	said.Wait()
+	m.leaveAlone()
+	w.restarts()
+	w.comes("ann").gets()
 }

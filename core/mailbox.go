@@ -12,7 +12,8 @@ type letter struct {
 	seq uint64 // orders all letters
 }
 
-func (l *letter) size() int { return len(l.Topic) + len(l.Payload) }
+// size is what bounds on memory count.
+func (l *letter) size() int { return len(l.Topic) + len(l.Payload) + l.Properties.Size() }
 
 // An item is a letter as one client is to have it.
 type item struct {
@@ -53,17 +54,31 @@ func (c *client) box() *mailbox {
 	return c.mail
 }
 
-// tidy gives the mailbox back if nothing is in it.
+// tidy gives the mailbox back if nothing is in it, or its memory if all that
+// is left is what to log of an overflow.
 func (c *client) tidy() {
 	m := c.mail
-	if m == nil || m.waits() > 0 || len(m.inflight) > 0 || len(m.replays) > 0 || len(m.taken) > 0 || m.dropped > 0 {
+	if m == nil || m.waits() > 0 || len(m.inflight) > 0 || len(m.replays) > 0 || len(m.taken) > 0 {
 		return
 	}
-	c.mail = nil
 	const keep = 64 // items worth keeping for the next client
-	if cap(m.waiting) <= keep && cap(m.inflight) <= keep && cap(m.taken) <= keep {
-		mailboxes.Put(m)
+	small := cap(m.waiting) <= keep && cap(m.inflight) <= keep && cap(m.taken) <= keep
+	switch {
+	case m.dropped == 0:
+		c.mail = nil
+		if small {
+			mailboxes.Put(m)
+		}
+	case !small:
+		*m = mailbox{dropped: m.dropped, reported: m.reported}
 	}
+}
+
+// release forgets an incoming QoS 2 identifier and reports whether it was known.
+func (c *client) release(id uint16) bool {
+	known := c.mail != nil && c.mail.release(id)
+	c.tidy()
+	return known
 }
 
 func (m *mailbox) waits() int { return len(m.waiting) - m.head }
@@ -102,6 +117,20 @@ func (m *mailbox) remove(i int) item {
 // removeQoS0 takes out the oldest of QoS 0, of which there must be one.
 func (m *mailbox) removeQoS0() item {
 	return m.remove(slices.IndexFunc(m.waiting[m.head:], func(it item) bool { return it.qos == 0 }))
+}
+
+// removeAllQoS0 takes out all of QoS 0.
+func (m *mailbox) removeAllQoS0() {
+	kept := m.waiting[:0]
+	m.bytes, m.qos0 = 0, 0
+	for _, it := range m.waiting[m.head:] {
+		if it.qos > 0 {
+			kept = append(kept, it)
+			m.bytes += it.size()
+		}
+	}
+	clear(m.waiting[len(kept):])
+	m.waiting, m.head = kept, 0
 }
 
 // within reports whether what waits is within l.

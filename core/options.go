@@ -63,14 +63,14 @@ type Options struct {
 // and retained messages still to be replayed do not count.
 type QueueLimits struct {
 	Messages int      // 1 to 10,000,000; default 1,000
-	Bytes    int      // of topics and payloads, 1 KiB to 1 TiB; default 1 MiB
+	Bytes    int      // of topics, payloads and properties, 1 KiB to 1 TiB; default 1 MiB
 	Overflow Overflow // default DropOldestQoS0First
 }
 
 // RetainedLimits bound the retained messages.
 type RetainedLimits struct {
 	Messages int // 0 to 100,000,000; default 1,000,000
-	Bytes    int // of topics and payloads, 0 to 1 TiB; default 1 GiB
+	Bytes    int // of topics, payloads and properties, 0 to 1 TiB; default 1 GiB
 }
 
 // An Overflow says which message goes when a queue is full.

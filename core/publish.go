@@ -42,7 +42,7 @@ func (b *Broker) publish(m Message, origin *store.Accepted, done func(error)) er
 		return err
 	}
 	b.received.messages.Add(1)
-	b.received.bytes.Add(uint64(p.letter.size()))
+	b.received.bytes.Add(uint64(len(m.Topic) + len(m.Payload)))
 	b.store.Sync(p.then)
 	return nil
 }

@@ -258,3 +258,60 @@ func TestPublishIsRefused(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 }
+
+// TestLeavingDropsOnlyQoS0: what is owed stays, in order.
+func TestLeavingDropsOnlyQoS0(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Queue.Messages = 7 })
+	bob, ann := w.comes("bob"), w.comes("ann").subscribes("#")
+	for i := range 10 { // three of QoS 0 go to make room
+		bob.says(QoS(i%2), fmt.Sprint("a=", i))
+	}
+	ann.leaves(Lost)
+	for i := 11; i < 14; i++ {
+		bob.says(1, fmt.Sprint("a=", i))
+	}
+	if s := w.Stats(); s.Dropped.Overflow != 4 || s.Dropped.Detached != 2 {
+		t.Errorf("%+v", s.Dropped)
+	}
+	w.comes("ann").gets("a=3/1", "a=5/1", "a=7/1", "a=9/1", "a=11/1", "a=12/1", "a=13/1")
+}
+
+func TestEmptyQueueCostsLittleAfterItOverflowed(t *testing.T) {
+	w := newWorld(t)
+	bob, ann := w.comes("bob"), w.comes("ann").subscribes("#")
+	for range w.o.Queue.Messages + 1 {
+		bob.says(1, "a=1")
+	}
+	for d, ok := ann.Next(); ok; d, ok = ann.Next() {
+		ann.Ack(d.ID)
+	}
+	if n := cap(ann.client.mail.waiting); n > 64 {
+		t.Errorf("an empty queue keeps room for %d messages", n)
+	}
+}
+
+// TestPropertiesCountAgainstTheBounds: user properties are no way around them.
+func TestPropertiesCountAgainstTheBounds(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Queue.Bytes, o.Retained.Bytes = 1024, 1024 })
+	bob, ann := w.comes("bob"), w.comes("ann").subscribes("#")
+	says := func(what string) {
+		m := message(1, what)
+		m.Properties = &Properties{User: []UserProperty{{Key: "k", Value: strings.Repeat("v", 500)}}}
+		bob.Publish(m, 0, func(error) {})
+	}
+	for i := range 3 {
+		says(fmt.Sprint("t=", i))
+	}
+	ann.gets("t=1/1", "t=2/1")
+	for i := range 3 {
+		says(fmt.Sprint("!t/", i, "=x"))
+	}
+	if s := w.Stats(); s.Retained != 2 || s.Dropped.Quota != 1 {
+		t.Errorf("%+v", s)
+	}
+	bob.says(1, "!t/0=")
+	bob.says(1, "!t/1=")
+	if n := w.Stats().RetainedBytes; n != 0 {
+		t.Errorf("%d octets are left of nothing", n)
+	}
+}

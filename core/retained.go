@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"dormouse/core/router"
+	"dormouse/core/store"
 )
 
 // retained is the retained messages of all topics. mu is a leaf: nothing else
@@ -85,17 +86,21 @@ func (r *retained) clear(topic string) {
 	}
 }
 
-// expire clears one topic whose message has expired at now.
-func (r *retained) expire(now int64) (topic string, ok bool) {
+// tickRetained clears one topic whose message has expired at now, and reports
+// whether there may be another. The store hears of it first, and then of what
+// is retained there next.
+func (b *Broker) tickRetained(now int64) bool {
+	r := &b.retained
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	k, ok := r.due.next(now)
 	if !ok {
-		return "", false
+		return false
 	}
-	topic = k.Topic
+	topic := k.Topic
 	r.clear(topic)
-	return topic, true
+	b.note(&store.Unretained{Topic: topic})
+	return true
 }
 
 // A replay brings the retained messages of one new subscription, one after

@@ -70,40 +70,28 @@ func (s *Session) Publish(m Message, id uint16, done func(error)) {
 	}
 	if err := b.publish(m, origin, done); err != nil {
 		if m.QoS == 2 {
-			s.forget(id)
+			c.mu.Lock() // whoever is attached by now
+			c.release(id)
+			c.mu.Unlock()
 		}
 		b.refuse(err, done)
 	}
 }
 
-// forget releases id, and reports whether it was known.
-func (s *Session) forget(id uint16) bool {
-	defer s.client.mu.Unlock()
-	if !s.lock() || s.client.mail == nil || !s.client.mail.release(id) {
-		return false
-	}
-	s.client.tidy()
-	return true
-}
-
 // Release forgets the identifier of a QoS 2 Publish: PUBREL has come. An
 // unknown id is no error.
 func (s *Session) Release(id uint16, done func(error)) {
-	if c := s.client; s.forget(id) && c.kept.Load() {
-		s.broker.note(&store.Released{ClientID: c.id, ID: id})
-	}
-	s.finish(done)
-}
-
-// finish answers done when all that s has written is durable.
-func (s *Session) finish(done func(error)) {
+	b, c := s.broker, s.client
 	attached := s.lock()
-	s.client.mu.Unlock()
+	if attached && c.release(id) && c.kept.Load() {
+		b.note(&store.Released{ClientID: c.id, ID: id})
+	}
+	c.mu.Unlock()
 	if !attached {
-		s.broker.refuse(ErrDetached, done)
+		b.refuse(ErrDetached, done)
 		return
 	}
-	s.broker.store.Sync(done)
+	b.store.Sync(done)
 }
 
 // Subscribe adds or replaces a subscription. Retained messages follow through

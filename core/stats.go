@@ -9,7 +9,7 @@ type Stats struct {
 	Connected     int // sessions that are attached
 	Subscriptions int
 	Retained      int // retained messages, $SYS not counted
-	RetainedBytes int // their topics and payloads
+	RetainedBytes int // their topics, payloads and properties
 
 	Expired       uint64 // sessions whose time was up
 	Received      Flow   // messages taken from publishers

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"dormouse/core/store"
 )
 
 func willing(payload string) *Will { return &Will{Message: message(1, "will="+payload)} }
@@ -148,5 +150,43 @@ func TestWillExpiresAfterItIsPublished(t *testing.T) {
 	w.waits(time.Hour)
 	p.leaves(Lost)
 	w.waits(59 * time.Second)
+	ann.gets("will=x/1")
+}
+
+// TestSensorDoesNotInheritAWillOfMQTT: the will of a connection ends with it,
+// also if it was to come later.
+func TestSensorDoesNotInheritAWillOfMQTT(t *testing.T) {
+	w := newWorld(t)
+	ann := w.comes("ann").subscribes("will")
+	delayed := &Will{Message: message(1, "will=mqtt"), Delay: time.Minute}
+	for _, attached := range []bool{true, false} {
+		old := w.opens("p", SessionOptions{Expiry: time.Hour, Will: delayed})
+		if !attached {
+			old.leaves(Lost)
+		}
+		p := w.opens("p", SessionOptions{Expiry: time.Hour, KeepWill: true})
+		if p.Will() != nil {
+			t.Errorf("the sensor has the will of the MQTT client before it, which was attached: %v", attached)
+		}
+		p.leaves(Lost)
+		w.waits(2 * time.Minute)
+		ann.gets()
+	}
+}
+
+// TestKeptWillIsJudgedByWhoArmedIt: the access rules know who it is after a
+// restart, too.
+func TestKeptWillIsJudgedByWhoArmedIt(t *testing.T) {
+	w := newWorld(t, func(o *Options) {
+		o.Store = store.NewMemory()
+		o.Authorize = func(who Identity, _ Action, _ string) bool { return who.Edge == "test" }
+	})
+	sensor := SessionOptions{Expiry: time.Hour, KeepWill: true, Will: willing("x")}
+	p := w.opens("p", sensor)
+	w.restarts()
+	ann := w.comes("ann").subscribes("will")
+	sensor.Will = nil
+	p.opensAgain(sensor)
+	p.leaves(Lost)
 	ann.gets("will=x/1")
 }

@@ -32,6 +32,18 @@ type Properties struct {
 	User            []UserProperty
 }
 
+// Size is the octets of p's strings and data. Those of nil are none.
+func (p *Properties) Size() int {
+	if p == nil {
+		return 0
+	}
+	n := len(p.ContentType) + len(p.ResponseTopic) + len(p.CorrelationData)
+	for _, u := range p.User {
+		n += len(u.Key) + len(u.Value)
+	}
+	return n
+}
+
 // A UserProperty is a name and a value; both may repeat.
 type UserProperty struct{ Key, Value string }
 
