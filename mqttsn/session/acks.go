@@ -41,6 +41,9 @@ func (s *Session) onPuback(now clock.Time, p *mqttsn.Puback, out *Actions) {
 		s.deadline[retry] = 0
 		s.advance(now, out)
 		return
+	case p.Reason == mqttsn.InvalidTopicID && x.step < publishing:
+		out.count(UnknownAck) // of an earlier copy: it is being corrected
+		return
 	case p.Reason == mqttsn.Congestion:
 		s.leaveAlone(now)
 	}
@@ -122,6 +125,7 @@ func (s *Session) onRegack(now clock.Time, p *mqttsn.Regack, out *Actions) {
 		x.step = waiting
 	default:
 		out.ask(Request{Kind: AskUnsubscribe, Topic: x.Topic})
+		s.forgetSubscribe()
 		s.refuseName(x.topic.ID)
 		s.drop(NameRefused, out)
 		s.save(s.nextTag(), out)

@@ -146,6 +146,12 @@ func TestC12ClientForgotID(t *testing.T) {
 	p.sends(puback(1, 0, mqttsn.InvalidTopicID)).gets("", Active) // QoS 0 is not sent again
 	p.has("a/b", 0, "z").gets("REGISTER a/b=1 #2", Active)
 	p.sends(regack(1, 2, 0)).gets("PUBLISH 1 q0 #0 z", Active)
+
+	// Of two copies of the message, each is refused.
+	p = active(t).has("a/b", 1, "x").sends(regack(1, 1, 0)).waits(10 * time.Second)
+	p.gets("REGISTER a/b=1 #1 | PUBLISH 1 q1 #1 x | PUBLISH 1 q1 #1 dup x", Active)
+	p.sends(puback(1, 1, mqttsn.InvalidTopicID), puback(1, 1, mqttsn.InvalidTopicID)).gets("REGISTER a/b=1 #2", Active)
+	p.sends(regack(1, 2, 0)).gets("PUBLISH 1 q1 #1 dup x", Active).counted(Rejected, 0)
 }
 
 func TestC13OneOutstanding(t *testing.T) {
@@ -176,4 +182,5 @@ func TestC14Oversize(t *testing.T) {
 	}
 	p = active(t, small)
 	p.has(strings.Repeat("n", 293), 1, "x").gets("", Active).counted(Oversize, 1)
+	p.has("a/b", 1, "x").gets("REGISTER a/b=1 #1", Active) // what cannot be said has no id
 }

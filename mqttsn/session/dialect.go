@@ -50,6 +50,7 @@ const (
 	spelled    spelling = iota // the client knows it
 	unheard                    // the client has to be told first, by REGISTER
 	refused                    // the client does not want it
+	tooLong                    // it has to be told, and does not fit a REGISTER
 	impossible                 // there is no id left for it
 )
 

@@ -250,3 +250,23 @@ func TestCongestedAwake(t *testing.T) {
 	p.passes(time.Minute).sends(wakeup).gets("PINGRESP", Asleep)
 	p.passes(5*time.Minute).sends(wakeup).gets(`PUBLISH short:"ab" q1 #2 y`, Awake)
 }
+
+// TestFlushGoesOnAfterAHold: an id could not be stored, and by the time that it
+// is tried again the client is still awake, waiting for another answer.
+func TestFlushGoesOnAfterAHold(t *testing.T) {
+	p := asleep(t).has("a/b", 1, "x")
+	p.b.stuck = true
+	p.b.result[AskSave] = Busy
+	p.sends(wakeup)
+	p.b.result[AskSave] = Done
+	p.sends(publish(short("up"), 1, 5, "y"))
+	p.b.stuck = false
+	refused, _ := p.b.answer()
+	p.b.stuck = true
+	p.s.Complete(p.now, refused, &p.out)
+	p.waits(10*time.Second).gets("", Awake)
+	p.b.stuck = false
+	p.settle()
+	p.gets("PUBACK 30064 #5 rc0 | REGISTER a/b=1 #2", Awake)
+	p.sends(regack(1, 2, 0), puback(1, 1, 0)).gets("PUBLISH 1 q1 #1 x | PINGRESP", Asleep)
+}

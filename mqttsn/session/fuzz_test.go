@@ -107,3 +107,25 @@ func FuzzSession(f *testing.F) {
 		}
 	})
 }
+
+// FuzzState states what becomes of a stored state, whatever is in it: it is
+// discarded whole, or every id in it can be used and is stored again.
+func FuzzState(f *testing.F) {
+	f.Add([]byte{1, 0, 0, 14, 16, 0, 0, 1, 0, 1, 'a', 1, 0, 5, 0, 0, 2, 'a', 'b', 0, 2, 'a', 'b', 0x80, 0, 3, 0, 1, 'b'})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		cfg := DefaultConfig()
+		cfg.Predefined = map[uint16]string{5: "{clientid}/t"}
+		s, out := New(mqttsn.V12, &cfg), new(Actions)
+		s.connect(1, "dev1", new(opening))
+		s.open(1, out)
+		s.Complete(1, Answer{Kind: AskOpen, Tag: s.tag, Present: true, State: in}, out)
+		for _, known := range s.topics {
+			s.Handle(1, publish(mqttsn.Topic{Kind: known.kind, ID: known.id}, 0, 0, "x"), out)
+		}
+		again := New(mqttsn.V12, &cfg)
+		again.clientID = "dev1"
+		if !again.restore(s.appendState(nil)) || len(again.topics) != len(s.topics) {
+			t.Errorf("%v became %v", s.topics, again.topics)
+		}
+	})
+}

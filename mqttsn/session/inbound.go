@@ -15,11 +15,15 @@ func (s *Session) publish(now clock.Time, p *mqttsn.Publish, topic string, out *
 		out.ask(r)
 		return
 	}
+	fields := uint32(p.Topic.ID)<<16 | uint32(p.Topic.Kind)
+	if p.Retain {
+		fields |= 1 << 8
+	}
 	answer := promise{
 		says:    mqttsn.TypePuback,
 		id:      p.ID,
 		topicID: p.Topic.ID,
-		sum:     digest(uint32(p.Topic.ID)<<16|uint32(p.Topic.Kind), p.Payload),
+		sum:     digest(fields, p.Payload),
 	}
 	if p.QoS == 2 {
 		answer.says = mqttsn.TypePubrec

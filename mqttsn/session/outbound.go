@@ -95,6 +95,8 @@ func (s *Session) advance(now clock.Time, out *Actions) {
 		s.register(now, out)
 	case refused:
 		s.drop(NameRefused, out)
+	case tooLong:
+		s.drop(Oversize, out)
 	case impossible:
 		s.drop(NoTopicID, out)
 	}
@@ -104,10 +106,6 @@ func (s *Session) advance(now clock.Time, out *Actions) {
 // has heard of must never come to mean something else.
 func (s *Session) register(now clock.Time, out *Actions) {
 	x := s.slot
-	if packetSize(6+len(x.Topic)) > s.cfg.MaxPacket {
-		s.drop(Oversize, out)
-		return
-	}
 	s.lastRegister++
 	if s.lastRegister == 0 {
 		s.lastRegister++

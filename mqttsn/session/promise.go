@@ -24,9 +24,9 @@ const maxPromises = 16
 //     its sleep (A10): its radio is open for the answer.
 //   - When the flush of a client that stopped acknowledging is given up,
 //     there is no last word and promises may be open: they are muted. The
-//     broker's answer still takes effect here, but nothing is sent. The client
-//     repeats what it misses, and every request is idempotent: a repeated
-//     PUBLISH is recognized here (QoS 1) or by the broker (QoS 2), SUBSCRIBE and
+//     broker's answer still takes effect here, but nothing is sent unless the
+//     client asks again before it. If after it, every request is idempotent: a
+//     repeated PUBLISH is recognized here (QoS 1) or by the broker (QoS 2), SUBSCRIBE and
 //     REGISTER give the same ids, PUBREL of a released id is confirmed.
 //
 // A CONNECT forgets all promises: the client has given up on them, and their
@@ -48,6 +48,7 @@ type promise struct {
 func (s *Session) expected(says mqttsn.Type, id uint16, sum uint32, out *Actions) bool {
 	for i := range s.promises {
 		if p := &s.promises[i]; p.says == says && p.id == id && p.sum == sum {
+			p.mute = false // its radio is open again
 			return true
 		}
 	}
@@ -142,6 +143,8 @@ func (s *Session) settle(now clock.Time, p promise, out *Actions) {
 		if accepted {
 			s.remembered().subscribe(now, p)
 		}
+	case mqttsn.TypeUnsuback:
+		s.forgetSubscribe() // one that was answered since
 	case mqttsn.TypeWilltopicresp, mqttsn.TypeWillmsgresp:
 		if accepted {
 			s.will = s.newWill

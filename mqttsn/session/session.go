@@ -161,7 +161,7 @@ func (s *Session) Tick(now clock.Time, out *Actions) {
 	}
 	if s.deadline[hold].Reached(now) {
 		s.deadline[hold] = 0
-		if s.state == Active && s.busy() {
+		if s.listening() && s.busy() {
 			s.advance(now, out)
 		}
 	}

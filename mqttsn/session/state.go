@@ -77,6 +77,12 @@ func (s *Session) restore(b []byte) bool {
 		}
 		t.name = string(b[:length])
 		b = b[length:]
+		if t.kind != mqttsn.TopicPredefined && length == 0 || t.id == 0 || t.id == 0xFFFF {
+			return false
+		}
+		if _, taken := s.cfg.Predefined[t.id]; taken && t.kind == mqttsn.TopicNormal {
+			continue // predefined since: one id must not mean two topics
+		}
 		if t.kind == mqttsn.TopicPredefined {
 			name, ok := s.cfg.PredefinedTopic(t.id, s.clientID)
 			if !ok {

@@ -53,10 +53,25 @@ func TestStateRoundTrip(t *testing.T) {
 	}
 }
 
+// TestPredefinedSince: the stored id 2 is that of a predefined topic by now.
+func TestPredefinedSince(t *testing.T) {
+	p := newPeer(t)
+	p.b.present, p.b.state = true, []byte{1, 0, 0, 0, 0, 0, 0, 2, 0, 3, 'a', '/', 'b'}
+	p.sends(connect(0), publish(normal(2), 1, 1, "x"), register("a/b", 2))
+	p.gets("CONNACK 0 | PUBACK 2 #1 rc2 | REGACK 1 #2 rc0", Active)
+}
+
 func TestUnreadableStateIsCounted(t *testing.T) {
 	p := newPeer(t)
 	p.b.present, p.b.state = true, []byte("not ours")
 	p.sends(connect(time.Minute)).gets("CONNACK 0", Active).counted(BadState, 1)
+
+	for _, topic := range [][]byte{{0, 0, 7, 0, 0}, {0, 0, 0, 0, 1, 'a'}, {0, 255, 255, 0, 1, 'a'}} { // no name, no id
+		p = newPeer(t)
+		p.b.present, p.b.state = true, append([]byte{1, 0, 0, 0, 0}, topic...)
+		p.sends(connect(time.Minute), publish(normal(7), 1, 1, "x"), register("b", 2))
+		p.gets("CONNACK 0 | PUBACK 7 #1 rc2 | REGACK 1 #2 rc0", Active).counted(BadState, 1)
+	}
 }
 
 func TestNames(t *testing.T) {

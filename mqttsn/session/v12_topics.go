@@ -175,9 +175,7 @@ func (v v12) onUnsubscribe(s *Session, now clock.Time, p *mqttsn.Unsubscribe, ou
 	}
 	s.forgetKinds(filter)
 	s.wanted(filter)
-	if s.repeats != nil {
-		s.repeats.subscribed = answered{}
-	}
+	s.forgetSubscribe()
 	s.promise(now, answer, Request{Kind: AskUnsubscribe, Topic: filter}, out)
 }
 
@@ -199,18 +197,20 @@ func (v12) spell(s *Session, name string) (mqttsn.Topic, spelling) {
 	if normal == nil && len(name) == 2 {
 		return mqttsn.Topic{Kind: mqttsn.TopicShort, ID: uint16(name[0])<<8 | uint16(name[1])}, spelled
 	}
-	if normal == nil {
+	switch {
+	case normal != nil && normal.refused:
+		return mqttsn.Topic{}, refused
+	case normal != nil && normal.told:
+		return mqttsn.Topic{ID: normal.id}, spelled
+	case packetSize(6+len(name)) > s.cfg.MaxPacket: // before it takes an id
+		return mqttsn.Topic{}, tooLong
+	case normal == nil:
 		normal = s.allot(name)
 	}
-	switch {
-	case normal == nil:
+	if normal == nil {
 		return mqttsn.Topic{}, impossible
-	case normal.refused:
-		return mqttsn.Topic{}, refused
-	case !normal.told:
-		return mqttsn.Topic{ID: normal.id}, unheard
 	}
-	return mqttsn.Topic{ID: normal.id}, spelled
+	return mqttsn.Topic{ID: normal.id}, unheard
 }
 
 // doubt: a normal id is to be told again, a predefined id or short name is
