@@ -52,11 +52,12 @@ type conn struct {
 	id      core.Identity // constant once CONNECT is read, as is version
 	version byte          // protocol level
 	out     bytes.Buffer
-	open    bool  // CONNACK is in out
-	mail    bool  // Next may have something
-	flying  int   // deliveries that the client has not acknowledged
-	quota   quota // of the client's messages
-	parting bool  // the connection is to be closed once out is sent
+	open    bool         // CONNACK is in out
+	mail    bool         // Next may have something
+	flying  int          // deliveries that the client has not acknowledged
+	quota   quota        // of the client's messages
+	parting bool         // the connection is to be closed once out is sent
+	why     packets.Code // of parting
 	ending  core.Ending
 
 	written chan struct{} // closed when write has ended
@@ -95,6 +96,7 @@ func (c *conn) serve() {
 	c.server.mochi.Clients.Delete(c.name) // mochi itself leaves it there after a panic
 	c.part(c.reason(err))
 	c.detach()
+	c.logEnd()
 	c.farewell()
 }
 
@@ -149,7 +151,7 @@ func (c *conn) partLocked(code packets.Code) {
 	if c.parting {
 		return
 	}
-	c.parting = true
+	c.parting, c.why = true, code
 	failure := code.Code >= packets.ErrUnspecifiedError.Code
 	if failure {
 		c.server.countClosed(code)
@@ -157,21 +159,23 @@ func (c *conn) partLocked(code packets.Code) {
 	if failure && c.open && c.version == 5 {
 		c.encode(&c.out, &packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}, ReasonCode: code.Code})
 	}
-	c.logEnd(code)
 	now := time.Now()
 	c.socket.SetReadDeadline(now) // whoever reads is to stop
 	c.socket.SetWriteDeadline(now.Add(linger))
 	c.change.Signal()
 }
 
-// logEnd logs why the connection ends: at debug level what is everyday.
-func (c *conn) logEnd(code packets.Code) {
+// logEnd logs why the connection has ended: at debug level what is everyday.
+func (c *conn) logEnd() {
+	c.mu.Lock()
+	why := c.why
+	c.mu.Unlock()
 	level := zerolog.DebugLevel
-	if code.Code >= packets.ErrUnspecifiedError.Code && code != packets.ErrServerShuttingDown && code != packets.ErrSessionTakenOver {
+	if why.Code >= packets.ErrUnspecifiedError.Code && why != packets.ErrServerShuttingDown && why != packets.ErrSessionTakenOver {
 		level = zerolog.InfoLevel
 	}
 	c.server.incidents.WithLevel(level).Str("event", "client_disconnected").Str("client", c.id.ClientID).
-		Str("listener", c.listener).Stringer("remote", c.socket.RemoteAddr()).Str("reason", code.Reason).Msg("client disconnected")
+		Str("listener", c.listener).Str("remote", c.id.Remote).Str("reason", why.Reason).Msg("client disconnected")
 }
 
 // detach tells core how the attachment has ended.

@@ -212,19 +212,3 @@ func TestHostile28Silence(t *testing.T) {
 	}
 	b.canary(t)
 }
-
-// TestConnectionLimits: too many connections are closed at once, those there
-// are stay, and a place that falls free is given away again.
-func TestConnectionLimits(t *testing.T) {
-	b := start(t, func(_ *coreOptions, o *Options) { o.MaxConnections, o.MaxConnectionsPerIP = 3, 2 })
-	first, second := b.connect(t, 4, "first", nil), b.connect(t, 4, "second", nil)
-	third := b.dial(t)
-	third.expectEnd()
-	if n := b.server.Stats().Refused.PerIP; n != 1 {
-		t.Errorf("%d refused, want 1", n)
-	}
-	first.ping()
-	second.disconnect()
-	await(t, "a place to fall free", func() bool { return b.server.Stats().Connections == 1 })
-	b.canary(t)
-}

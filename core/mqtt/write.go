@@ -47,7 +47,8 @@ func (c *conn) write() {
 var errParted = errors.New("parted")
 
 // work waits until there is something to send, and returns how many messages
-// of QoS 1 and 2 the client may be sent.
+// of QoS 1 and 2 the client may be sent. While that is none, QoS 0 waits too:
+// the queue has one order.
 func (c *conn) work() (room int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

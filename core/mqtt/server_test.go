@@ -1,0 +1,63 @@
+package mqtt
+
+import (
+	"context"
+	"net"
+	"testing"
+
+	"dormouse/core"
+)
+
+// TestConnectionLimits: too many connections are closed at once, those there
+// are stay, and a place that falls free is given away again.
+func TestConnectionLimits(t *testing.T) {
+	for name, limit := range map[string]func(*Options) *int{
+		"in all": func(o *Options) *int { return &o.MaxConnections },
+		"per IP": func(o *Options) *int { return &o.MaxConnectionsPerIP },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := start(t, func(_ *coreOptions, o *Options) { *limit(o) = 2 })
+			first, second := b.connect(t, 4, "first", nil), b.connect(t, 4, "second", nil)
+			b.dial(t).expectEnd()
+			if r := b.server.Stats().Refused; r.PerIP+r.Full != 1 {
+				t.Errorf("refused: %+v, want one", r)
+			}
+			first.ping()
+			second.disconnect()
+			await(t, "a place to fall free", func() bool { return b.server.Stats().Connections == 1 })
+			b.canary(t)
+		})
+	}
+}
+
+// TestServeStops: when its context is done, nobody is let in any more, and who
+// is there stays until Close.
+func TestServeStops(t *testing.T) {
+	s := New(core.New(core.DefaultOptions()), DefaultOptions())
+	addr, err := s.Listen("test", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Listen("again", addr.String()); err == nil {
+		t.Error("an address was opened twice")
+	}
+	b := &broker{server: s, addr: addr.String()}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan struct{})
+	go func() { s.Serve(ctx); close(served) }()
+	p := b.connect(t, 5, "p", nil)
+	cancel()
+	<-served
+	if c, err := net.Dial("tcp", b.addr); err == nil {
+		c.Close()
+		t.Error("the port is still open")
+	}
+	p.ping()
+	b.close(t)
+	if code := p.expectEnd(); code != 0x8b {
+		t.Errorf("DISCONNECT 0x%02x, want 0x8b", code)
+	}
+	if _, err := s.Listen("late", "127.0.0.1:0"); err == nil {
+		t.Error("a server that is closed has opened a port")
+	}
+}
