@@ -17,17 +17,19 @@ const release = "0.1.0-dev"
 // Exit statuses. They are an interface: scripts branch on them.
 const (
 	statusOK          = 0
-	statusFailed      = 1  // it ran and failed, or found fault
-	statusUsage       = 2  // wrong use, or a configuration that cannot be
-	statusBind        = 3  // an address cannot be opened, or not by this user
-	statusUnreachable = 4  // the server does not answer
-	statusTimeout     = 27 // what was waited for did not come
+	statusFailed      = 1   // it ran and failed, or found fault
+	statusUsage       = 2   // wrong use, or a configuration that cannot be
+	statusBind        = 3   // an address cannot be opened, or not by this user
+	statusUnreachable = 4   // the server does not answer
+	statusTimeout     = 27  // what was waited for did not come
+	statusLate        = 143 // it had to stop before everyone had taken leave
 )
 
 // cli is the command line. Its tags are the usage.
 type cli struct {
 	Help helpFlag `help:"Print this help."`
 
+	Serve   serveCmd   `cmd:"" help:"Run the broker. Without a configuration it listens on loopback only."`
 	Check   checkCmd   `cmd:"" help:"Check a configuration and report everything that is wrong with it."`
 	Pub     pubCmd     `cmd:"" help:"Publish messages, over MQTT-SN or MQTT."`
 	Sub     subCmd     `cmd:"" help:"Print messages, over MQTT-SN or MQTT."`

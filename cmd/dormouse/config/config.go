@@ -150,7 +150,7 @@ type Search struct {
 	HopLimit int `yaml:"hop_limit" min:"0" max:"255"`
 
 	// Most answers, to everyone together.
-	Rate Rate `yaml:"rate" min:"1/m" max:"10000/s"`
+	Rate Rate `yaml:"rate" min:"1/m" max:"1000000/s"`
 }
 
 // Retry is when and how often to send again.
@@ -188,8 +188,9 @@ type QoSMinusOne struct {
 	// Predefined topic ids that may be published to. Empty: any topic.
 	Topics []int `yaml:"topics" min:"1" max:"65534"`
 
-	// Most per source address.
-	RatePerSource Rate `yaml:"rate_per_source" min:"1/m" max:"10000/s"`
+	// Most from one source address, and from all.
+	RatePerSource Rate `yaml:"rate_per_source" min:"1/m" max:"1000000/s"`
+	Rate          Rate `yaml:"rate" min:"1/m" max:"1000000/s"`
 }
 
 // Multicast is where discovery is heard.
@@ -207,6 +208,9 @@ type Multicast struct {
 
 // Limits bound what a client, or all of them, can make the broker do and keep.
 type Limits struct {
+	// Most sessions, attached or kept, of MQTT and MQTT-SN clients together.
+	MaxSessions int `yaml:"max_sessions" min:"1" max:"100000000"`
+
 	// Most MQTT connections, in all and from one IP address.
 	MaxConnections      int `yaml:"max_connections" min:"1" max:"10000000"`
 	MaxConnectionsPerIP int `yaml:"max_connections_per_ip" min:"1" max:"10000000"`
@@ -214,10 +218,13 @@ type Limits struct {
 	// An MQTT connection must have sent its CONNECT by then.
 	ConnectTimeout Duration `yaml:"connect_timeout" min:"100ms" max:"5m"`
 
-	// Longest CONNECT.
+	// Most MQTT-SN clients that may connect, all together.
+	ConnectRate Rate `yaml:"connect_rate" min:"1/m" max:"1000000/s"`
+
+	// Longest MQTT CONNECT.
 	PreConnectBytes Bytes `yaml:"pre_connect_bytes" min:"256" max:"1MiB"`
 
-	// Longest MQTT packet.
+	// Longest MQTT packet of any other type.
 	MaxPacketSize Bytes `yaml:"max_packet_size" min:"256" max:"256MiB"`
 
 	// Longest topic or filter, in octets; its levels; wildcards in a filter.
@@ -266,7 +273,7 @@ type Retained struct {
 // UnauthenticatedUDP bounds answers to strangers.
 type UnauthenticatedUDP struct {
 	// Most answers to one network.
-	ResponsesPerPrefix Rate `yaml:"responses_per_prefix" min:"1/m" max:"100000/s"`
+	ResponsesPerPrefix Rate `yaml:"responses_per_prefix" min:"1/m" max:"1000000/s"`
 
 	// What a network is, in bits of an IPv4 and of an IPv6 address.
 	PrefixV4 int `yaml:"prefix_v4" min:"8" max:"32"`
@@ -314,16 +321,18 @@ func Default() *Config {
 			MaxSleep:         Duration(24 * time.Hour),
 			SessionExpiry:    Duration(24 * time.Hour),
 			TopicIDs:         TopicIDs{PerClient: 1000, RegistersPerMinute: 60},
-			QoSMinusOne:      QoSMinusOne{Enabled: "loopback", RatePerSource: 5},
+			QoSMinusOne:      QoSMinusOne{Enabled: "loopback", RatePerSource: 5, Rate: 5000},
 			AddressMigration: "authenticated",
 			Forwarders:       []Network{loopback, linkLocal, private},
 			Multicast:        Multicast{Port: 1884},
 			MaxPacket:        1024,
 		},
 		Limits: Limits{
+			MaxSessions:               1_000_000,
 			MaxConnections:            100_000,
 			MaxConnectionsPerIP:       1000,
 			ConnectTimeout:            Duration(5 * time.Second),
+			ConnectRate:               500,
 			PreConnectBytes:           16 * KiB,
 			MaxPacketSize:             256 * KiB,
 			MaxTopicLength:            1024,

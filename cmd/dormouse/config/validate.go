@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // validate complains about settings that are each in bounds but do not go
@@ -15,6 +16,9 @@ func (r *reader) validate(c *Config) {
 	sn := &c.MQTTSN
 	if sn.Advertise.Enabled && len(sn.Advertise.Addresses) == 0 {
 		r.complain(r.at["mqttsn.advertise.enabled"], "mqttsn.advertise.enabled needs mqttsn.advertise.addresses to send to, such as [225.1.1.1:1884]")
+	}
+	if d := time.Duration(sn.Advertise.Interval); d%time.Second != 0 {
+		r.complain(r.at["mqttsn.advertise.interval"], "mqttsn.advertise.interval is %v; clients are told whole seconds", d)
 	}
 	for i, g := range sn.Multicast.Groups {
 		if !g.IsMulticast() {

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// drainTime bounds the farewell: a supervisor that sends SIGTERM must not have
+// to wait for its SIGKILL.
+const drainTime = 8 * time.Second
+
+type serveCmd struct{ settings }
+
+// Run opens what the configuration names, says so on standard output, and
+// serves until SIGTERM or SIGINT; then it drains. A second signal ends the
+// process at once.
+func (c *serveCmd) Run(s *streams) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer restore()
+
+	srv, err := open(cfg, newLog(cfg, s.err))
+	if err != nil {
+		return err
+	}
+	for _, line := range srv.opened {
+		fmt.Fprintln(s.out, line)
+	}
+	failed := srv.start()
+	fmt.Fprintln(s.out, "ready")
+
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		restore()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	if late := srv.drain(ctx); err == nil && late != nil {
+		err = &failure{statusLate, late}
+	}
+	return err
+}

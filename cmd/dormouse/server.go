@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"dormouse/bridge"
+	"dormouse/cmd/dormouse/config"
+	"dormouse/core"
+	"dormouse/core/mqtt"
+	"dormouse/mqttsn/clock"
+	"dormouse/mqttsn/gateway"
+	"dormouse/mqttsn/transport/udp"
+)
+
+// A server is one broker with its edges: all that "dormouse serve" runs.
+type server struct {
+	log    zerolog.Logger
+	broker *core.Broker
+	mqtt   *mqtt.Server
+	fronts []*front
+
+	opened  []string // what is open where, for people
+	running sync.WaitGroup
+	stop    context.CancelFunc // ends what start began, but for MQTT clients
+}
+
+// A front is one MQTT-SN listener and the gateway behind it.
+type front struct {
+	*gateway.Gateway
+	conn *udp.Conn
+}
+
+// open wires what c describes and opens its listeners; nobody is served yet.
+// On error nothing stays open.
+func open(c *config.Config, log zerolog.Logger) (*server, error) {
+	s := &server{
+		log:    log,
+		broker: core.New(coreOptions(c, log)),
+		stop:   func() {},
+	}
+	s.mqtt = mqtt.New(s.broker, mqttOptions(c, log))
+	sensors := bridge.New(s.broker, bridgeConfig(c))
+	for i := range c.Listeners {
+		l := &c.Listeners[i]
+		var err error
+		switch l.Type {
+		case "tcp":
+			err = s.openMQTT(l)
+		case "mqttsn-udp":
+			err = s.openMQTTSN(c, l, sensors)
+		}
+		if err != nil {
+			s.close(context.Background())
+			return nil, cannotOpen(l, err)
+		}
+	}
+	s.broker.AddSys(func(yield func(name, value string)) { gateway.Sys(s.gateways(), yield) })
+	return s, nil
+}
+
+func (s *server) gateways() (gs []*gateway.Gateway) {
+	for _, f := range s.fronts {
+		gs = append(gs, f.Gateway)
+	}
+	return gs
+}
+
+func (s *server) openMQTT(l *config.Listener) error {
+	addr, err := s.mqtt.Listen(l.Name, l.Address.String())
+	if err != nil {
+		return err
+	}
+	s.opened = append(s.opened, fmt.Sprintf("MQTT on %v/tcp", addr))
+	return nil
+}
+
+func (s *server) openMQTTSN(c *config.Config, l *config.Listener, sensors *bridge.Bridge) error {
+	conn, err := udp.Listen(udpConfig(c, l))
+	if err != nil {
+		return err
+	}
+	g := gateway.New(gatewayConfig(c, l, s.log), conn, sensors, clock.Now())
+	s.fronts = append(s.fronts, &front{g, conn})
+	s.opened = append(s.opened, fmt.Sprintf("MQTT-SN on %v/udp", conn.Addr()))
+	return nil
+}
+
+// start begins to serve. The channel yields an error if a listener fails.
+func (s *server) start() (failed <-chan error) {
+	var ctx context.Context
+	ctx, s.stop = context.WithCancel(context.Background())
+	failures := make(chan error, len(s.fronts))
+	s.running.Go(func() { s.tick(ctx) })
+	s.running.Go(func() { s.mqtt.Serve(ctx) })
+	for _, f := range s.fronts {
+		s.running.Go(func() {
+			if err := f.Run(ctx); err != nil {
+				failures <- err
+			}
+		})
+		f.SetReady(true)
+	}
+	s.log.Info().Str("event", "started").Strs("listeners", s.opened).Msg("serving")
+	return failures
+}
+
+// tick gives core its time.
+func (s *server) tick(ctx context.Context) {
+	const step = 250 * time.Millisecond
+	t := time.NewTicker(step)
+	defer t.Stop()
+	for {
+		select {
+		case now := <-t.C:
+			s.broker.Tick(now)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// drain takes leave of everyone and closes everything, in this order: sensors
+// without a kept session, which would otherwise go on sending; MQTT clients;
+// then the listeners, so that sleepers and kept sessions notice nothing; core
+// last, when nobody can ask it anything. The error says that ctx ended first,
+// or that something could not be closed.
+func (s *server) drain(ctx context.Context) error {
+	s.log.Info().Str("event", "draining").Msg("taking leave of clients")
+	var errs []error
+	for _, f := range s.fronts {
+		f.SetReady(false)
+		errs = append(errs, f.Drain(ctx))
+	}
+	return errors.Join(append(errs, s.close(ctx))...)
+}
+
+func (s *server) close(ctx context.Context) error {
+	errs := []error{s.mqtt.Close(ctx)}
+	s.stop()
+	s.running.Wait()
+	for _, f := range s.fronts {
+		errs = append(errs, f.conn.Close())
+	}
+	return errors.Join(append(errs, s.broker.Close())...)
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"maps"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"dormouse/bridge"
+	"dormouse/cmd/dormouse/config"
+	"dormouse/core"
+	"dormouse/core/mqtt"
+	"dormouse/mqttsn/gateway"
+)
+
+// TestDefaults holds the configuration's defaults to those of the packages
+// that they end up in: whoever reads either is told the truth.
+func TestDefaults(t *testing.T) {
+	c := config.Default()
+	log := zerolog.Nop()
+
+	o := coreOptions(c, log)
+	o.Now = nil
+	want := core.DefaultOptions()
+	want.Now, want.Log, want.Version = nil, o.Log, o.Version
+	same(t, "core", o, want)
+
+	m, wantMQTT := mqttOptions(c, log), mqtt.DefaultOptions()
+	wantMQTT.Log = m.Log
+	same(t, "mqtt", m, wantMQTT)
+
+	g, wantGateway := gatewayConfig(c, &c.Listeners[1], log), gateway.DefaultConfig()
+	g.Log = nil
+	wantGateway.Listener, wantGateway.Shards, wantGateway.Seed = g.Listener, g.Shards, g.Seed
+	wantGateway.Session.Predefined = g.Session.Predefined
+	// What a gateway alone lets nobody do, a broker lets those nearby do.
+	wantGateway.Search.Allow, wantGateway.Forwarders = g.Search.Allow, g.Forwarders
+	wantGateway.QoSMinusOne.From = gateway.Loopback
+	same(t, "gateway", g, wantGateway)
+
+	same(t, "bridge", bridgeConfig(c), bridge.DefaultConfig())
+}
+
+func same(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%s gets\n%+v, want\n%+v", what, got, want)
+	}
+}
+
+// TestExtremes: whatever the configuration allows, the packages behind it
+// accept, so that nothing passes "dormouse check" and fails "dormouse serve".
+func TestExtremes(t *testing.T) {
+	for _, end := range []string{"min", "max"} {
+		sets := []string{"mqttsn.advertise.addresses=[225.1.1.1:1884]", "mqttsn.advertise.enabled=true"}
+		for key, f := range settingsOf(reflect.TypeFor[config.Config](), "") {
+			if value, ok := f.Tag.Lookup(end); ok && f.Type.Kind() != reflect.Slice {
+				sets = append(sets, key+"="+value)
+			}
+		}
+		c, err := config.Load("", sets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, m := coreOptions(c, zerolog.Nop()), mqttOptions(c, zerolog.Nop())
+		g := gatewayConfig(c, &c.Listeners[1], zerolog.Nop())
+		b := bridgeConfig(c)
+		for what, err := range map[string]error{"bridge": b.Validate(), "core": o.Validate(), "mqtt": m.Validate(), "gateway": g.Validate()} {
+			if err != nil {
+				t.Errorf("at its %s, %s refuses what the configuration allows: %v", end, what, err)
+			}
+		}
+	}
+}
+
+// settingsOf yields the key and the field of each setting below t that is not
+// a section of others.
+func settingsOf(t reflect.Type, key string) map[string]reflect.StructField {
+	all := map[string]reflect.StructField{}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		k := key + f.Tag.Get("yaml")
+		if f.Type.Kind() == reflect.Struct {
+			maps.Copy(all, settingsOf(f.Type, k+"."))
+			continue
+		}
+		all[k] = f
+	}
+	return all
+}
+
+// TestEverySettingCounts: each setting reaches a package behind the
+// configuration.
+func TestEverySettingCounts(t *testing.T) {
+	left := settingsOf(reflect.TypeFor[config.Config](), "")
+	for _, key := range []string{"version", "listeners", "node.id", "log.level", "log.format"} {
+		delete(left, key) // seen elsewhere
+	}
+	advertising := []string{"mqttsn.advertise.addresses=[225.1.1.1:1884]", "mqttsn.advertise.enabled=true"}
+	hearing := []string{"mqttsn.multicast.groups=[225.1.1.1]"}
+	for _, sets := range [][]string{advertising, append(hearing, "mqttsn.multicast.port=7")} {
+		for _, set := range sets {
+			key, _, _ := strings.Cut(set, "=")
+			delete(left, key)
+		}
+		c, err := config.Load("", sets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, err := config.Load("", sets[:1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if reflect.DeepEqual(wired(c), wired(before)) {
+			t.Errorf("%s changes nothing", sets[1])
+		}
+	}
+	for _, set := range []string{
+		"mqtt.max_keepalive=1m", "mqtt.max_session_expiry=1m",
+		"mqttsn.gateway_id=7", "mqttsn.advertise.interval=1m", "mqttsn.search.answer=false",
+		"mqttsn.search.hop_limit=7", "mqttsn.search.rate=7/s", "mqttsn.search_allow=[any]",
+		"mqttsn.retry.interval=7s", "mqttsn.retry.max=7", "mqttsn.max_sleep=7m", "mqttsn.session_expiry=7m",
+		"mqttsn.topic_ids.per_client=7", "mqttsn.topic_ids.registers_per_minute=7",
+		"mqttsn.predefined=[{id: 1, topic: a}]", "mqttsn.qos_minus_one.enabled=true",
+		"mqttsn.qos_minus_one.topics=[7]", "mqttsn.qos_minus_one.rate_per_source=7/s",
+		"mqttsn.qos_minus_one.rate=7/s", "mqttsn.address_migration=always", "mqttsn.forwarders=[any]",
+		"mqttsn.multicast.groups=[225.1.1.1]", "mqttsn.multicast.interfaces=[lo]", "mqttsn.max_packet=512",
+		"limits.max_sessions=7", "limits.max_connections=7", "limits.max_connections_per_ip=7",
+		"limits.connect_timeout=7s", "limits.connect_rate=7/s", "limits.pre_connect_bytes=1KiB",
+		"limits.max_packet_size=1KiB", "limits.max_topic_length=7", "limits.max_topic_levels=7",
+		"limits.max_wildcards_per_filter=7", "limits.max_subscriptions_per_client=7",
+		"limits.receive_maximum=7", "limits.inflight=7", "limits.queue.messages=7",
+		"limits.queue.bytes=7KiB", "limits.queue.overflow=drop_newest", "limits.retained.messages=7",
+		"limits.retained.bytes=7KiB", "limits.unauthenticated_udp.responses_per_prefix=7/s",
+		"limits.unauthenticated_udp.prefix_v4=8", "limits.unauthenticated_udp.prefix_v6=64",
+		"sys_topics.enabled=false", "sys_topics.interval=7s",
+		"listeners.sn.sockets=7", "listeners.sn.recv_buffer=1MiB",
+	} {
+		key, _, _ := strings.Cut(set, "=")
+		delete(left, key)
+		c, err := config.Load("", []string{set})
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if reflect.DeepEqual(wired(c), wired(config.Default())) {
+			t.Errorf("%s changes nothing", set)
+		}
+	}
+	for key := range left {
+		t.Errorf("%s is not tried", key)
+	}
+}
+
+// wired is all that becomes of c, without what differs from call to call.
+func wired(c *config.Config) []any {
+	o := coreOptions(c, zerolog.Nop())
+	o.Now = nil
+	g := gatewayConfig(c, &c.Listeners[1], zerolog.Nop())
+	g.Seed, g.Log = 0, nil
+	return []any{o, mqttOptions(c, zerolog.Nop()), g, bridgeConfig(c), udpConfig(c, &c.Listeners[1])}
+}
