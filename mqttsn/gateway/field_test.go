@@ -164,7 +164,7 @@ func TestB10SleepAskedAgain(t *testing.T) {
 	app.publish("cmd", "a", 1, false)
 	s.sleeps(time.Hour).sleeps(2 * time.Hour)
 	app.publish("cmd", "b", 1, false)
-	s.sleeps(2 * time.Hour).pings("sleeper").wantFlush("a b", "PINGRESP")
+	s.sleeps(2*time.Hour).pings("sleeper").wantFlush("a b", "PINGRESP")
 }
 
 // TestB11PlainDisconnectAsleep ends the session, is answered, and fires no will.

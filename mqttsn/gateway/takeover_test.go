@@ -276,20 +276,24 @@ func TestRunning(t *testing.T) {
 		sensors.Wait()
 		time.Sleep(time.Second)
 		synctest.Wait()
-		(&world{t: t, g: g}).audit()
-		if n := b.Stats().Connected; int64(n) != g.seats.Load() {
-			t.Errorf("the broker has %d clients connected, the gateway %d", n, g.seats.Load())
-		}
-
-		time.Sleep(3 * time.Hour)
-		synctest.Wait()
-		if n := g.seats.Load(); n != 0 {
-			t.Errorf("%d seats are left when all clients are gone", n)
-		}
 		if err := g.Drain(t.Context()); err != nil {
 			t.Errorf("Drain: %v", err)
 		}
 		cancel()
 		running.Wait()
+
+		w := &world{t: t, g: g}
+		w.audit()
+		if n := b.Stats().Connected; int64(n) != g.seats.Load() {
+			t.Errorf("the broker has %d clients connected, the gateway %d", n, g.seats.Load())
+		}
+		if g.seats.Load() == 0 || w.count("moves_total", "") == 0 || w.count("sessions_ended_total", "taken_over") == 0 {
+			t.Errorf("%d seats, %d moves, %d taken over: the clients did not roam",
+				g.seats.Load(), w.count("moves_total", ""), w.count("sessions_ended_total", "taken_over"))
+		}
+		g.Step(clock.Now().Add(3 * time.Hour))
+		if n := g.seats.Load(); n != 0 {
+			t.Errorf("%d seats are left when all clients are gone", n)
+		}
 	})
 }
