@@ -17,7 +17,8 @@ import (
 // that connects again from another address nothing has happened.
 //
 // Sinks are compared: their dynamic type must allow it. Opening the same Sink
-// again ends the old Session without kicking.
+// again ends the old Session without kicking; if it is refused, the old one
+// counts as lost.
 func (b *Broker) Open(id Identity, o SessionOptions, sink Sink, done func(s *Session, present bool, err error)) {
 	err := b.mayLeave(id, o.Will)
 	if id.ClientID == "" {
@@ -29,6 +30,7 @@ func (b *Broker) Open(id Identity, o SessionOptions, sink Sink, done func(s *Ses
 		s, e, err = b.attach(id, o, sink)
 	}
 	if err != nil {
+		b.letGo(id.ClientID, sink)
 		b.refuse(err, func(err error) { done(nil, false, err) })
 		return
 	}
@@ -196,6 +198,21 @@ func (s *Session) Detach(how Ending, done func(error)) {
 	}
 	b.fire(w)
 	b.store.Sync(done)
+}
+
+// letGo ends the attachment of a client to sink, if there is one, as lost.
+func (b *Broker) letGo(clientID string, sink Sink) {
+	var w *will
+	b.mu.Lock()
+	if c := b.clients[clientID]; c != nil {
+		c.mu.Lock()
+		if s := c.attached; s != nil && s.sink == sink {
+			w = b.detach(s, Lost)
+		}
+		c.mu.Unlock()
+	}
+	b.mu.Unlock()
+	b.fire(w)
 }
 
 // detach ends the attachment s, whose client is locked as is b, and returns

@@ -173,6 +173,26 @@ func TestSameSinkOpensAgainWithoutKick(t *testing.T) {
 	ann.gets("a=1/1 again")
 }
 
+// TestRefusedSinkHoldsNothing: a client that is refused when it opens again
+// has lost its connection; one that somebody else claims has not.
+func TestRefusedSinkHoldsNothing(t *testing.T) {
+	w := newWorld(t)
+	ann := w.comes("ann").subscribes("will")
+	p := w.opens("p", SessionOptions{Expiry: time.Hour, Will: willing("x")})
+	denied := SessionOptions{Expiry: time.Hour, Will: &Will{Message: message(0, "$SYS/x=1")}}
+	other := &person{w: w, id: "p"}
+	other.opensAgain(denied)
+	ann.gets()
+	if p.Will() == nil || p.kicked.Load() != 0 {
+		t.Error("it went because of somebody who was refused")
+	}
+	p.opensAgain(denied)
+	ann.gets("will=x/1")
+	if s := w.Stats(); s.Connected != 1 || s.Clients != 2 || p.kicked.Load() != 0 {
+		t.Errorf("%d connected of %d clients, want 1 of 2; kicked %d", s.Connected, s.Clients, p.kicked.Load())
+	}
+}
+
 func TestEdgeStateIsKept(t *testing.T) {
 	w := newWorld(t)
 	ann := w.comes("ann")
