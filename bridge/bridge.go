@@ -50,13 +50,15 @@ func identity(c session.Client) core.Identity {
 // Open attaches the client.
 func (b *Bridge) Open(c session.Client, r *session.Request, seat session.Seat) session.Link {
 	l := &link{seat: seat}
-	o := core.SessionOptions{CleanStart: r.CleanSession, Will: will(r.Will)}
+	o := core.SessionOptions{
+		CleanStart: r.CleanSession,
+		Will:       will(r.Will),
+		KeepWill:   true, // the will is one of the session, 1.2 §6.3
+		DeleteWill: !r.KeepWill,
+	}
 	if !r.CleanSession {
 		o.Expiry = b.cfg.SessionExpiry
 	}
-	// The will is one of the session, 1.2 §6.3, but core also takes KeepWill
-	// for the wish to keep the one that there is: not when it was deleted.
-	o.KeepWill = r.CleanSession || r.KeepWill || r.Will != nil
 	tag := r.Tag
 	b.core.Open(identity(c), o, sink{seat}, func(s *core.Session, present bool, err error) {
 		a := session.Answer{Kind: session.AskOpen, Tag: tag, Result: result(err), Present: present}
