@@ -38,7 +38,7 @@ type conn struct {
 	guard    guard
 	idle     time.Duration   // how long to wait for a packet; zero: for ever
 	request  *packets.Packet // CONNECT, until it is answered
-	connack  packets.Packet  // what is ours in CONNACK
+	connack  *packets.Packet // what is ours in CONNACK, until it is sent
 	expiry   time.Duration   // of the session, as granted
 	requests chan struct{}   // one in it for each that core has not answered
 

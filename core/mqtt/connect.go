@@ -24,7 +24,7 @@ func (c *conn) readConnect(pk packets.Packet) packets.Packet {
 		Remote:   c.socket.RemoteAddr().String(),
 	}
 	c.mu.Unlock()
-	c.request = &pk
+	c.request, c.connack = &pk, new(packets.Packet)
 	c.window = math.MaxUint16
 	if n := pk.Properties.ReceiveMaximum; n > 0 {
 		c.window = int(n)
@@ -176,6 +176,7 @@ func (c *conn) established() {
 	c.open = true
 	c.change.Signal()
 	c.mu.Unlock()
+	c.connack = nil
 	c.server.o.Log.Debug().Str("event", "client_connected").Str("client", c.id.ClientID).
 		Str("listener", c.listener).Str("remote", c.id.Remote).Uint8("version", c.version).Msg("client connected")
 }

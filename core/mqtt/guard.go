@@ -197,7 +197,10 @@ func (g *guard) afterProperties(head byte, body []byte) (int, error) {
 	case packets.Disconnect:
 		at, optional = 1, true
 	case packets.Pingreq:
-		optional = true
+		if len(body) > 0 {
+			return 0, packets.ErrMalformedPacket
+		}
+		return 0, nil
 	}
 	switch {
 	case optional && (g.version != 5 || at >= len(body)):

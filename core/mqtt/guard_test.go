@@ -74,6 +74,7 @@ func TestHostile03OverlongLengths(t *testing.T) {
 		"a filter beyond the packet":                    "82 06 0001 00 0009 61" + second,
 		"reserved bits in the options of a filter":      "82 07 0001 00 0001 61 40" + second,
 		"a Retain Handling of 3 in those":               "82 07 0001 00 0001 61 30" + second,
+		"a PINGREQ with a body":                         "c0 01 00" + second,
 		"flags that PINGREQ does not have":              "c1 00" + second,
 		"a QoS of 3":                                    "36 06 0001 61 0001 00" + second,
 		"a subscription identifier of 0":                "82 09 0001 02 0b00 0001 61 00" + second,
