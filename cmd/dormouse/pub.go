@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"dormouse/mqttsn"
 )
 
@@ -19,7 +21,7 @@ type pubCmd struct {
 	whom
 	Topic   string  `short:"t" placeholder:"TOPIC" help:"Topic name. Two octets are sent as a short name."`
 	TopicID uint16  `short:"T" name:"topic-id" placeholder:"ID" help:"Predefined topic id, in place of -t (MQTT-SN)."`
-	Message *string `short:"m" placeholder:"TEXT" help:"Message to send."`
+	Message *octets `short:"m" placeholder:"TEXT" help:"Message to send."`
 	File    string  `short:"f" placeholder:"FILE" help:"Send the content of a file."`
 	Lines   bool    `short:"l" help:"Send each line of standard input."`
 	Stdin   bool    `short:"s" help:"Send all of standard input as one message."`
@@ -79,6 +81,20 @@ func (c *pubCmd) Run(s *streams) (err error) {
 			return err
 		}
 	}
+	return nil
+}
+
+// octets are a flag's value as it was typed. Without this, kong would replace
+// what is not UTF-8.
+type octets string
+
+// Decode takes the value from the command line.
+func (o *octets) Decode(ctx *kong.DecodeContext) error {
+	t, err := ctx.Scan.PopValue("text")
+	if err != nil {
+		return err
+	}
+	*o = octets(t.String())
 	return nil
 }
 

@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"time"
 )
@@ -52,7 +52,7 @@ type whom struct {
 	Port      uint16  `short:"p" placeholder:"PORT" help:"Its port. By default 1884, and 1883 with --mqtt."`
 	SN        bool    `name:"sn" xor:"protocol" help:"Speak MQTT-SN. This is the default."`
 	MQTT      bool    `name:"mqtt" xor:"protocol" help:"Speak MQTT."`
-	ID        string  `short:"i" placeholder:"ID" help:"Client id. By default dormouse- and the process id."`
+	ID        string  `short:"i" placeholder:"ID" help:"Client id. By default one of its own."`
 	KeepAlive span    `short:"k" name:"keepalive" default:"60s" help:"Keep alive period: whole seconds, or such as 2m."`
 	Keep      bool    `short:"c" name:"keep-session" help:"Do not ask for a clean session: subscriptions and messages are kept for the id."`
 	Username  *string `short:"u" placeholder:"NAME" help:"User name (MQTT)."`
@@ -104,9 +104,11 @@ func (w *whom) check() error {
 	return nil
 }
 
+// clientID returns the id to connect with. One that is made up is within the 23
+// octets of 1.2 §5.3.1, and nobody else's: two of one id throw each other out.
 func (w *whom) clientID() string {
 	if w.ID == "" {
-		return fmt.Sprintf("dormouse-%d", os.Getpid())
+		return "dormouse-" + rand.Text()[:12]
 	}
 	return w.ID
 }

@@ -120,12 +120,14 @@ func (r *mqtt5) because(err error) error {
 
 func (r *mqtt5) sleep(context.Context, time.Duration) error { return errNoSleep }
 
-func (r *mqtt5) receive(context.Context) (message, error) {
+func (r *mqtt5) receive(ctx context.Context) (message, error) {
 	select {
 	case m := <-r.mail:
 		return m, nil
 	case <-r.alive.Done():
 		return message{}, context.Cause(r.alive)
+	case <-ctx.Done():
+		return message{}, ctx.Err()
 	}
 }
 

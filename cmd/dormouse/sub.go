@@ -77,23 +77,47 @@ func (c *subCmd) Run(s *streams) (err error) {
 	return err
 }
 
-// listen prints messages until there are enough, or ctx is done.
+// listen prints messages until there are enough, or ctx is done. It does so
+// while it still subscribes: a kept session's messages come at once, and a
+// server may wait for them to be taken before it says anything else.
 func (c *subCmd) listen(ctx context.Context, r remote, out io.Writer) error {
-	for _, name := range c.Topic {
-		if err := r.subscribe(ctx, topic{name: name}, c.QoS); err != nil {
-			return err
+	ctx, cancel := context.WithCancelCause(ctx)
+	subscribed := make(chan struct{})
+	go func() {
+		defer close(subscribed)
+		if err := c.subscribe(ctx, r); err != nil {
+			cancel(err)
 		}
+	}()
+	err := c.printAll(ctx, r, out)
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	cancel(nil)
+	<-subscribed
+	return err
+}
+
+func (c *subCmd) subscribe(ctx context.Context, r remote) error {
+	topics := make([]topic, 0, len(c.Topic)+len(c.TopicID))
+	for _, name := range c.Topic {
+		topics = append(topics, topic{name: name})
 	}
 	for _, id := range c.TopicID {
-		if err := r.subscribe(ctx, topic{id: id}, c.QoS); err != nil {
+		topics = append(topics, topic{id: id})
+	}
+	for _, t := range topics {
+		if err := r.subscribe(ctx, t, c.QoS); err != nil {
 			return err
 		}
 	}
 	if c.Sleep > 0 {
-		if err := r.sleep(ctx, time.Duration(c.Sleep)); err != nil {
-			return err
-		}
+		return r.sleep(ctx, time.Duration(c.Sleep))
 	}
+	return nil
+}
+
+func (c *subCmd) printAll(ctx context.Context, r remote, out io.Writer) error {
 	enough := c.Count
 	if c.Once {
 		enough = 1
