@@ -16,7 +16,7 @@ import (
 func Each(gs []*Gateway, yield func(name, help, label string, value uint64)) {
 	t := tally(gs)
 	part := func(name, help, key, value string, n uint64) {
-		yield(name, help, key+`="`+strings.ReplaceAll(value, " ", "_")+`"`, n)
+		yield(name, help, key+`="`+words.Replace(value)+`"`, n)
 	}
 	yield("dormouse_mqttsn_datagrams_received_total",
 		"Datagrams that a shard has looked at.", "", t.received)
@@ -50,8 +50,10 @@ func Each(gs []*Gateway, yield func(name, help, label string, value uint64)) {
 	}
 
 	for i, name := range stateNames {
-		part("dormouse_mqttsn_sessions",
-			"Virtual connections by state.", "state", name, t.states[i])
+		if i > 0 {
+			part("dormouse_mqttsn_sessions",
+				"Virtual connections by state.", "state", name, t.states[i])
+		}
 	}
 	for i, n := range t.ended {
 		if i > 0 {
@@ -68,6 +70,9 @@ func Each(gs []*Gateway, yield func(name, help, label string, value uint64)) {
 	yield("dormouse_mqttsn_hijack_attempts_total",
 		"PINGREQ for another address's client. Expected after changes of address; else see the log.", "", t.hijacks)
 }
+
+// words makes a label of words.
+var words = strings.NewReplacer(" ", "_", "-", "_")
 
 // Sys yields what is published below $SYS/broker/, for all the gateways
 // together.
