@@ -179,7 +179,7 @@ func TestSet(t *testing.T) {
 	c, err := Load("../../../configs/minimal.yaml", []string{
 		"mqttsn.retry.interval=30s",
 		"listeners.sn.address=[::1]:0",
-		"listeners.0.address=127.0.0.1:0",
+		"listeners.0.address='127.0.0.1:0'", // as YAML has it
 		"mqttsn.predefined=[{id: 7, topic: x}]",
 		"node.id=",
 		"mqttsn.qos_minus_one.topics=[7]",

@@ -197,7 +197,7 @@ func (r *reader) set(arg string, c *Config) {
 			return
 		}
 	}
-	if isScalar(v) {
+	if isScalar(v) && !strings.HasPrefix(text, "'") && !strings.HasPrefix(text, `"`) { // [::1]:0 need not be quoted here
 		r.scalar(path, here, text, v, tag)
 		return
 	}
