@@ -183,6 +183,55 @@ func TestHostile49SearchgwFlood(t *testing.T) {
 	}
 }
 
+// TestStrangersAreToldSo: whatever needs a connection gets DISCONNECT from
+// nowhere, of two octets; answers and repetitions from gateways get nothing.
+func TestStrangersAreToldSo(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	s := b.sensor("stranger")
+	for _, p := range []mqttsn.Packet{
+		&mqttsn.Register{ID: 1, Name: []byte("a")}, &mqttsn.Regack{TopicID: 1, ID: 1},
+		&mqttsn.Publish{QoS: 0, Topic: short("T1")}, &mqttsn.Publish{QoS: 1, Topic: short("T1"), ID: 2}, &mqttsn.Publish{QoS: 2, Topic: short("T1"), ID: 3},
+		&mqttsn.Puback{TopicID: 1, ID: 1}, &mqttsn.Pubrec{ID: 1}, &mqttsn.Pubrel{ID: 1}, &mqttsn.Pubcomp{ID: 1},
+		&mqttsn.Subscribe{ID: 4, Topic: short("T1")}, &mqttsn.Unsubscribe{ID: 5, Topic: short("T1")},
+		&mqttsn.Pingreq{}, &mqttsn.Pingreq{ClientID: []byte("nobody")}, &mqttsn.Disconnect{}, &mqttsn.Disconnect{Duration: time.Hour},
+		&mqttsn.Willtopicupd{Topic: []byte("w")}, &mqttsn.Willmsgupd{Payload: []byte("w")},
+	} {
+		s.send(p)
+		expect[*mqttsn.Disconnect](s)
+	}
+	for _, p := range []mqttsn.Packet{
+		&mqttsn.Advertise{GatewayID: 9}, &mqttsn.Gwinfo{GatewayID: 9},
+	} {
+		s.send(p)
+	}
+	s.hearsNothing()
+}
+
+// TestHostile52QoSMinusOneFlood: beyond the rate of one source nothing is
+// published, it is counted, and the source does not even get an answer.
+func TestHostile52QoSMinusOneFlood(t *testing.T) {
+	t.Parallel()
+	b := start(t, "mqttsn.qos_minus_one.rate_per_source=1/m")
+	c := b.mqtt3(t, "client", nil)
+	c.subscribe("T1", 0)
+	c.subscribe("end", 0)
+	s := b.sensor("stranger")
+	for range 200 {
+		s.send(&mqttsn.Publish{QoS: mqttsn.QoSMinusOne, Topic: short("T1"), Payload: []byte("x")})
+	}
+	s.hearsNothing()
+	c.publish("end", "", 0, false)
+	accepted := 0
+	for c.receive().topic != "end" {
+		accepted++
+	}
+	if accepted < 1 || accepted > 3 { // the first, and a small burst
+		t.Errorf("of 200 at once, %d were published at a rate of one a minute", accepted)
+	}
+	b.wantFigure(t, "qos_minus_one/refused", 200-accepted)
+}
+
 // TestHostile51Envelopes: an envelope in an envelope, reserved bits, nothing
 // inside, no node: dropped and not answered. So is any from a forwarder that
 // is not trusted.

@@ -185,7 +185,7 @@ func TestAdvertise(t *testing.T) {
 			t.Fatal(err)
 		}
 		if a, ok := p.(*mqttsn.Advertise); !ok || a.GatewayID != 7 || a.Duration != time.Second {
-			t.Errorf("the gateway says %v %+v, want ADVERTISE of gateway 7 each second", p.Type(), p)
+			t.Errorf("the gateway says %v, want ADVERTISE of gateway 7 each second", p)
 		}
 	}
 }

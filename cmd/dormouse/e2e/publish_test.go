@@ -122,6 +122,20 @@ func TestSensorToSensor(t *testing.T) {
 	}
 }
 
+// TestOverIPv6 is both worlds on ::1.
+func TestOverIPv6(t *testing.T) {
+	t.Parallel()
+	b := start(t, "listeners.mqtt.address=[::1]:0", "listeners.sn.address=[::1]:0")
+	sub := b.mosquittoSub(t, "#", 1)
+	s := b.sensor("sensor")
+	s.connect(true)
+	s.publish(short("T1"), "21.5", 1, false)
+	want(t, sub.receive(), message{topic: "T1", payload: "21.5", qos: 1})
+	stranger := b.sensor("stranger")
+	stranger.send(&mqttsn.Publish{QoS: mqttsn.QoSMinusOne, Topic: short("T2"), Payload: []byte("9")})
+	want(t, sub.receive(), message{topic: "T2", payload: "9"})
+}
+
 // TestDormousePubAndSub are the two commands against the real broker, beside
 // the mosquitto ones.
 func TestDormousePubAndSub(t *testing.T) {

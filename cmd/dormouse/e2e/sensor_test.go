@@ -89,7 +89,7 @@ func expect[P mqttsn.Packet](s *sensor) P {
 	if got, ok := p.(P); ok {
 		return got
 	}
-	s.t.Fatalf("%s hears %v %+v, want %v", s.id, p.Type(), p, want.Type())
+	s.t.Fatalf("%s hears %v, want %v", s.id, p, want.Type())
 	panic("unreachable")
 }
 
@@ -213,7 +213,7 @@ func (s *sensor) receive() message {
 	s.t.Helper()
 	for len(s.mail) == 0 {
 		if p := s.hear("a message"); !s.accept(p) {
-			s.t.Fatalf("%s hears %v %+v, want a message", s.id, p.Type(), p)
+			s.t.Fatalf("%s hears %v, want a message", s.id, p)
 		}
 	}
 	m := s.mail[0]
@@ -242,7 +242,7 @@ func (s *sensor) accept(p mqttsn.Packet) bool {
 					s.send(&mqttsn.Pubcomp{ID: r.ID})
 					released = true
 				} else if !s.accept(next) {
-					s.t.Fatalf("%s hears %v %+v, want PUBREL", s.id, next.Type(), next)
+					s.t.Fatalf("%s hears %v, want PUBREL", s.id, next)
 				}
 			}
 		}
@@ -295,7 +295,7 @@ func (s *sensor) flush() []message {
 			return mail
 		}
 		if !s.accept(p) {
-			s.t.Fatalf("%s hears %v %+v, want mail or PINGRESP", s.id, p.Type(), p)
+			s.t.Fatalf("%s hears %v, want mail or PINGRESP", s.id, p)
 		}
 	}
 }
