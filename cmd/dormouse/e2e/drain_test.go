@@ -35,7 +35,7 @@ func TestDrain(t *testing.T) {
 		t.Fatalf("exit status %d, want 0 within 10 s", status)
 	}
 	expect[*mqttsn.Disconnect](active)
-	if d := await(t, client5.goodby, "DISCONNECT for MQTT 5"); d.ReasonCode != 0x8b {
+	if d := await(t, client5.goodbye, "DISCONNECT for MQTT 5"); d.ReasonCode != 0x8b {
 		t.Errorf("DISCONNECT reason 0x%02x, want 0x8b, server shutting down", d.ReasonCode)
 	}
 	await(t, client3.lost, "end of the 3.1.1 connection")

@@ -75,7 +75,7 @@ func TestB02ReusedAddress(t *testing.T) {
 	expect[*mqttsn.Pingresp](c2)
 }
 
-// TestB04PingrespComesLast, and B5, delivered once: a sensor that keeps its
+// TestB04PingrespComesLastAndB05MailComesOnce: a sensor that keeps its
 // PUBACK back gets no PINGRESP; what it has acknowledged never comes again.
 func TestB04PingrespComesLastAndB05MailComesOnce(t *testing.T) {
 	t.Parallel()

@@ -110,8 +110,8 @@ func (c *client3) disconnect() { c.Client.Disconnect(250) }
 type client5 struct {
 	inbox
 	*paho.Client
-	conn   net.Conn
-	goodby chan *paho.Disconnect // the broker's
+	conn    net.Conn
+	goodbye chan *paho.Disconnect // the broker's
 }
 
 // mqtt5 connects a client, with a clean start and a keep alive of 30 s unless
@@ -122,14 +122,14 @@ func (b *broker) mqtt5(t testing.TB, id string, change func(*paho.Connect)) *cli
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &client5{inbox: newInbox(t, id), conn: conn, goodby: make(chan *paho.Disconnect, 1)}
+	c := &client5{inbox: newInbox(t, id), conn: conn, goodbye: make(chan *paho.Disconnect, 1)}
 	c.Client = paho.NewClient(paho.ClientConfig{
 		Conn: conn,
 		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
 			c.mail <- message{p.Packet.Topic, string(p.Packet.Payload), int(p.Packet.QoS), p.Packet.Retain}
 			return true, nil
 		}},
-		OnServerDisconnect: func(d *paho.Disconnect) { c.goodby <- d },
+		OnServerDisconnect: func(d *paho.Disconnect) { c.goodbye <- d },
 	})
 	connect := &paho.Connect{ClientID: id, KeepAlive: 30, CleanStart: true}
 	if change != nil {

@@ -108,7 +108,7 @@ func TestOneClientIDOnTheMQTTSide(t *testing.T) {
 	old5 := b.mqtt5(t, "one", nil)
 	await(t, old3.lost, "end of the 3.1.1 connection")
 	new3 := b.mqtt3(t, "one", nil)
-	if d := await(t, old5.goodby, "DISCONNECT"); d.ReasonCode != 0x8e {
+	if d := await(t, old5.goodbye, "DISCONNECT"); d.ReasonCode != 0x8e {
 		t.Errorf("DISCONNECT reason 0x%02x, want 0x8e, session taken over", d.ReasonCode)
 	}
 	new3.subscribe("cmd", 1)

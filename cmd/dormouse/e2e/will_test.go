@@ -10,7 +10,7 @@ import (
 	"dormouse/mqttsn"
 )
 
-// TestWillByLoss: a sensor that falls silent is mourned, after one and a half
+// TestWillByLossAndNoneByDisconnect: a sensor that falls silent is mourned, after one and a half
 // times its keep alive; one that said DISCONNECT is not. Both had the same
 // keep alive, so that the will of the silent one is proof that the other's
 // time has passed.
