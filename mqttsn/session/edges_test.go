@@ -54,12 +54,12 @@ func TestRequestsRepeatedWhileTheBrokerThinks(t *testing.T) {
 	p.b.stuck = true
 	for range 3 {
 		p.sends(subscribe(named("a"), 1, 2), register("a/b", 3), publish(short("ab"), 2, 4, "x"),
-			&mqttsn.Unsubscribe{ID: 5, Topic: named("c")}, &mqttsn.Pubrel{ID: 6}, sleepFor(time.Hour))
+			&mqttsn.Unsubscribe{ID: 5, Topic: named("c")}, &mqttsn.Unsubscribe{ID: 5, Topic: named("d")}, &mqttsn.Pubrel{ID: 6}, sleepFor(time.Hour))
 	}
 	p.gets("", Asleep).b.stuck = false
 	p.settle()
-	p.gets("SUBACK 1 #2 q1 rc0 | REGACK 3 #3 rc0 | PUBREC #4 | UNSUBACK #5 | PUBCOMP #6 | DISCONNECT", Asleep)
-	p.asked("subscribe a q1 | publish ab=x q2 | unsubscribe c")
+	p.gets("SUBACK 1 #2 q1 rc0 | REGACK 3 #3 rc0 | PUBREC #4 | UNSUBACK #5 | UNSUBACK #5 | PUBCOMP #6 | DISCONNECT", Asleep)
+	p.asked("subscribe a q1 | publish ab=x q2 | unsubscribe c | unsubscribe d")
 }
 
 func TestRefusedRegackOfCleanSession(t *testing.T) {

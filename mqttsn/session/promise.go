@@ -59,14 +59,28 @@ func (s *Session) expected(says mqttsn.Type, id uint16, sum uint32, out *Actions
 	return false
 }
 
-// promise answers a request once the broker has stored what changed and has
-// carried out r, if r asks anything; at once if there is neither. The order
-// matters: what follows from r must find the ids stored.
+// tells reports whether the answer tells the client what has to be stored
+// first: an id, or that it may sleep.
+func (p *promise) tells() bool {
+	switch p.says {
+	case mqttsn.TypeRegister, mqttsn.TypeRegack, mqttsn.TypeSuback, mqttsn.TypeDisconnect:
+		return true
+	}
+	return false
+}
+
+// promise answers a request once the broker has stored what the answer tells
+// and has carried out r, if r asks anything; at once if there is neither. The
+// order matters: what follows from r must find the ids stored.
 func (s *Session) promise(now clock.Time, p promise, r Request, out *Actions) {
 	p.tag = s.nextTag()
 	if s.unsaved && !s.clean {
-		p.owed++
-		s.save(p.tag, out)
+		if p.tells() {
+			p.owed++
+			s.save(p.tag, out)
+		} else {
+			s.save(s.nextTag(), out)
+		}
 	}
 	if r.Kind != 0 {
 		p.owed++
