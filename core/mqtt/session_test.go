@@ -2,6 +2,8 @@ package mqtt
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -278,5 +280,59 @@ func TestClose(t *testing.T) {
 	}
 	if n := b.server.Stats().Refused.Timeout; n != 0 {
 		t.Errorf("a connection that was closed is counted as too slow")
+	}
+}
+
+// TestTakeoverStorm: however many connections fight for one id, what QoS 1
+// acknowledges reaches a kept session of its own, one connection is left at
+// most, and none leaks.
+func TestTakeoverStorm(t *testing.T) {
+	const fighters, rounds = 8, 30
+	b := start(t, nil)
+	keeper := b.connect(t, 4, "keeper", kept)
+	keeper.subscribe(1, "storm")
+	var acked atomic.Int64
+	var fight sync.WaitGroup
+	for range fighters {
+		fight.Go(func() {
+			for range rounds {
+				p := b.dial(t)
+				p.version = 4
+				connect := packets.Packet{
+					FixedHeader: packets.FixedHeader{Type: packets.Connect},
+					Connect:     packets.ConnectParams{ProtocolName: []byte("MQTT"), ClientIdentifier: "fighter", Keepalive: 60},
+				}
+				publish := packets.Packet{
+					FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1}, TopicName: "storm", PacketID: 1,
+				}
+				p.send(connect)
+				p.send(publish)
+				for {
+					pk, err := p.next()
+					if err != nil {
+						break // taken over
+					}
+					if pk.FixedHeader.Type == packets.Puback {
+						acked.Add(1)
+						break
+					}
+				}
+				p.Close()
+			}
+		})
+	}
+	fight.Wait()
+	if acked.Load() == 0 {
+		t.Fatal("nobody got through")
+	}
+	for n := range acked.Load() {
+		if pk := keeper.expect(packets.Publish); pk.TopicName != "storm" {
+			t.Fatalf("message %d is on %s", n, pk.TopicName)
+		}
+		keeper.ack(packets.Puback, uint16(n+1))
+	}
+	await(t, "the fighters to be gone", func() bool { return b.server.Stats().Connections == 1 })
+	if n := b.core.Stats().Connected; n != 1 {
+		t.Errorf("core has %d clients, want the keeper alone", n)
 	}
 }
