@@ -69,7 +69,7 @@ var (
 func (d *dump) read(in io.Reader) {
 	b := bufio.NewReader(in)
 	magic, err := b.Peek(len(ngMagic))
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		d.complain("", err)
 		return
 	}

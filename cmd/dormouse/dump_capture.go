@@ -52,7 +52,7 @@ func (d *dump) frames(next func() ([]byte, layers.LinkType, error)) {
 	for n := 1; ; n++ {
 		place := fmt.Sprintf("frame %d: ", n)
 		frame, link, err := next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return
 		}
 		if err != nil {

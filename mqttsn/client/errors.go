@@ -7,6 +7,8 @@ import (
 )
 
 // Why a request cannot be made, or how it ended. Test for them with errors.Is.
+// After ErrNoAnswer, ErrDisconnected and ErrAbandoned the gateway may have
+// carried out the request or not.
 var (
 	ErrBusy         = errors.New("another request is under way")
 	ErrState        = errors.New("not possible in this state")
