@@ -1,11 +1,13 @@
 package gateway
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
 
+	"dormouse/core"
 	"dormouse/mqttsn"
 	"dormouse/mqttsn/transport"
 )
@@ -312,4 +314,19 @@ func TestC27Anything(t *testing.T) {
 		}
 	}
 	canary.connects("canary", true, 0).pings("").gets("PINGRESP")
+}
+
+// TestRareRetainedAtTheFirstWake: a sleeper whose filter matches one retained message
+// among thousands gets it at its first wake, however long the search takes.
+func TestRareRetainedAtTheFirstWake(t *testing.T) {
+	w := newWorld(t, nil)
+	app := w.app("app")
+	for i := range 10_000 {
+		app.session.Publish(core.Message{Topic: fmt.Sprintf("x/%d/state", i), Payload: []byte("on"), Retain: true}, 0, func(error) {})
+	}
+	app.publish("x/last/cmd", "found", 1, true)
+	s := w.at("10.0.0.1:7").connects("sleeper", false, time.Minute)
+	s.inject(octets(&mqttsn.Subscribe{QoS: 1, ID: 1, Topic: mqttsn.Topic{Kind: mqttsn.TopicName, Name: []byte("x/+/cmd")}}))
+	s.sends(&mqttsn.Disconnect{Duration: time.Hour}).gets("SUBACK DISCONNECT")
+	s.pings("sleeper").wantFlush("found", "PINGRESP")
 }

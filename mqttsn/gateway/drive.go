@@ -145,21 +145,22 @@ func (s *shard) attend(t *seat) {
 func (t *seat) wantsMail() bool { return t.mailed && t.bound() && t.session.Ready() }
 
 // pull gets the session its next message. What the broker has answered in the
-// meantime goes first, so that an acknowledgement is sent ahead of an echo.
+// meantime goes first, so that an acknowledgement is sent ahead of an echo. It
+// may be that there is mail again: the broker looks for what is retained only
+// so far at a time, and until it has looked everywhere there is more to come.
 func (s *shard) pull(t *seat) {
 	d, ok := t.link.Next()
-	if !ok {
-		t.mailed = false
+	t.mailed = ok
+	s.heed(t)
+	switch {
+	case t.slot == nowhere:
+	case ok:
+		t.session.Deliver(s.now, d, &s.acts)
+		s.perform(t)
+	case !t.mailed:
 		t.session.Drained(s.now, &s.acts)
 		s.perform(t)
-		return
 	}
-	s.heed(t)
-	if t.slot == nowhere {
-		return
-	}
-	t.session.Deliver(s.now, d, &s.acts)
-	s.perform(t)
 }
 
 // heed takes in t's events, and those that they cause.
