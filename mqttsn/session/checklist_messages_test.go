@@ -36,6 +36,7 @@ func TestC07UnknownTopic(t *testing.T) {
 	p.sends(publish(predefined(78), -1, 0, "x")).gets("", Active).counted(BadTopic, 1).asked("")
 	p.sendsOctets([]byte{8, 0x0C, 0x23, 0, 7, 0, 9, 'A'}).gets("PUBACK 7 #9 rc3", Active) // TopicIdType 11, QoS 1
 	p.sendsOctets([]byte{8, 0x0C, 0x03, 0, 7, 0, 0, 'A'}).gets("", Active)                // and QoS 0
+	p.counted(BadTopic, 3)
 }
 
 func TestC08QoS1And2In(t *testing.T) {

@@ -60,6 +60,12 @@ func TestC03WillDialogue(t *testing.T) {
 		}
 	}
 
+	// Also when there was a topic before.
+	p = newPeer(t).sends(connectWill(false), topic, &mqttsn.Willtopic{}).gets("WILLTOPICREQ | WILLMSGREQ | CONNACK 0", Active)
+	if p.b.will != nil {
+		t.Errorf("the will is %v", p.b.will)
+	}
+
 	// A dialogue that is broken off leaves the old will, and no session for a
 	// client that had none.
 	p = newPeer(t)

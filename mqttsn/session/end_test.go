@@ -175,6 +175,7 @@ func TestStoreIsFull(t *testing.T) {
 	p := active(t)
 	p.b.result[AskSave] = Busy
 	p.sends(register("a/b", 2), subscribe(named("a/c"), 1, 3)).gets("REGACK 0 #2 rc1 | SUBACK 0 #3 q1 rc1", Active)
+	p.counted(Congested, 2)
 	p.sends(publish(short("up"), 1, 4, "x"), publish(short("up"), 2, 5, "y"), &mqttsn.Pubrel{ID: 5})
 	p.gets("PUBACK 30064 #4 rc0 | PUBREC #5 | PUBCOMP #5", Active)
 	p.sends(sleepFor(time.Hour)).gets("", Asleep)
