@@ -29,7 +29,7 @@ check:
 
 # The codec, the core, memory per sleeping sensor, and the whole binary.
 bench: build
-	go test -run '^$$' -bench . -benchmem ./mqttsn ./core/... ./bridge ./mqttsn/gateway
+	go test -run '^$$' -bench . -benchmem ./mqttsn/... ./core/... ./bridge
 	go test -run '^$$' -bench . -benchtime 1x ./cmd/dormouse
 
 fuzz:
