@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"dormouse/core"
 	"dormouse/mqttsn"
 	"dormouse/mqttsn/transport"
 )
@@ -282,7 +281,7 @@ func TestHostile54FanOut(t *testing.T) {
 	}
 	active := w.at("10.0.0.1:7").connects("active", true, time.Minute)
 	shard := w.g.shards[0]
-	app.session.Publish(core.Message{Topic: "all", Payload: []byte("x"), QoS: 1}, 1, func(error) {})
+	app.says("all", "x", 1, false)
 	active.inject([]byte{2, 0x16})
 	w.net.Deliver(w.now, w.g.Receive)
 	shard.turn(w.now)

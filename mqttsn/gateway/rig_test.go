@@ -321,6 +321,12 @@ func (w *world) app(clientID string, filters ...string) *app {
 }
 
 func (a *app) publish(topic, payload string, qos core.QoS, retain bool) {
+	a.says(topic, payload, qos, retain)
+	a.w.settle()
+}
+
+// says publishes and lets nothing come of it yet.
+func (a *app) says(topic, payload string, qos core.QoS, retain bool) {
 	a.id++
 	a.session.Publish(core.Message{Topic: topic, Payload: []byte(payload), QoS: qos, Retain: retain}, a.id, func(err error) {
 		if err != nil {
@@ -330,7 +336,6 @@ func (a *app) publish(topic, payload string, qos core.QoS, retain bool) {
 	if qos == 2 {
 		a.session.Release(a.id, func(error) {})
 	}
-	a.w.settle()
 }
 
 // receives returns what has come.
