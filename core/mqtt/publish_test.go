@@ -225,10 +225,9 @@ func TestProperties(t *testing.T) {
 // TestMaximumPacketSize: a message too long for a client is skipped, counted
 // and not owed any more.
 func TestMaximumPacketSize(t *testing.T) {
-	b := start(t, nil)
+	b := start(t, func(co *core.Options, _ *Options) { co.MaxInflight = 1 })
 	p := b.connect(t, 5, "small", func(pk *packets.Packet) {
 		pk.Properties.MaximumPacketSize = 64
-		pk.Properties.ReceiveMaximum = 1
 	})
 	p.subscribe(1, "q")
 	sender := b.connect(t, 4, "sender", nil)
