@@ -127,6 +127,14 @@ func TestTopicIDRefused(t *testing.T) {
 	g.publishes(reading).gets("REGISTER", Active)
 }
 
+// TestTopicIDsEndWithTheConnection, also where the session goes on.
+func TestTopicIDsEndWithTheConnection(t *testing.T) {
+	g := connected(t)
+	g.publishes(reading).sends(&mqttsn.Regack{TopicID: 7, ID: 1}).gets("PUBLISH, done publish", Active)
+	g.connects(Session{ClientID: "dev"}).sends(&mqttsn.Connack{}).gets("done connect", Active)
+	g.publishes(reading).gets("REGISTER", Active)
+}
+
 // TestPublishMinusOne needs no connection, and disturbs none.
 func TestPublishMinusOne(t *testing.T) {
 	g := newGateway(t)
