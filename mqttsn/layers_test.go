@@ -53,6 +53,7 @@ var only = map[string][]string{
 	"github.com/alecthomas/kong":   {"cmd/dormouse"},
 	"github.com/goccy/go-yaml":     {"cmd/dormouse/config"},
 	"github.com/gopacket/gopacket": {"cmd/dormouse"},
+	"github.com/mattn/go-isatty":   {"cmd/dormouse"},
 	"github.com/rs/zerolog":        {"cmd/dormouse", "core", "core/mqtt"},
 	"golang.org/x/":                {"mqttsn/transport/udp", "cmd/dormouse"},
 }
