@@ -286,7 +286,9 @@ func TestB18QoSMinusOne(t *testing.T) {
 			t.Parallel()
 			b := start(t, "mqttsn.predefined=[{id: 7, topic: alarm}]", "mqttsn.qos_minus_one.enabled="+enabled)
 			c := b.mqtt3(t, "client", nil)
-			c.subscribe("#", 1)
+			for _, name := range append(names, "end") {
+				c.subscribe(name, 1)
+			}
 			stranger := b.sensor("stranger")
 			publish(stranger)
 			if enabled != "false" {
@@ -294,6 +296,8 @@ func TestB18QoSMinusOne(t *testing.T) {
 					want(t, c.receive(), message{topic: name, payload: "x"})
 				}
 			}
+			c.publish("end", "", 0, false)
+			want(t, c.receive(), message{topic: "end"})
 			stranger.send(&mqttsn.Pingreq{})
 			expect[*mqttsn.Disconnect](stranger) // it has no session
 		})
