@@ -14,8 +14,8 @@ type link struct {
 	seat session.Seat
 
 	mu      sync.Mutex
-	session *core.Session     // nil: not opened yet, or refused and of no use
-	early   []session.Request // made before the Open was answered
+	session *core.Session      // nil: not opened yet, or refused and of no use
+	early   *[]session.Request // made before the Open was answered, or nil
 }
 
 var _ session.Link = (*link)(nil)
@@ -28,15 +28,15 @@ func (l *link) opened(s *core.Session, a session.Answer) {
 	defer l.mu.Unlock()
 	l.seat.Answer(a)
 	switch {
+	case l.early == nil:
+		l.session = s
 	case s == nil:
-		for i := range l.early {
-			l.answer(&l.early[i], session.Busy)
+		for _, r := range *l.early {
+			l.done(&r)(core.ErrDetached)
 		}
 		l.early = nil
-	case len(l.early) > 0:
-		go l.catchUp(s)
 	default:
-		l.session = s
+		go l.catchUp(s)
 	}
 }
 
@@ -44,8 +44,8 @@ func (l *link) opened(s *core.Session, a session.Answer) {
 func (l *link) catchUp(s *core.Session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i := range l.early {
-		l.carryOut(s, &l.early[i])
+	for _, r := range *l.early {
+		l.carryOut(s, &r)
 	}
 	l.early, l.session = nil, s
 	l.seat.Mail() // if there was any, Next has denied it so far
@@ -58,7 +58,10 @@ func (l *link) Ask(r *session.Request) {
 	if l.session == nil {
 		early := *r
 		early.Payload, early.State = bytes.Clone(r.Payload), bytes.Clone(r.State)
-		l.early = append(l.early, early)
+		if l.early == nil {
+			l.early = new([]session.Request)
+		}
+		*l.early = append(*l.early, early)
 		return
 	}
 	l.carryOut(l.session, r)
@@ -128,8 +131,4 @@ func (l *link) done(r *session.Request) func(error) {
 	return func(err error) {
 		l.seat.Answer(session.Answer{Kind: kind, Tag: tag, Result: result(err)})
 	}
-}
-
-func (l *link) answer(r *session.Request, how session.Result) {
-	l.seat.Answer(session.Answer{Kind: r.Kind, Tag: r.Tag, Result: how})
 }

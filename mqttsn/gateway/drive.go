@@ -79,7 +79,9 @@ func (s *shard) perform(t *seat) {
 func (s *shard) ask(t *seat, r *session.Request) {
 	switch {
 	case r.Kind == session.AskOpen:
-		t.before = t.link
+		if before := t.link; before != nil {
+			t.before = &before
+		}
 		t.link = s.g.broker.Open(session.Client{
 			ID:       t.session.ClientID(),
 			Listener: s.g.cfg.Listener,
@@ -165,7 +167,7 @@ func (s *shard) pull(t *seat) {
 
 // heed takes in t's events, and those that they cause.
 func (s *shard) heed(t *seat) {
-	for t.slot != nowhere && t.news(&s.heard) {
+	for t.slot != nowhere && t.hear(&s.heard) {
 		t.mailed = t.mailed || s.heard.mail
 		for _, a := range s.heard.answers {
 			if t.slot != nowhere {
@@ -235,15 +237,14 @@ func (s *shard) bury(t *seat, why session.Reason) {
 	s.g.seats.Add(-1)
 	s.g.clients.drop(t.session.ClientID(), t)
 	if t.before != nil { // the broker refused to open it again, and holds on to what was
-		t.before.Ask(&session.Request{Kind: session.AskDetach, Ending: session.Lost})
+		(*t.before).Ask(&session.Request{Kind: session.AskDetach, Ending: session.Lost})
 		t.before = nil
 	}
 	t.mu.Lock()
-	t.dead, t.answers = true, nil
-	c := t.claim
-	t.claim = nil
+	e := t.told
+	t.dead, t.told = true, nil
 	t.mu.Unlock()
-	if c != nil {
-		s.out.add(c.from, 0, goodbye)
+	if e != nil && e.claim != nil {
+		s.out.add(e.claim.from, 0, goodbye)
 	}
 }

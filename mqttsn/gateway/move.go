@@ -20,16 +20,7 @@ type claim struct {
 }
 
 // claimed leaves c with t. False means that t is no more.
-func (t *seat) claimed(c *claim) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.dead {
-		return false
-	}
-	t.claim = c
-	t.queue()
-	return true
-}
+func (t *seat) claimed(c *claim) bool { return t.tell(func(e *events) { e.claim = c }) }
 
 // meetClaim hands t over, if its client sleeps. Another one has no reason to
 // ask from elsewhere: it is not who it says, or has to connect.

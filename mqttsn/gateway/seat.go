@@ -15,14 +15,14 @@ import (
 type seat struct {
 	session *session.Session
 	link    session.Link
-	before  session.Link // until the broker has answered: what opening it again is to replace
-	source               // no address: another client has taken it
-	slot    int32        // in the owner's table and wheel
+	before  *session.Link // until the broker has answered: what opening it again is to replace
+	source                // no address: another client has taken it
+	slot    int32         // in the owner's table and wheel
 	state   session.State
 	mailed  bool // link may have a message
 
-	mu sync.Mutex // guards what follows; a shard's inbox may be locked inside
-	events
+	mu     sync.Mutex // guards what follows; a shard's inbox may be locked inside
+	told   *events    // nil: nothing, as with most sleepers
 	owner  *shard
 	queued bool // with the owner, to be visited
 	held   bool // by the owner, who looks for events before it lets go
@@ -45,28 +45,28 @@ type events struct {
 
 // Answer takes in what came of a request.
 func (t *seat) Answer(a session.Answer) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.dead {
-		t.answers = append(t.answers, a)
-		t.queue()
-	}
+	t.tell(func(e *events) { e.answers = append(e.answers, a) })
 }
 
 // Mail takes in that the link has a message.
-func (t *seat) Mail() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.mail = true
-	t.queue()
-}
+func (t *seat) Mail() { t.tell(func(e *events) { e.mail = true }) }
 
 // Kick takes in that the broker has let go of the client.
-func (t *seat) Kick(why session.Reason) {
+func (t *seat) Kick(why session.Reason) { t.tell(func(e *events) { e.kick = why }) }
+
+// tell lets put note an event. False means that t is no more.
+func (t *seat) tell(put func(*events)) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.kick = why
+	if t.dead {
+		return false
+	}
+	if t.told == nil {
+		t.told = new(events)
+	}
+	put(t.told)
 	t.queue()
+	return true
 }
 
 // queue sees to it that the owner will look for events. t.mu is held.
@@ -80,7 +80,7 @@ func (t *seat) queue() {
 func (t *seat) kicked() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.kick != 0
+	return t.told != nil && t.told.kick != 0
 }
 
 // hold says that s is at it and will look for events before it is done. It
@@ -95,17 +95,21 @@ func (t *seat) hold(s *shard) bool {
 	return true
 }
 
-// news takes out the events, other than a claim, and reports whether there
-// were any. It trades the room for answers in e for the seat's.
-func (t *seat) news(e *events) bool {
+// news reports whether there are events, other than a claim.
+func (e *events) news() bool { return e != nil && (len(e.answers) > 0 || e.mail || e.kick != 0) }
+
+// hear takes out the events, other than a claim, and reports whether there
+// were any. It trades the room for answers in into for the seat's.
+func (t *seat) hear(into *events) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.answers) == 0 && !t.mail && t.kick == 0 {
+	e := t.told
+	if !e.news() {
 		return false
 	}
-	e.answers, t.answers = t.answers, e.answers[:0]
-	e.mail, t.mail = t.mail, false
-	e.kick = t.kick // and it stays known
+	into.answers, e.answers = e.answers, into.answers[:0]
+	into.mail, e.mail = e.mail, false
+	into.kick = e.kick // and it stays known
 	return true
 }
 
@@ -122,13 +126,15 @@ func (t *seat) requeue() {
 func (t *seat) release() (c *claim, done bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.answers) > 0 || t.mail || t.kick != 0 {
+	if t.told.news() {
 		return nil, false
 	}
 	t.held = false
-	if t.state == session.Asleep {
-		t.answers = nil
+	if t.told != nil {
+		c, t.told.claim = t.told.claim, nil
+		if t.state == session.Asleep {
+			t.told = nil
+		}
 	}
-	c, t.claim = t.claim, nil
 	return c, true
 }

@@ -1,0 +1,118 @@
+package gateway
+
+import (
+	"fmt"
+	"net/netip"
+	"runtime"
+	"testing"
+	"time"
+
+	"dormouse/bridge"
+	"dormouse/core"
+	"dormouse/mqttsn"
+	"dormouse/mqttsn/transport"
+)
+
+// nobody is a transport that sends nothing anywhere.
+type nobody struct{ transport.Transport }
+
+func (nobody) Send([]transport.Datagram) error { return nil }
+
+// bare is a gateway on a broker, without a network.
+func bare(b *testing.B, broker *core.Broker) *Gateway {
+	c := DefaultConfig()
+	c.Shards = runtime.GOMAXPROCS(0)
+	c.Strangers.Connects, c.Strangers.ResponsesPerPrefix = 1e9, 1e9
+	if err := c.Validate(); err != nil {
+		b.Fatal(err)
+	}
+	return New(c, nobody{}, bridge.New(broker, bridge.DefaultConfig()), beginning)
+}
+
+func (g *Gateway) hear(from transport.Peer, p mqttsn.Packet) {
+	g.Receive([]transport.Datagram{{Peer: from, Buf: octets(p)}})
+}
+
+// BenchmarkSleepingSessions tells what one of 100,000 sleeping sensors costs
+// in memory, the broker's share included: each has a client id of 20 octets, a
+// kept session, one subscription and one topic id.
+func BenchmarkSleepingSessions(b *testing.B) {
+	const sensors = 100_000
+	heap := func() float64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return float64(m.HeapAlloc)
+	}
+	for b.Loop() {
+		empty := heap()
+		broker := core.New(core.DefaultOptions())
+		g := bare(b, broker)
+		now := beginning
+		for i := range sensors {
+			from := transport.Peer{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 1884)}
+			id := fmt.Sprintf("sensor-%013d", i)
+			g.hear(from, &mqttsn.Connect{ProtocolID: 1, KeepAlive: time.Minute, ClientID: []byte(id)})
+			g.hear(from, &mqttsn.Subscribe{QoS: 1, ID: 1, Topic: mqttsn.Topic{Kind: mqttsn.TopicName, Name: []byte("cmd/" + id)}})
+			g.hear(from, &mqttsn.Disconnect{Duration: time.Hour})
+			if i%100 == 0 || i == sensors-1 {
+				g.Step(now)
+			}
+		}
+		if n := g.shards[0].count.states[3].Load(); n == 0 || g.seats.Load() != sensors {
+			b.Fatalf("%d sensors, %d of them asleep on the first shard", g.seats.Load(), n)
+		}
+		b.ReportMetric((heap()-empty)/sensors, "B/sensor")
+		runtime.KeepAlive(g)
+		runtime.KeepAlive(broker)
+	}
+}
+
+// BenchmarkPublish is a QoS 1 PUBLISH from a sensor, through decoder, session,
+// bridge and broker, and its PUBACK, without a network.
+func BenchmarkPublish(b *testing.B) {
+	g := bare(b, core.New(core.DefaultOptions()))
+	from := transport.Peer{Addr: netip.MustParseAddrPort("10.0.0.1:7")}
+	g.hear(from, &mqttsn.Connect{ProtocolID: 1, ClientID: []byte("sensor")})
+	g.Step(beginning)
+	p := &mqttsn.Publish{QoS: 1, Topic: mqttsn.Topic{Kind: mqttsn.TopicShort, ID: 'a'<<8 | 'b'}, Payload: []byte("21.5")}
+	batch := []transport.Datagram{{Peer: from}}
+	b.ReportAllocs()
+	for b.Loop() {
+		p.ID++
+		batch[0].Buf, _ = mqttsn.Append(batch[0].Buf[:0], mqttsn.V12, p)
+		g.Receive(batch)
+		g.Step(beginning)
+	}
+}
+
+// BenchmarkPing is a PINGREQ of an active client and its PINGRESP: what every
+// datagram costs at least.
+func BenchmarkPing(b *testing.B) {
+	g := bare(b, core.New(core.DefaultOptions()))
+	from := transport.Peer{Addr: netip.MustParseAddrPort("10.0.0.1:7")}
+	g.hear(from, &mqttsn.Connect{ProtocolID: 1, ClientID: []byte("sensor")})
+	g.Step(beginning)
+	batch := []transport.Datagram{{Peer: from, Buf: octets(&mqttsn.Pingreq{})}}
+	b.ReportAllocs()
+	for b.Loop() {
+		g.Receive(batch)
+		g.Step(beginning)
+	}
+}
+
+// BenchmarkWake is a sleeper's PINGREQ with nothing to be had, and PINGRESP.
+func BenchmarkWake(b *testing.B) {
+	g := bare(b, core.New(core.DefaultOptions()))
+	from := transport.Peer{Addr: netip.MustParseAddrPort("10.0.0.1:7")}
+	g.hear(from, &mqttsn.Connect{ProtocolID: 1, CleanSession: true, ClientID: []byte("sensor")})
+	g.hear(from, &mqttsn.Disconnect{Duration: time.Hour})
+	g.Step(beginning)
+	batch := []transport.Datagram{{Peer: from, Buf: octets(&mqttsn.Pingreq{ClientID: []byte("sensor")})}}
+	b.ReportAllocs()
+	for b.Loop() {
+		g.Receive(batch)
+		g.Step(beginning)
+	}
+}
