@@ -1,74 +1,25 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
-	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"dormouse/core"
 	"dormouse/core/store"
-	"dormouse/mqttsn"
 	"dormouse/mqttsn/session"
 )
 
-// A world is a bridge to a broker, and an MQTT client that listens to it.
-type world struct {
-	*Bridge
-	t   *testing.T
-	ann *core.Session
-}
-
-// nobody is the Sink of a client that looks for itself.
-type nobody struct{}
-
-func (nobody) Mail()                {}
-func (nobody) Kick(core.KickReason) {}
-
-func newWorld(t *testing.T, change ...func(*core.Options)) *world {
-	o := core.DefaultOptions()
-	for _, f := range change {
-		f(&o)
-	}
-	w := &world{t: t, Bridge: New(core.New(o), DefaultConfig())}
-	w.ann = w.mqtt("ann")
-	w.ann.Subscribe(core.Subscription{Filter: "#", QoS: 2}, func(core.QoS, error) {})
-	return w
-}
-
-// mqtt opens a kept session of the other edge.
-func (w *world) mqtt(id string) (s *core.Session) {
-	w.core.Open(core.Identity{ClientID: id, Edge: "mqtt"}, core.SessionOptions{Expiry: core.Forever},
-		nobody{}, func(opened *core.Session, _ bool, _ error) { s = opened })
-	return s
-}
-
-// hears fails unless ann has got want, as "topic=payload/QoS".
-func (w *world) hears(want ...string) {
-	w.t.Helper()
-	var got []string
-	for d, ok := w.ann.Next(); ok; d, ok = w.ann.Next() {
-		got = append(got, fmt.Sprintf("%s=%s/%d", d.Topic, d.Payload, d.QoS))
-		if d.ID != 0 {
-			w.ann.Ack(d.ID)
-		}
-	}
-	if !slices.Equal(got, want) {
-		w.t.Errorf("ann hears %q, want %q", got, want)
-	}
-}
-
-// A seat is one address of a sensor.
+// A seat writes down what it is told.
 type seat struct {
-	w    *world
-	id   string
-	link session.Link
-
 	mu      sync.Mutex
 	answers []session.Answer
 	mails   int
-	kicked  session.Reason
+	kicks   []session.Reason
 }
 
 func (s *seat) Answer(a session.Answer) {
@@ -86,426 +37,318 @@ func (s *seat) Mail() {
 func (s *seat) Kick(why session.Reason) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.kicked = why
+	s.kicks = append(s.kicks, why)
 }
 
-func (w *world) seat(id string) *seat { return &seat{w: w, id: id} }
-
-// opens sends a CONNECT and returns its answer.
-func (s *seat) opens(r session.Request) session.Answer {
-	s.w.t.Helper()
-	s.connects(r)
-	return s.answer()
-}
-
-func (s *seat) connects(r session.Request) {
-	r.Kind = session.AskOpen
-	s.link = s.w.Open(session.Client{ID: s.id}, &r, s)
-}
-
-// asks asks and returns the answer.
-func (s *seat) asks(r session.Request) session.Answer {
-	s.w.t.Helper()
-	s.link.Ask(&r)
-	return s.answer()
-}
-
-// answer takes the one answer that there is.
-func (s *seat) answer() session.Answer {
-	s.w.t.Helper()
+// answered takes out the one answer that there must be.
+func (s *seat) answered(t *testing.T) session.Answer {
+	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.answers) != 1 {
-		s.w.t.Fatalf("%d answers, want one: %+v", len(s.answers), s.answers)
+		t.Fatalf("it was answered by %+v, want one answer", s.answers)
 	}
 	a := s.answers[0]
 	s.answers = nil
 	return a
 }
 
-func (s *seat) leaves(how session.Ending) {
-	s.asks(session.Request{Kind: session.AskDetach, Ending: how})
+func open(t *testing.T, b *Bridge, id string, r session.Request, s *seat) session.Link {
+	t.Helper()
+	r.Kind, r.Tag = session.AskOpen, 1
+	l := b.Open(session.Client{ID: id}, &r, s)
+	if a := s.answered(t); a.Result != session.Done || a.Kind != session.AskOpen || a.Tag != 1 {
+		t.Fatalf("Open is answered by %+v", a)
+	}
+	return l
 }
 
-// gets takes all there is and fails unless it is want; it acknowledges it.
-func (s *seat) gets(want ...string) {
-	s.w.t.Helper()
+// ask carries out a request that has an answer.
+func ask(t *testing.T, l session.Link, s *seat, r session.Request) session.Answer {
+	t.Helper()
+	r.Tag = 77
+	l.Ask(&r)
+	a := s.answered(t)
+	if a.Kind != r.Kind || a.Tag != 77 {
+		t.Fatalf("%+v is answered by %+v", r, a)
+	}
+	return a
+}
+
+// next returns the payloads of what is in the queue.
+func next(l session.Link) string {
 	var got []string
-	for d, ok := s.link.Next(); ok; d, ok = s.link.Next() {
-		got = append(got, show(d))
+	for {
+		d, ok := l.Next()
+		if !ok {
+			return strings.Join(got, " ")
+		}
+		got = append(got, string(d.Payload))
 		if d.ID != 0 {
-			s.link.Ask(&session.Request{Kind: session.AskAck, ID: d.ID})
+			l.Ask(&session.Request{Kind: session.AskAck, ID: d.ID})
 		}
 	}
-	if !slices.Equal(got, want) {
-		s.w.t.Errorf("%s gets %q, want %q", s.id, got, want)
+}
+
+func publish(l session.Link, topic, payload string) {
+	l.Ask(&session.Request{Kind: session.AskPublish, Topic: topic, Payload: []byte(payload)})
+}
+
+// TestMessage: what one sensor publishes another receives, and neither shares
+// memory with the datagram.
+func TestMessage(t *testing.T) {
+	b := New(core.New(core.DefaultOptions()), DefaultConfig())
+	from, to := new(seat), new(seat)
+	publisher := open(t, b, "publisher", session.Request{CleanSession: true}, from)
+	subscriber := open(t, b, "subscriber", session.Request{CleanSession: true}, to)
+	if a := ask(t, subscriber, to, session.Request{Kind: session.AskSubscribe, Topic: "a/+", QoS: 1}); a.QoS != 1 || a.Result != session.Done {
+		t.Errorf("SUBSCRIBE is answered by %+v", a)
+	}
+	if d, ok := subscriber.Next(); ok {
+		t.Errorf("out of nothing came %+v", d)
+	}
+	datagram := []byte("21.5")
+	a := ask(t, publisher, from, session.Request{Kind: session.AskPublish, Topic: "a/b", Payload: datagram, QoS: 2, ID: 9, Retain: true})
+	if a.Result != session.Done {
+		t.Errorf("PUBLISH is answered by %+v", a)
+	}
+	copy(datagram, "XXXX")
+	if to.mails != 1 {
+		t.Errorf("it was told of mail %d times, want once", to.mails)
+	}
+	d, ok := subscriber.Next()
+	if !ok || d.Topic != "a/b" || string(d.Payload) != "21.5" || d.QoS != 1 || d.ID == 0 || d.Retain || d.DUP {
+		t.Errorf("it received %+v, %v", d, ok)
+	}
+	if a := ask(t, publisher, from, session.Request{Kind: session.AskRelease, ID: 9}); a.Result != session.Done {
+		t.Errorf("PUBREL is answered by %+v", a)
+	}
+	late, lateLink := new(seat), session.Link(nil)
+	lateLink = open(t, b, "late", session.Request{CleanSession: true}, late)
+	ask(t, lateLink, late, session.Request{Kind: session.AskSubscribe, Topic: "#", QoS: 1})
+	if d, ok := lateLink.Next(); !ok || !d.Retain || string(d.Payload) != "21.5" {
+		t.Errorf("the retained message is %+v, %v", d, ok)
 	}
 }
 
-func show(d session.Delivery) string {
-	what := fmt.Sprintf("%s=%s/%d", d.Topic, d.Payload, d.QoS)
-	if d.Released {
-		what = "released"
+// TestKeptSession: topic ids, messages in flight and the will are there again,
+// from another address, too.
+func TestKeptSession(t *testing.T) {
+	b := New(core.New(core.DefaultOptions()), DefaultConfig())
+	before := new(seat)
+	l := open(t, b, "a", session.Request{Will: &session.Will{Topic: "will", Payload: []byte("w"), QoS: 1}}, before)
+	ask(t, l, before, session.Request{Kind: session.AskSubscribe, Topic: "cmd", QoS: 2})
+	ask(t, l, before, session.Request{Kind: session.AskSave, State: []byte("state")})
+	publish(l, "cmd", "lost at QoS 0 if nobody is there")
+	next(l)
+	ask(t, l, before, session.Request{Kind: session.AskPublish, Topic: "cmd", Payload: []byte("x"), QoS: 2, ID: 1})
+	first, _ := l.Next()
+	l.Ask(&session.Request{Kind: session.AskReceived, ID: first.ID})
+
+	after := new(seat)
+	l2 := b.Open(session.Client{ID: "a"}, &session.Request{Kind: session.AskOpen, KeepWill: true}, after)
+	a := after.answered(t)
+	if !a.Present || string(a.State) != "state" || a.Will == nil || a.Will.Topic != "will" || string(a.Will.Payload) != "w" || a.Will.QoS != 1 {
+		t.Errorf("it is opened again with %+v and the will %+v", a, a.Will)
 	}
-	if d.Retain {
-		what = "!" + what
+	if len(before.kicks) != 1 || before.kicks[0] != session.TakenOver {
+		t.Errorf("the seat before was kicked with %v", before.kicks)
 	}
-	if d.DUP {
-		what += " again"
+	if d, ok := l2.Next(); !ok || !d.Released || d.ID != first.ID || d.QoS != 2 {
+		t.Errorf("in flight is %+v, %v", d, ok)
 	}
-	return what
+	if a := ask(t, l, before, session.Request{Kind: session.AskSubscribe, Topic: "b"}); a.Result != session.Busy {
+		t.Errorf("at its old place it is answered by %+v", a)
+	}
 }
 
-func lastWill(payload string) *session.Will {
-	return &session.Will{Topic: "will", Payload: []byte(payload), QoS: 1}
+// TestOpenAgain: a client that connects again from where it is is not kicked,
+// and the link that it had does nothing any more.
+func TestOpenAgain(t *testing.T) {
+	b := New(core.New(core.DefaultOptions()), DefaultConfig())
+	s := new(seat)
+	old := open(t, b, "a", session.Request{}, s)
+	ask(t, old, s, session.Request{Kind: session.AskSubscribe, Topic: "cmd", QoS: 1})
+	l := open(t, b, "a", session.Request{KeepWill: true}, s)
+	if len(s.kicks) > 0 {
+		t.Errorf("it was kicked with %v", s.kicks)
+	}
+	old.Ask(&session.Request{Kind: session.AskDetach, Ending: session.Clean})
+	s.answered(t)
+	publish(l, "cmd", "x")
+	if got := next(old); got != "" {
+		t.Errorf("the old link yields %q", got)
+	}
+	if got := next(l); got != "x" {
+		t.Errorf("the new link yields %q, want x", got)
+	}
 }
 
-// The four kinds of CONNECT in the table of 1.2 §6.3, and the empty WILLTOPIC.
-var (
-	clean    = session.Request{CleanSession: true}
-	resume   = session.Request{KeepWill: true}
-	noWill   = session.Request{}
-	withWill = session.Request{Will: lastWill("new")}
-)
-
-// TestWillTable is rules 10 and 11: what becomes of the subscription and of
-// the will that a session has when its client connects again.
-func TestWillTable(t *testing.T) {
-	cleanWithWill := clean
-	cleanWithWill.Will = lastWill("new")
+// TestWill: it comes when the client is lost, not when it leaves; it is the
+// session's, stays with it, and goes when it is deleted.
+func TestWill(t *testing.T) {
 	for _, tt := range []struct {
-		name    string
-		connect session.Request
-		present bool
-		will    string
+		ending session.Ending
+		change *session.Request // of the will, before
+		again  *session.Request // how it is opened then, and lost
+		want   string
 	}{
-		{"CleanSession and Will", cleanWithWill, false, "new"},
-		{"CleanSession", clean, false, ""},
-		{"Will", withWill, true, "new"},
-		{"neither", resume, true, "old"},
-		{"Will, and an empty WILLTOPIC", noWill, true, ""},
+		{ending: session.Lost, want: "w"},
+		{ending: session.Clean, want: ""},
+		{ending: session.Shutdown, want: ""},
+		{ending: session.Lost, change: &session.Request{Kind: session.AskSetWill}, want: ""},
+		{ending: session.Lost, change: &session.Request{Kind: session.AskSetWill, Will: &session.Will{Topic: "will", Payload: []byte("v")}}, want: "v"},
+		{ending: session.Clean, again: &session.Request{KeepWill: true}, want: "w"},
+		{ending: session.Lost, again: &session.Request{KeepWill: true}, want: "w w"},
+		{ending: session.Clean, again: &session.Request{}, want: ""}, // deleted in the will dialogue
+		{ending: session.Clean, again: &session.Request{CleanSession: true}, want: ""},
 	} {
-		for _, how := range []session.Ending{session.Clean, session.Lost, session.Shutdown} {
-			t.Run(fmt.Sprint(tt.name, " after ", how), func(t *testing.T) {
-				w := newWorld(t)
-				s := w.seat("dev")
-				s.opens(session.Request{Will: lastWill("old")})
-				s.asks(session.Request{Kind: session.AskSubscribe, Topic: "cmd", QoS: 1})
-				s.leaves(how)
-				if how == session.Lost {
-					w.hears("will=old/1")
-				}
-				w.hears()
-
-				a := s.opens(tt.connect)
-				will := ""
-				if a.Will != nil {
-					will = string(a.Will.Payload)
-				}
-				if a.Result != session.Done || a.Present != tt.present || will != tt.will {
-					t.Errorf("answered %+v with the will %q, want present %v and the will %q", a, will, tt.present, tt.will)
-				}
-				w.Publish(session.Client{}, &session.Request{Topic: "cmd", Payload: []byte("1")})
-				if tt.present {
-					s.gets("cmd=1/0")
-				} else {
-					s.gets()
-				}
-				w.hears("cmd=1/0")
-				s.leaves(session.Lost)
-				if tt.will != "" {
-					w.hears("will=" + tt.will + "/1")
-				}
-				w.hears()
-			})
-		}
+		t.Run(fmt.Sprintf("%+v", tt), func(t *testing.T) {
+			b := New(core.New(core.DefaultOptions()), DefaultConfig())
+			listener, s := new(seat), new(seat)
+			ears := open(t, b, "ears", session.Request{CleanSession: true}, listener)
+			ask(t, ears, listener, session.Request{Kind: session.AskSubscribe, Topic: "will", QoS: 1})
+			l := open(t, b, "a", session.Request{Will: &session.Will{Topic: "will", Payload: []byte("w"), QoS: 1}}, s)
+			if tt.change != nil {
+				ask(t, l, s, *tt.change)
+			}
+			ask(t, l, s, session.Request{Kind: session.AskDetach, Ending: tt.ending})
+			if tt.again != nil {
+				l = open(t, b, "a", *tt.again, s)
+				ask(t, l, s, session.Request{Kind: session.AskDetach, Ending: session.Lost})
+			}
+			if got := next(ears); got != tt.want {
+				t.Errorf("the will came as %q, want %q", got, tt.want)
+			}
+		})
 	}
 }
 
-// TestWillSurvivesFiring is A13: each loss is one.
-func TestWillSurvivesFiring(t *testing.T) {
-	w := newWorld(t)
-	s := w.seat("dev")
-	s.opens(withWill)
-	s.leaves(session.Lost)
-	w.hears("will=new/1")
-	for range 2 {
-		if a := s.opens(resume); a.Will == nil || a.Will.Topic != "will" || a.Will.QoS != 1 {
-			t.Fatalf("the will is %+v", a.Will)
-		}
-		s.leaves(session.Lost)
-		w.hears("will=new/1")
-	}
-	one := clean
-	one.Will = lastWill("clean")
-	s.opens(one)
-	s.leaves(session.Lost)
-	w.hears("will=clean/1")
-	if a := s.opens(resume); a.Will != nil || a.Present {
-		t.Errorf("of a clean session there is left %+v", a)
-	}
-}
-
-// TestWillUpdates: a will that is set while connected is the session's like
-// one that came with CONNECT, also where CONNECT deleted one (rule 21).
-func TestWillUpdates(t *testing.T) {
-	for _, connect := range []session.Request{withWill, noWill, resume} {
-		w := newWorld(t)
-		s := w.seat("dev")
-		s.opens(withWill)
-		s.leaves(session.Clean)
-		s.opens(connect)
-		s.asks(session.Request{Kind: session.AskSetWill, Will: lastWill("update")})
-		s.leaves(session.Clean)
-		if a := s.opens(resume); a.Will == nil || string(a.Will.Payload) != "update" {
-			t.Errorf("after a clean end the will is %+v", a.Will)
-		}
-		moved := w.seat("dev") // from another address: nothing has happened, rule 13
-		moved.opens(connect)
-		moved.asks(session.Request{Kind: session.AskSetWill, Will: lastWill("update")})
-		s = w.seat("dev")
-		s.opens(resume)
-		w.hears()
-		s.leaves(session.Lost)
-		w.hears("will=update/1")
-		s.opens(resume)
-		s.asks(session.Request{Kind: session.AskSetWill})
-		s.leaves(session.Lost)
-		w.hears()
-		if a := s.opens(resume); a.Will != nil {
-			t.Errorf("a deleted will is back: %+v", a.Will)
-		}
-	}
-}
-
-// TestRefusals: why, in the session's words.
-func TestRefusals(t *testing.T) {
-	w := newWorld(t, func(o *core.Options) {
-		o.MaxSessions = 2 // ann is one
-		o.Authorize = func(who core.Identity, _ core.Action, topic string) bool {
-			return who.Edge == "mqtt" || topic != "secret"
-		}
-	})
-	s := w.seat("dev")
-	for topic, want := range map[string]session.Result{
-		"secret":   session.NotAuthorized,
-		"$SYS/x":   session.NotAuthorized,
-		"a/#":      session.Refused,
-		"a\x1b[2J": session.Refused,
-		"a\xff":    session.Refused,
-		"fine":     session.Done,
-	} {
-		will := &session.Will{Topic: topic}
-		if a := s.opens(session.Request{Will: will}); a.Result != want {
-			t.Errorf("a will to %q: %v, want %v", topic, a.Result, want)
-		}
-		s.opens(noWill)
-		for _, r := range []session.Request{
-			{Kind: session.AskPublish, Topic: topic, QoS: 1, Tag: 7},
-			{Kind: session.AskPublish, Topic: topic, QoS: 2, ID: 1, Tag: 8},
-			{Kind: session.AskSetWill, Will: will, Tag: 9},
-		} {
-			if a := s.asks(r); a.Result != want || a.Kind != r.Kind || a.Tag != r.Tag {
-				t.Errorf("%q: answered %+v, want %v", topic, a, want)
+// TestExpiry: a kept session is kept for so long, and a clean one not at all.
+func TestExpiry(t *testing.T) {
+	for _, clean := range []bool{true, false} {
+		now := time.Unix(1e9, 0)
+		o := core.DefaultOptions()
+		o.Now = func() time.Time { return now }
+		c := core.New(o)
+		b := New(c, Config{SessionExpiry: time.Hour})
+		for _, away := range []time.Duration{59 * time.Minute, 61 * time.Minute} {
+			s := new(seat)
+			l := open(t, b, "a", session.Request{CleanSession: clean}, s)
+			ask(t, l, s, session.Request{Kind: session.AskDetach, Ending: session.Clean})
+			now = now.Add(away)
+			c.Tick(now)
+			b.Open(session.Client{ID: "a"}, &session.Request{Kind: session.AskOpen, CleanSession: clean}, s)
+			if a := s.answered(t); a.Present != (!clean && away < time.Hour) {
+				t.Errorf("clean %v, away for %v: it was present: %v", clean, away, a.Present)
 			}
 		}
-		s.asks(session.Request{Kind: session.AskSetWill})
-		w.Publish(session.Client{}, &session.Request{Topic: topic})
 	}
-	w.hears("fine=/1", "fine=/2", "fine=/0")
-	for filter, want := range map[string]session.Result{
-		"secret": session.NotAuthorized, "a/#/b": session.Refused, "$share/g/a": session.Refused, "a/#": session.Done,
+}
+
+// TestRefusals are told in the session's words.
+func TestRefusals(t *testing.T) {
+	o := core.DefaultOptions()
+	o.MaxSubscriptions = 1
+	o.Authorize = func(_ core.Identity, _ core.Action, topic string) bool { return topic != "secret" }
+	b := New(core.New(o), DefaultConfig())
+	s := new(seat)
+	l := open(t, b, "a", session.Request{CleanSession: true}, s)
+	for _, tt := range []struct {
+		r    session.Request
+		want session.Result
+	}{
+		{session.Request{Kind: session.AskPublish, Topic: "secret", QoS: 1}, session.NotAuthorized},
+		{session.Request{Kind: session.AskPublish, Topic: "$SYS/x", QoS: 1}, session.NotAuthorized},
+		{session.Request{Kind: session.AskPublish, Topic: "a/#", QoS: 1}, session.Refused},
+		{session.Request{Kind: session.AskSubscribe, Topic: "secret"}, session.NotAuthorized},
+		{session.Request{Kind: session.AskSubscribe, Topic: "a/#/b"}, session.Refused},
+		{session.Request{Kind: session.AskSubscribe, Topic: "a"}, session.Done},
+		{session.Request{Kind: session.AskSubscribe, Topic: "b"}, session.Busy},
+		{session.Request{Kind: session.AskSetWill, Will: &session.Will{Topic: "secret"}}, session.NotAuthorized},
+		{session.Request{Kind: session.AskUnsubscribe, Topic: "never"}, session.Done},
 	} {
-		if a := s.asks(session.Request{Kind: session.AskSubscribe, Topic: filter, QoS: 1}); a.Result != want {
-			t.Errorf("subscribe to %q: %v, want %v", filter, a.Result, want)
+		if a := ask(t, l, s, tt.r); a.Result != tt.want {
+			t.Errorf("%+v is answered by %d, want %d", tt.r, a.Result, tt.want)
 		}
 	}
-	if a := w.seat("third").opens(clean); a.Result != session.Busy {
-		t.Errorf("one too many: %v", a.Result)
+	thief := new(seat)
+	b.Open(session.Client{ID: "a"}, &session.Request{Kind: session.AskOpen, Will: &session.Will{Topic: "secret"}}, thief)
+	if a := thief.answered(t); a.Result != session.NotAuthorized {
+		t.Errorf("a forbidden will is answered by %+v", a)
+	}
+	if len(s.kicks) > 0 {
+		t.Error("who was refused has taken the client over")
 	}
 }
 
-// TestRefusedSeatHoldsNothing: the connection that was to be opened again is
-// lost with it.
-func TestRefusedSeatHoldsNothing(t *testing.T) {
-	w := newWorld(t)
-	s := w.seat("dev")
-	s.opens(withWill)
-	if a := s.opens(session.Request{Will: &session.Will{Topic: "$denied"}}); a.Result != session.NotAuthorized {
-		t.Fatalf("%+v", a)
+// TestKicks: the broker's reasons are the session's.
+func TestKicks(t *testing.T) {
+	c := core.New(core.DefaultOptions())
+	s := new(seat)
+	open(t, New(c, DefaultConfig()), "a", session.Request{}, s)
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
 	}
-	w.hears("will=new/1")
-	if n := w.core.Stats().Connected; n != 1 || s.kicked != 0 {
-		t.Errorf("%d are connected, ann alone should be; kicked: %v", n, s.kicked)
-	}
-	if _, ok := s.link.Next(); ok {
-		t.Error("a refused link has mail")
+	if len(s.kicks) != 1 || s.kicks[0] != session.ShuttingDown {
+		t.Errorf("it was kicked with %v", s.kicks)
 	}
 }
 
-// TestSameSeatIsNotKicked, and another is: in both cases what was in flight
-// comes again first, as far as it had got.
-func TestSameSeatIsNotKicked(t *testing.T) {
-	w := newWorld(t)
-	old := w.seat("dev")
-	old.opens(noWill)
-	old.asks(session.Request{Kind: session.AskSubscribe, Topic: "cmd", QoS: 2})
-	for _, s := range "123" {
-		w.ann.Publish(core.Message{Topic: "cmd", Payload: []byte(string(s)), QoS: 2}, uint16(s), func(error) {})
-	}
-	for range 2 {
-		d, _ := old.link.Next()
-		if string(d.Payload) == "1" {
-			old.link.Ask(&session.Request{Kind: session.AskReceived, ID: d.ID})
-		}
-	}
-	stale := old.link
-	old.opens(resume)
-	if _, ok := stale.Next(); ok || old.kicked != 0 {
-		t.Errorf("the old link has mail: %v; the seat is kicked: %v", ok, old.kicked)
-	}
-	s := w.seat("dev")
-	s.opens(resume)
-	if old.kicked != session.TakenOver || s.kicked != 0 || s.mails != 1 {
-		t.Errorf("kicked: old %v, new %v; told of mail %d times", old.kicked, s.kicked, s.mails)
-	}
-	if a := old.asks(session.Request{Kind: session.AskPublish, Topic: "a", QoS: 1}); a.Result != session.Busy {
-		t.Errorf("a link that was taken over: %+v", a)
-	}
-	s.gets("released again", "cmd=2/2 again", "cmd=3/2")
-	w.hears("cmd=1/2", "cmd=2/2", "cmd=3/2")
-
-	phone := w.mqtt("dev") // one namespace of client ids
-	if s.kicked != session.TakenOver || phone == nil {
-		t.Errorf("an MQTT client of the same id: kicked %v", s.kicked)
-	}
-}
-
-// TestQoS2FromASensor is rule 36: until PUBREL the same MsgId is the same
-// message, also over another connection.
-func TestQoS2FromASensor(t *testing.T) {
-	w := newWorld(t)
-	s := w.seat("dev")
-	s.opens(noWill)
-	publish := session.Request{Kind: session.AskPublish, Topic: "t", Payload: []byte("x"), QoS: 2, ID: 5}
-	release := session.Request{Kind: session.AskRelease, ID: 5}
-	s.asks(publish)
-	s.asks(publish)
-	s.opens(resume)
-	s.asks(publish)
-	w.hears("t=x/2")
-	s.asks(release)
-	s.asks(release)
-	s.asks(publish)
-	w.hears("t=x/2")
-	s.opens(clean)
-	s.asks(publish)
-	w.hears("t=x/2")
-}
-
-// TestStateIsHandedBack, but not by a clean session.
-func TestStateIsHandedBack(t *testing.T) {
-	w := newWorld(t)
-	s := w.seat("dev")
-	state := []byte("topic ids")
-	s.opens(noWill)
-	s.asks(session.Request{Kind: session.AskSave, State: state})
-	state[0] = 'X'
-	s.leaves(session.Shutdown)
-	if a := s.opens(resume); string(a.State) != "topic ids" {
-		t.Errorf("the state is %q", a.State)
-	}
-	if a := s.opens(clean); a.State != nil {
-		t.Errorf("the state of a clean session is %q", a.State)
-	}
-}
-
-// TestPayloadIsCopied: it lies in a datagram whose memory is used again.
-func TestPayloadIsCopied(t *testing.T) {
-	w := newWorld(t)
-	s := w.seat("dev")
-	buf := []byte("old")
-	s.opens(session.Request{Will: &session.Will{Topic: "w", Payload: buf}})
-	s.asks(session.Request{Kind: session.AskPublish, Topic: "t", Payload: buf, QoS: 1, Retain: true})
-	w.Publish(session.Client{}, &session.Request{Topic: "t", Payload: buf, QoS: mqttsn.QoS(0)})
-	copy(buf, "new")
-	s.leaves(session.Lost)
-	w.hears("t=old/1", "t=old/0", "w=old/0")
-	s.opens(noWill)
-	s.asks(session.Request{Kind: session.AskSubscribe, Topic: "t", QoS: 1})
-	s.gets("!t=old/1")
-	s.asks(session.Request{Kind: session.AskUnsubscribe, Topic: "t"})
-	s.asks(session.Request{Kind: session.AskUnsubscribe, Topic: "t"})
-}
-
-// A slow store answers when it is told to, once it is held.
-type slow struct {
+// A slowStore answers when it is told to.
+type slowStore struct {
 	store.Volatile
-	held    bool
+	mu      sync.Mutex
 	waiting []func(error)
 }
 
-func (s *slow) Sync(then func(error)) {
-	if s.held {
-		s.waiting = append(s.waiting, then)
-	} else {
-		then(nil)
+func (s *slowStore) Sync(then func(error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = append(s.waiting, then)
+}
+
+func (s *slowStore) answer(err error) {
+	s.mu.Lock()
+	waiting := s.waiting
+	s.waiting = nil
+	s.mu.Unlock()
+	for _, then := range waiting {
+		then(err)
 	}
 }
 
-func (s *slow) answers() {
-	for len(s.waiting) > 0 {
-		then := s.waiting[0]
-		s.waiting = s.waiting[1:]
-		then(nil)
-	}
-}
-
-// TestEarlyRequests are carried out after the Open, in the order in which they
-// were made, and ahead of those that come later.
-func TestEarlyRequests(t *testing.T) {
+// TestBeforeItIsOpen: what is asked before the broker has answered the Open is
+// carried out after it, or refused with it.
+func TestBeforeItIsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		disk := new(slow)
-		w := newWorld(t, func(o *core.Options) { o.Store = disk })
-		disk.held = true
-		s := w.seat("dev")
-		publishes := func(payload string) {
-			s.link.Ask(&session.Request{Kind: session.AskPublish, Topic: "t", Payload: []byte(payload), QoS: 1, Tag: 7})
-		}
-		s.connects(noWill)
-		publishes("1")
-		publishes("2")
-		s.link.Ask(&session.Request{Kind: session.AskSubscribe, Topic: "t", Tag: 8})
-		if _, ok := s.link.Next(); ok || len(s.answers) != 0 {
-			t.Fatalf("answered too early: %+v", s.answers)
-		}
-		disk.answers()
-		publishes("3")
-		synctest.Wait()
-		disk.answers()
-		w.hears("t=1/1", "t=2/1", "t=3/1")
-		s.gets("t=3/0")
-		var kinds []session.RequestKind
-		for _, a := range s.answers {
-			kinds = append(kinds, a.Kind)
-		}
-		want := []session.RequestKind{session.AskOpen, session.AskPublish, session.AskPublish, session.AskSubscribe, session.AskPublish}
-		if !slices.Equal(kinds, want) {
-			t.Errorf("answers to %v, want %v", kinds, want)
+		disk := new(slowStore)
+		o := core.DefaultOptions()
+		o.Store = disk
+		c := core.New(o)
+		b := New(c, DefaultConfig())
+		for _, failure := range []error{nil, errors.New("disk full")} {
+			s := new(seat)
+			l := b.Open(session.Client{ID: fmt.Sprint("client ", failure)}, &session.Request{Kind: session.AskOpen}, s)
+			l.Ask(&session.Request{Kind: session.AskDetach, Ending: session.Lost, Tag: 5})
+			if _, ok := l.Next(); ok || len(s.answers) > 0 {
+				t.Fatalf("too early: %+v", s.answers)
+			}
+			disk.answer(failure)
+			synctest.Wait()
+			disk.answer(nil)
+			synctest.Wait()
+			if len(s.answers) != 2 || s.answers[0].Kind != session.AskOpen || s.answers[1].Kind != session.AskDetach || s.answers[1].Tag != 5 {
+				t.Fatalf("it was answered by %+v", s.answers)
+			}
+			for _, a := range s.answers {
+				if (a.Result == session.Done) != (failure == nil) {
+					t.Errorf("after %v it was answered by %+v", failure, a)
+				}
+			}
+			if n := c.Stats().Connected; failure == nil && n != 0 {
+				t.Errorf("%d clients are left connected", n)
+			}
 		}
 	})
-}
-
-// TestEarlyRequestsOfTheRefused are answered, too.
-func TestEarlyRequestsOfTheRefused(t *testing.T) {
-	disk := new(slow)
-	w := newWorld(t, func(o *core.Options) { o.Store, o.MaxSessions = disk, 1 })
-	disk.held = true
-	s := w.seat("dev")
-	s.connects(noWill)
-	s.link.Ask(&session.Request{Kind: session.AskDetach, Ending: session.Lost, Tag: 7})
-	disk.answers()
-	if len(s.answers) != 2 || s.answers[0].Result != session.Busy || s.answers[1].Tag != 7 {
-		t.Errorf("answered %+v", s.answers)
-	}
 }
