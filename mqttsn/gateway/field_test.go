@@ -8,6 +8,7 @@ import (
 
 	"dormouse/core"
 	"dormouse/mqttsn"
+	"dormouse/mqttsn/transport/memnet"
 )
 
 // The tests named TestB… are complaints that users of other gateways have
@@ -335,4 +336,24 @@ func TestB21BetweenForwarders(t *testing.T) {
 	first.gets("")
 	third.sends(&mqttsn.Disconnect{}).gets("DISCONNECT")
 	sibling.gets("").pings("").gets("PINGRESP")
+}
+
+// TestAckAheadOfEcho: a client that has subscribed to what it publishes gets
+// the acknowledgement first, however long the broker takes for it.
+func TestAckAheadOfEcho(t *testing.T) {
+	for _, d := range []*disk{nil, new(disk)} {
+		w := newWorldOn(t, memnet.Config{}, d, nil)
+		s := w.at("10.0.0.1:7")
+		says := func(p mqttsn.Packet) {
+			s.sends(p)
+			w.sync()
+			w.settle()
+		}
+		topic := mqttsn.Topic{Kind: mqttsn.TopicShort, ID: 'a'<<8 | 'b'}
+		says(&mqttsn.Connect{ProtocolID: 1, ClientID: []byte("a")})
+		says(&mqttsn.Subscribe{QoS: 2, ID: 1, Topic: topic})
+		s.gets("CONNACK SUBACK")
+		says(&mqttsn.Publish{QoS: 1, ID: 2, Topic: topic, Payload: []byte("x")})
+		s.gets("PUBACK PUBLISH")
+	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"dormouse/bridge"
 	"dormouse/core"
+	"dormouse/core/store"
 	"dormouse/mqttsn"
 	"dormouse/mqttsn/clock"
 	"dormouse/mqttsn/transport"
@@ -25,8 +26,26 @@ type world struct {
 	net     *memnet.Net
 	core    *core.Broker
 	g       *Gateway
+	disk    *disk              // nil: the broker's store answers at once
 	hears   map[string]*sensor // by source
 	notices []Notice
+}
+
+// A disk is a store that answers when the test says so.
+type disk struct {
+	store.Volatile
+	waiting []func(error)
+}
+
+func (d *disk) Sync(then func(error)) { d.waiting = append(d.waiting, then) }
+
+// answer answers all that waits, in order.
+func (d *disk) answer() {
+	for len(d.waiting) > 0 {
+		then := d.waiting[0]
+		d.waiting = d.waiting[1:]
+		then(nil)
+	}
 }
 
 // beginning is when every world does: not at zero, which means never.
@@ -35,13 +54,17 @@ const beginning = clock.Time(time.Hour)
 // newWorld returns a world whose configuration is the default one but for
 // what change makes of it: it has three shards and trusts the test's networks.
 func newWorld(t testing.TB, change func(*Config)) *world {
-	return newWorldOn(t, memnet.Config{}, change)
+	return newWorldOn(t, memnet.Config{}, nil, change)
 }
 
-func newWorldOn(t testing.TB, net memnet.Config, change func(*Config)) *world {
-	w := &world{t: t, now: beginning, net: memnet.New(net), hears: make(map[string]*sensor)}
+// newWorldOn is newWorld on a network, and on a disk unless that is nil.
+func newWorldOn(t testing.TB, net memnet.Config, d *disk, change func(*Config)) *world {
+	w := &world{t: t, now: beginning, net: memnet.New(net), disk: d, hears: make(map[string]*sensor)}
 	w.net.Advance(w.now)
 	o := core.DefaultOptions()
+	if d != nil {
+		o.Store = d
+	}
 	o.SysInterval = 0
 	o.Now = func() time.Time { return time.Unix(0, 0).Add(w.now.Sub(0)) }
 	w.core = core.New(o)
@@ -310,6 +333,7 @@ func (w *world) app(clientID string, filters ...string) *app {
 		}
 		a.session = s
 	})
+	w.sync()
 	for _, f := range filters {
 		a.session.Subscribe(core.Subscription{Filter: f, QoS: 2}, func(_ core.QoS, err error) {
 			if err != nil {
@@ -317,7 +341,15 @@ func (w *world) app(clientID string, filters ...string) *app {
 			}
 		})
 	}
+	w.sync()
 	return a
+}
+
+// sync has the disk answer.
+func (w *world) sync() {
+	if w.disk != nil {
+		w.disk.answer()
+	}
 }
 
 func (a *app) publish(topic, payload string, qos core.QoS, retain bool) {

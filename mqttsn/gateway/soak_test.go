@@ -46,6 +46,10 @@ func soak(t *testing.T, seed uint64, show bool) {
 	}
 	rng := rand.New(rand.NewPCG(seed, 4))
 	o := &oracle{t: t, sleeps: make(map[transport.Peer]bool), silent: make(map[transport.Peer]bool)}
+	var d *disk
+	if seed%2 == 1 { // every other time, what is promised takes a while to be durable
+		d = new(disk)
+	}
 	w := newWorldOn(t, memnet.Config{Seed: seed, Up: link, Down: link, Observe: func(e memnet.Event) {
 		if show {
 			p, _ := mqttsn.Decode(mqttsn.V12, e.Octets)
@@ -54,7 +58,7 @@ func soak(t *testing.T, seed uint64, show bool) {
 		if e.Direction == memnet.Down && e.Fate == memnet.Sent {
 			o.down(e)
 		}
-	}}, nil)
+	}}, d, nil)
 
 	app := w.app("app", "up/#")
 	var dozers []*dozer
@@ -64,6 +68,7 @@ func soak(t *testing.T, seed uint64, show bool) {
 	downs := make(map[string][]string) // what each is to get, by payload
 	next := w.now.Add(20 * time.Second)
 	var up []string
+	var synced clock.Time // when the disk answers, if it has something to
 	for limit := w.now.Add(48 * time.Hour); ; {
 		w.net.Deliver(w.now, func(batch []transport.Datagram) {
 			for i, d := range batch { // one by one, so that it is plain what answers what
@@ -73,6 +78,15 @@ func soak(t *testing.T, seed uint64, show bool) {
 			}
 		})
 		w.g.Step(w.now)
+		switch {
+		case d == nil || len(d.waiting) == 0:
+		case synced == 0:
+			synced = w.now.Add(time.Duration(1+rng.IntN(1500)) * time.Millisecond)
+		case synced.Reached(w.now):
+			synced = 0
+			d.answer()
+			w.g.Step(w.now)
+		}
 		up = append(up, app.receives()...)
 		for _, d := range w.net.Sent(w.now) {
 			for _, z := range dozers {
@@ -107,7 +121,7 @@ func soak(t *testing.T, seed uint64, show bool) {
 		if done {
 			break
 		}
-		wake = clock.Sooner(wake, clock.Sooner(w.net.Next(), w.g.Next()))
+		wake = clock.Sooner(wake, clock.Sooner(synced, clock.Sooner(w.net.Next(), w.g.Next())))
 		w.now = max(w.now, wake)
 		w.net.Advance(w.now)
 		if w.now > limit || wake == 0 {
