@@ -33,7 +33,7 @@ func TestB01WakeFromANewAddress(t *testing.T) {
 			var sent []message
 			for i := range 5 {
 				m := message{fmt.Sprint("cmd/", i%2), fmt.Sprint(i), 1, false}
-				b.mosquittoPub(t, m.topic, m.payload, m.qos)
+				b.publish(t, m.topic, m.payload, m.qos)
 				sent = append(sent, m)
 			}
 			if policy == "always" {
@@ -65,7 +65,7 @@ func TestB02ReusedAddress(t *testing.T) {
 	c1.subscribe("cmd", 1)
 	c1.sleep(time.Hour)
 	c2.connect(true)
-	b.mosquittoPub(t, "cmd", "for c1", 1)
+	b.publish(t, "cmd", "for c1", 1)
 	c2.hearsNothing()
 
 	moved := b.sensor("c1")
@@ -85,9 +85,9 @@ func TestB04PingrespComesLastAndB05MailComesOnce(t *testing.T) {
 	s.subscribe("cmd", 1)
 	s.sleep(time.Hour)
 	for i := range 3 {
-		b.mosquittoPub(t, "cmd", fmt.Sprint(i), 1)
+		b.publish(t, "cmd", fmt.Sprint(i), 1)
 	}
-	b.mosquittoPub(t, "cmd", "unacknowledged", 0)
+	b.publish(t, "cmd", "unacknowledged", 0)
 	s.send(&mqttsn.Pingreq{ClientID: []byte(s.id)})
 	first := expect[*mqttsn.Publish](s)
 	again := expect[*mqttsn.Publish](s) // its PUBACK seems lost
@@ -114,7 +114,7 @@ func TestB06NothingToASleepingRadio(t *testing.T) {
 	s := b.sensor("sleeper")
 	s.connect(true)
 	s.subscribe("cmd", 1)
-	b.mosquittoPub(t, "cmd", "0", 1)
+	b.publish(t, "cmd", "0", 1)
 	expect[*mqttsn.Publish](s) // and no PUBACK
 	s.sleep(time.Hour)
 
@@ -122,7 +122,7 @@ func TestB06NothingToASleepingRadio(t *testing.T) {
 	other := b.sensor("other")
 	other.connect(true)
 	other.subscribe("cmd", 1)
-	b.mosquittoPub(t, "cmd", "1", 1)
+	b.publish(t, "cmd", "1", 1)
 	for !expect[*mqttsn.Publish](other).DUP {
 	}
 	s.hearsNothing()
@@ -143,7 +143,7 @@ func TestB07NewTopicsReachASleepingWildcardSubscriber(t *testing.T) {
 	s.subscribe("cmd/#", 1)
 	s.sleep(time.Hour)
 	for _, topic := range []string{"cmd/a", "cmd/b", "cmd/c"} {
-		b.mosquittoPub(t, topic, "x", 1)
+		b.publish(t, topic, "x", 1)
 	}
 	s.send(&mqttsn.Pingreq{ClientID: []byte(s.id)})
 	for _, topic := range []string{"cmd/a", "cmd/b", "cmd/c"} {
@@ -176,7 +176,7 @@ func TestB09KeepAliveRestsWhileAsleep(t *testing.T) {
 	other.connectWithWill(true, time.Second, message{topic: "will/other", payload: "that long"})
 	want(t, sub.receive(), message{topic: "will/other", payload: "that long"})
 
-	b.mosquittoPub(t, "cmd", "x", 1)
+	b.publish(t, "cmd", "x", 1)
 	if got := s.wake(); len(got) != 1 || got[0].payload != "x" {
 		t.Errorf("the wake brought %v, want x", got)
 	}
@@ -192,7 +192,7 @@ func TestB10GoingToSleepTwice(t *testing.T) {
 	s.connect(true)
 	s.subscribe("cmd", 1)
 	s.sleep(time.Hour)
-	b.mosquittoPub(t, "cmd", "x", 1)
+	b.publish(t, "cmd", "x", 1)
 	for range 3 {
 		s.sleep(time.Hour)
 	}

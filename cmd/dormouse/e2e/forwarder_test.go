@@ -53,13 +53,13 @@ func TestB21NodeMovesBetweenForwarders(t *testing.T) {
 	}
 	atEast.sleep(time.Hour)
 	atWest.connect(false)
-	b.mosquittoPub(t, "cmd", "x", 1)
+	b.publish(t, "cmd", "x", 1)
 	want(t, atWest.receive(), message{"cmd", "x", 1, false})
 	want(t, sibling.receive(), message{"cmd", "x", 1, false})
 	atEast.hearsNothing()
 
 	atWest.disconnect()
-	b.mosquittoPub(t, "cmd", "y", 1)
+	b.publish(t, "cmd", "y", 1)
 	want(t, sibling.receive(), message{"cmd", "y", 1, false})
 	sibling.send(&mqttsn.Pingreq{})
 	expect[*mqttsn.Pingresp](sibling)

@@ -145,7 +145,7 @@ func TestHostile47Spoofing(t *testing.T) {
 	s.connect(false)
 	s.subscribe("cmd", 1)
 	s.sleep(time.Hour)
-	b.mosquittoPub(t, "cmd", "secret", 1)
+	b.publish(t, "cmd", "secret", 1)
 
 	thief := b.sensor("thief")
 	thief.send(&mqttsn.Pingreq{ClientID: []byte("sleeper")})
@@ -267,7 +267,7 @@ func TestHostile55Durations(t *testing.T) {
 	s.subscribe("cmd", 1)
 	for _, d := range []time.Duration{time.Second, 2 * time.Hour, 65535 * time.Second} {
 		s.sleep(d)
-		b.mosquittoPub(t, "cmd", "x", 1)
+		b.publish(t, "cmd", "x", 1)
 		if got := s.wake(); len(got) != 1 {
 			t.Errorf("asleep for %v, the wake brought %v", d, got)
 		}

@@ -11,14 +11,20 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 )
 
-// An mqttClient is a stock MQTT client library, connected. Each method sees its exchange
-// through.
+// An mqttClient is a stock MQTT client library, connected. Each method sees its
+// exchange through.
 type mqttClient interface {
 	subscribe(filter string, qos int)
+	// publish returns when the message is in the queue of everyone it is for.
 	publish(topic, payload string, qos int, retain bool)
 	receive() message
 	disconnect()
 }
+
+// fence is a filter that nobody has. An UNSUBSCRIBE of it is answered when the
+// PUBLISH before it on the same connection has reached all queues: its own
+// PUBACK may be a little earlier than that, and at QoS 0 there is none.
+const fence = "fence"
 
 // mqttVersions are the ways to connect a stock client with a clean session.
 var mqttVersions = map[string]func(b *broker, t testing.TB, id string) mqttClient{
@@ -102,6 +108,7 @@ func (c *client3) subscribe(filter string, qos int) {
 func (c *client3) publish(topic, payload string, qos int, retain bool) {
 	c.t.Helper()
 	c.await("PUBLISH", c.Publish(topic, byte(qos), retain, payload))
+	c.await("UNSUBSCRIBE", c.Unsubscribe(fence))
 }
 
 func (c *client3) disconnect() { c.Client.Disconnect(250) }
@@ -161,6 +168,9 @@ func (c *client5) publish(topic, payload string, qos int, retain bool) {
 	if _, err := c.Publish(ctx, &paho.Publish{Topic: topic, Payload: []byte(payload), QoS: byte(qos), Retain: retain}); err != nil {
 		c.t.Fatalf("%s: PUBLISH %s at QoS %d: %v", c.id, topic, qos, err)
 	}
+	if _, err := c.Unsubscribe(ctx, &paho.Unsubscribe{Topics: []string{fence}}); err != nil {
+		c.t.Fatalf("%s: UNSUBSCRIBE: %v", c.id, err)
+	}
 }
 
 func (c *client5) disconnect() { c.Disconnect(&paho.Disconnect{}) }
@@ -169,13 +179,19 @@ func (c *client5) disconnect() { c.Disconnect(&paho.Disconnect{}) }
 // broker is alive and has routed what was published before.
 func (b *broker) settle(t testing.TB) {
 	t.Helper()
+	topic := fmt.Sprintf("canary/%d", time.Now().UnixNano())
+	b.publish(t, topic, "tweet", 1)
+	if m := b.canary.receive(); m.topic != topic {
+		t.Fatalf("the canary heard %v, want %s", m, topic)
+	}
+}
+
+// publish publishes as a client that does nothing else, the canary.
+func (b *broker) publish(t testing.TB, topic, payload string, qos int) {
+	t.Helper()
 	b.canaryOnce.Do(func() {
 		b.canary = b.mqtt3(b.t, "canary", nil)
 		b.canary.subscribe("canary/+", 1)
 	})
-	topic := fmt.Sprintf("canary/%d", time.Now().UnixNano())
-	b.canary.publish(topic, "tweet", 1, false)
-	if m := b.canary.receive(); m.topic != topic {
-		t.Fatalf("the canary heard %v, want %s", m, topic)
-	}
+	b.canary.publish(topic, payload, qos, false)
 }

@@ -205,6 +205,6 @@ func TestUnsubscribe(t *testing.T) {
 			t.Errorf("UNSUBACK %d, want %d", a.ID, id)
 		}
 	}
-	b.mosquittoPub(t, "cmd", "x", 1)
+	b.publish(t, "cmd", "x", 1)
 	s.hearsNothing()
 }

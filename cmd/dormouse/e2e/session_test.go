@@ -20,7 +20,7 @@ func TestB13ResumedSessionIsReRegistered(t *testing.T) {
 	s.subscribe("cmd/valve", 1)
 	s.disconnect()
 	for i := range 5 {
-		b.mosquittoPub(t, "cmd/valve", fmt.Sprint(i), 1)
+		b.publish(t, "cmd/valve", fmt.Sprint(i), 1)
 	}
 	s.hearsNothing()
 
@@ -39,7 +39,7 @@ func TestB13ResumedSessionIsReRegistered(t *testing.T) {
 	rebooted.disconnect()
 	clean := b.sensor("sensor")
 	clean.connect(true)
-	b.mosquittoPub(t, "cmd/valve", "x", 1)
+	b.publish(t, "cmd/valve", "x", 1)
 	clean.hearsNothing()
 }
 
@@ -95,7 +95,7 @@ func TestOneClientIDOnTheSensorsSide(t *testing.T) {
 	old.subscribe("cmd", 1)
 	new.connect(false)
 	expect[*mqttsn.Disconnect](old)
-	b.mosquittoPub(t, "cmd", "x", 1)
+	b.publish(t, "cmd", "x", 1)
 	want(t, new.receive(), message{"cmd", "x", 1, false})
 	old.hearsNothing()
 }
@@ -112,7 +112,7 @@ func TestOneClientIDOnTheMQTTSide(t *testing.T) {
 		t.Errorf("DISCONNECT reason 0x%02x, want 0x8e, session taken over", d.ReasonCode)
 	}
 	new3.subscribe("cmd", 1)
-	b.mosquittoPub(t, "cmd", "x", 1)
+	b.publish(t, "cmd", "x", 1)
 	want(t, new3.receive(), message{"cmd", "x", 1, false})
 }
 
@@ -127,12 +127,12 @@ func TestOneClientIDAcrossTheTwo(t *testing.T) {
 
 	c := b.mqtt3(t, "one", func(o *mqtt.ClientOptions) { o.SetCleanSession(false) })
 	expect[*mqttsn.Disconnect](s)
-	b.mosquittoPub(t, "cmd", "to the client", 1)
+	b.publish(t, "cmd", "to the client", 1)
 	want(t, c.receive(), message{"cmd", "to the client", 1, false})
 	s.hearsNothing()
 
 	s.connect(false)
 	await(t, c.lost, "end of the MQTT connection")
-	b.mosquittoPub(t, "cmd", "to the sensor", 1)
+	b.publish(t, "cmd", "to the sensor", 1)
 	want(t, s.receive(), message{"cmd", "to the sensor", 1, false})
 }

@@ -48,12 +48,12 @@ func TestSleeperConnectsInsteadOfWaking(t *testing.T) {
 	s.connect(false)
 	s.subscribe("cmd/#", 1)
 	s.sleep(time.Hour)
-	b.mosquittoPub(t, "cmd/valve", "open", 1)
+	b.publish(t, "cmd/valve", "open", 1)
 	s.hearsNothing()
 
 	s.connect(false)
 	want(t, s.receive(), message{"cmd/valve", "open", 1, false})
-	b.mosquittoPub(t, "cmd/valve", "shut", 1)
+	b.publish(t, "cmd/valve", "shut", 1)
 	want(t, s.receive(), message{"cmd/valve", "shut", 1, false})
 }
 
@@ -66,12 +66,12 @@ func TestMailThatComesDuringAWakeJoinsIt(t *testing.T) {
 	s.connect(true)
 	s.subscribe("cmd", 1)
 	s.sleep(time.Hour)
-	b.mosquittoPub(t, "cmd", "first", 1)
+	b.publish(t, "cmd", "first", 1)
 	s.hearsNothing()
 
 	s.send(&mqttsn.Pingreq{ClientID: []byte(s.id)})
 	first := expect[*mqttsn.Publish](s)
-	b.mosquittoPub(t, "cmd", "second", 1)
+	b.publish(t, "cmd", "second", 1)
 	s.hearsNothing() // one exchange at a time
 	s.send(&mqttsn.Puback{TopicID: first.Topic.ID, ID: first.ID})
 	if got := s.flush(); len(got) != 1 || got[0].payload != "second" {
