@@ -60,13 +60,11 @@ func BenchmarkConnected(b *testing.B) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	for b.Loop() {
-		for range clients {
-			br.connect(b, 5, "", nil)
-		}
-		runtime.GC()
-		runtime.ReadMemStats(&after)
-		b.ReportMetric(float64(after.HeapInuse-before.HeapInuse)/clients, "heapB/client")
-		b.ReportMetric(float64(after.StackInuse-before.StackInuse)/clients, "stackB/client")
+	for range clients { // whatever b.N says: one address may have no more than 1000
+		br.connect(b, 5, "", nil)
 	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	b.ReportMetric(float64(after.HeapInuse-before.HeapInuse)/clients, "heapB/client")
+	b.ReportMetric(float64(after.StackInuse-before.StackInuse)/clients, "stackB/client")
 }
