@@ -296,7 +296,7 @@ func TestPropertiesCountAgainstTheBounds(t *testing.T) {
 	bob, ann := w.comes("bob"), w.comes("ann").subscribes("#")
 	says := func(what string) {
 		m := message(1, what)
-		m.Properties = &Properties{User: []UserProperty{{Key: "k", Value: strings.Repeat("v", 500)}}}
+		m.Properties = &Properties{User: []UserProperty{{Key: "k", Value: strings.Repeat("v", 450)}}}
 		bob.Publish(m, 0, func(error) {})
 	}
 	for i := range 3 {
@@ -307,6 +307,12 @@ func TestPropertiesCountAgainstTheBounds(t *testing.T) {
 		says(fmt.Sprint("!t/", i, "=x"))
 	}
 	if s := w.Stats(); s.Retained != 2 || s.Dropped.Quota != 1 {
+		t.Errorf("%+v", s)
+	}
+	m := message(1, "!t/3=x")
+	m.Properties = &Properties{User: make([]UserProperty, 100)} // say nothing, and take room all the same
+	bob.Publish(m, 0, func(error) {})
+	if s := w.Stats(); s.Retained != 2 || s.Dropped.Quota != 2 {
 		t.Errorf("%+v", s)
 	}
 	bob.says(1, "!t/0=")

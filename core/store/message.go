@@ -32,14 +32,19 @@ type Properties struct {
 	User            []UserProperty
 }
 
-// Size is the octets of p's strings and data. Those of nil are none.
+// userSize is the octets of memory that a property of the user takes before
+// it says anything.
+const userSize = 32
+
+// Size is the octets that bounds on memory count for p's strings and data.
+// Those of nil are none.
 func (p *Properties) Size() int {
 	if p == nil {
 		return 0
 	}
 	n := len(p.ContentType) + len(p.ResponseTopic) + len(p.CorrelationData)
 	for _, u := range p.User {
-		n += len(u.Key) + len(u.Value)
+		n += userSize + len(u.Key) + len(u.Value)
 	}
 	return n
 }
