@@ -120,14 +120,17 @@ func (it item) delivery() Delivery {
 }
 
 // Ack ends the exchange of a Delivery: PUBACK or PUBCOMP has come. An id that
-// is not in flight is counted and changes nothing.
-func (s *Session) Ack(id uint16) {
+// is not in flight is counted and changes nothing. It reports whether this
+// Session's Next has returned the Delivery, so that a window has room again.
+func (s *Session) Ack(id uint16) (landed bool) {
 	s.flying(id, func(c *client, i int) {
+		landed = i < c.mail.again
 		c.mail.land(i)
 		if c.kept.Load() {
 			s.broker.note(&store.Settled{ClientID: c.id, ID: id})
 		}
 	})
+	return landed
 }
 
 // Received notes that PUBREC has come: the payload may go, the id stays.

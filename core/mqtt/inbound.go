@@ -131,8 +131,9 @@ func (c *conn) lost(err error) {
 
 // acknowledged takes PUBACK and PUBCOMP.
 func (c *conn) acknowledged(id uint16) {
-	c.session.Ack(id)
-	c.landed()
+	if c.session.Ack(id) {
+		c.landed()
+	}
 }
 
 // received answers PUBREC: by PUBREL, unless the client has refused the

@@ -38,6 +38,41 @@ func TestReceiveMaximum(t *testing.T) {
 	p.ping()
 }
 
+// TestStrayAcknowledgements: what acknowledges nothing that was sent over this
+// connection makes no room for more than the client takes at a time.
+func TestStrayAcknowledgements(t *testing.T) {
+	b := start(t, nil)
+	p := b.connect(t, 5, "narrow", func(pk *packets.Packet) { kept(pk); pk.Properties.ReceiveMaximum = 2 })
+	p.subscribe(2, "q")
+	sender := b.connect(t, 4, "sender", nil)
+	for n := uint16(1); n <= 4; n++ {
+		sender.publish("q", fmt.Sprint(n), byte(1+n%2), n)
+	}
+	sender.expectAcks(t, 4)
+	p.expectMessage("q 1 2 1")
+	p.expectMessage("q 2 1 2")
+	p.ack(packets.Puback, 900)
+	p.ack(packets.Pubcomp, 901)
+	p.ping() // nothing more comes
+	p.ack(packets.Pubrec, 1)
+	p.expect(packets.Pubrel)
+	p.ack(packets.Pubrec, 1) // again
+	p.expect(packets.Pubrel)
+	p.ack(packets.Pubcomp, 1)
+	p.ack(packets.Pubcomp, 1)
+	p.expectMessage("q 3 2 3")
+	p.ping()
+	p.Close()
+	await(t, "the client to be lost", func() bool { return b.core.Stats().Connected == 1 })
+
+	p = b.connect(t, 5, "narrow", func(pk *packets.Packet) { kept(pk); pk.Properties.ReceiveMaximum = 1 })
+	p.expectMessage("q 2 1 2 dup")
+	p.ack(packets.Pubcomp, 3) // which it has from before
+	p.ping()
+	p.ack(packets.Puback, 2)
+	p.expectMessage("q 4 1 4")
+}
+
 // expectAcks waits for n publishes to be acknowledged.
 func (p *peer) expectAcks(t *testing.T, n int) {
 	t.Helper()

@@ -148,10 +148,11 @@ func (c *conn) pull(batch *bytes.Buffer, room int) (sent int, more bool) {
 	return sent, true
 }
 
-// landed notes that the client has acknowledged a delivery.
+// landed notes that the client has acknowledged a delivery. One that guesses
+// its identifier may do so before send has counted it.
 func (c *conn) landed() {
 	c.mu.Lock()
-	c.flying = max(0, c.flying-1)
+	c.flying--
 	c.change.Signal()
 	c.mu.Unlock()
 }
