@@ -1,10 +1,12 @@
 package mqtt
 
 import (
+	"bytes"
 	"crypto/rand"
 	"math"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
@@ -82,6 +84,8 @@ func (c *conn) mayEnter(pk *packets.Packet) packets.Code {
 		return packets.ErrMalformedFlags // [MQTT-3.1.2-22] of 3.1.1
 	case c.id.ClientID == "" && (c.version == 3 || c.version == 4 && !p.Clean):
 		return packets.ErrClientIdentifierNotValid // [MQTT-3.1.3-8] of 3.1.1
+	case !utf8.Valid(p.Username) || bytes.IndexByte(p.Username, 0) >= 0:
+		return packets.ErrBadUsernameOrPassword // [MQTT-3.1.3-11] of 3.1.1
 	case pk.Properties.AuthenticationMethod != "":
 		return packets.ErrBadAuthenticationMethod
 	}

@@ -242,6 +242,19 @@ func TestClientIDs(t *testing.T) {
 	old.expect(packets.Puback)
 }
 
+// TestUserNames: one that is no text is refused.
+func TestUserNames(t *testing.T) {
+	b := start(t, nil)
+	for user, want := range map[string]byte{"zoë": 0, "zo\xeb": 0x86, "zoë\x00": 0x86} {
+		_, ack := b.tryConnect(t, 5, "c", func(pk *packets.Packet) {
+			pk.Connect.UsernameFlag, pk.Connect.Username = true, []byte(user)
+		})
+		if ack.ReasonCode != want {
+			t.Errorf("user %q: CONNACK 0x%02x, want 0x%02x", user, ack.ReasonCode, want)
+		}
+	}
+}
+
 // TestConnack: an MQTT 5 client is told what it may count on, and no more.
 func TestConnack(t *testing.T) {
 	b := start(t, func(_ *coreOptions, o *Options) { o.ReceiveMaximum, o.MaxPacketSize = 7, 4096 })
