@@ -10,8 +10,8 @@ import (
 // A guard stands before mochi's decoder. It lets a packet through only when
 // all of it has come, so that nobody gets memory by announcing octets, and
 // only if its outline is sound: a type that a client may send, in its place;
-// lengths in as few octets as they need, within the packet and its limit;
-// options for every filter of a SUBSCRIBE. It speaks of packets by
+// lengths in as few octets as they need, within the packet and its limit; all
+// parts of it there, and nothing more. It speaks of packets by
 // packets.Code, the reason for a DISCONNECT.
 type guard struct {
 	from    io.Reader
@@ -156,87 +156,176 @@ func length(b []byte) (value, n int, err error) {
 // check looks into a whole packet.
 func (g *guard) check(packet []byte) error {
 	_, n, _ := length(packet[1:])
-	head, body := packet[0], packet[1+n:]
-	kind := head >> 4
-	if kind == packets.Connect {
-		name := field(body, 0)
-		if name >= len(body) {
-			return packets.ErrMalformedProtocolVersion
-		}
-		g.version = body[name]
-	}
-	end, err := g.afterProperties(head, body)
-	if err != nil {
-		return err
-	}
-	switch {
-	case kind == packets.Subscribe:
-		return g.checkFilters(body[end:])
-	case kind == packets.Disconnect && g.version == 5 && len(body) > 0:
-		g.reason = body[0]
-	}
-	return nil
-}
-
-// afterProperties returns where the payload begins, or the properties would
-// if there were any.
-func (g *guard) afterProperties(head byte, body []byte) (int, error) {
-	at, optional := 0, false
+	head := packet[0]
+	o := outline{rest: packet[1+n:]}
 	switch head >> 4 {
 	case packets.Connect:
-		at = field(body, 0) + 4 // Protocol Level, Connect Flags, Keep Alive
+		g.checkConnect(&o)
 	case packets.Publish:
-		at = field(body, 0)
+		o.field()
 		if head&0x06 != 0 {
-			at += 2 // Packet Identifier
+			o.skip(2) // Packet Identifier
 		}
-	case packets.Subscribe, packets.Unsubscribe:
-		at = 2
+		g.checkProperties(&o)
+		o.rest = nil // the payload
+	case packets.Subscribe:
+		o.skip(2)
+		g.checkProperties(&o)
+		for len(o.rest) > 0 {
+			o.field()
+			if options := o.octet(); g.version == 5 && (options&0xc0 != 0 || options&0x30 == 0x30) { // reserved bits, Retain Handling 3
+				o.fail(packets.ErrProtocolViolation) // [MQTT-3.8.3-5]
+			}
+		}
+	case packets.Unsubscribe:
+		o.skip(2)
+		g.checkProperties(&o)
+		for len(o.rest) > 0 {
+			o.field()
+		}
 	case packets.Puback, packets.Pubrec, packets.Pubrel, packets.Pubcomp:
-		at, optional = 3, true
+		o.skip(2)
+		g.checkReason(&o)
 	case packets.Disconnect:
-		at, optional = 1, true
-	case packets.Pingreq:
-		if len(body) > 0 {
-			return 0, packets.ErrMalformedPacket
-		}
-		return 0, nil
+		g.reason = g.checkReason(&o)
 	}
-	switch {
-	case optional && (g.version != 5 || at >= len(body)):
-		return len(body), nil
-	case at > len(body):
-		return 0, packets.ErrMalformedPacket
-	case g.version != 5:
-		return at, nil
-	}
-	size, n, err := length(body[at:])
-	if n == 0 || err != nil || at+n+size > len(body) {
-		return 0, packets.ErrMalformedProperties
-	}
-	return at + n + size, nil
+	return o.end()
 }
 
-// checkFilters checks the payload of a SUBSCRIBE: filters, each with options.
-func (g *guard) checkFilters(b []byte) error {
-	for len(b) > 0 {
-		n := field(b, 0)
-		if n >= len(b) {
-			return packets.ErrMalformedPacket
-		}
-		if g.version == 5 && (b[n]&0xc0 != 0 || b[n]&0x30 == 0x30) { // reserved bits, Retain Handling 3
-			return packets.ErrProtocolViolation // [MQTT-3.8.3-5]
-		}
-		b = b[n+1:]
+func (g *guard) checkConnect(o *outline) {
+	o.field()
+	g.version = o.octet()
+	if g.version > 5 {
+		o.rest = nil // for mochi to refuse: what follows is not ours to know
+		return
 	}
-	return nil
+	flags := o.octet()
+	o.skip(2) // Keep Alive
+	g.checkProperties(o)
+	o.field() // Client Identifier
+	if flags&0x04 != 0 {
+		g.checkProperties(o)
+		o.field() // Will Topic
+		o.field() // Will Payload
+	}
+	if flags&0x80 != 0 {
+		o.field() // User Name
+	}
+	if flags&0x40 != 0 {
+		o.field() // Password
+	}
 }
 
-// field returns where the field ends that begins at at with its length in two
-// octets: beyond b if that is not all there.
-func field(b []byte, at int) int {
-	if len(b) < at+2 {
-		return len(b) + 1
+// checkReason checks what MQTT 5 has at the end of an acknowledgement or a
+// DISCONNECT, both optional: a reason code, which it returns, and properties.
+func (g *guard) checkReason(o *outline) (reason byte) {
+	if g.version == 5 && len(o.rest) > 0 {
+		reason = o.octet()
+		if len(o.rest) > 0 {
+			g.checkProperties(o)
+		}
 	}
-	return at + 2 + int(binary.BigEndian.Uint16(b[at:]))
+	return reason
+}
+
+// checkProperties checks the properties that MQTT 5 has here: within their
+// section, and but for those of the user each there once, §2.2.2.2.
+func (g *guard) checkProperties(o *outline) {
+	if g.version != 5 {
+		return
+	}
+	section := outline{rest: o.skip(o.integer())}
+	var seen uint64
+	for len(section.rest) > 0 {
+		id := section.octet()
+		if once := uint64(1) << id; seen&once == 0 || id == packets.PropUser {
+			seen |= once
+			section.property(id)
+		} else {
+			section.fail(packets.ErrProtocolViolation)
+		}
+	}
+	if section.err != nil {
+		o.fail(section.err)
+	}
+}
+
+// An outline is what is not checked yet of a packet. After an error nothing is
+// left of it, and the first one stays.
+type outline struct {
+	rest []byte
+	err  error
+}
+
+func (o *outline) fail(err error) {
+	if o.err == nil {
+		o.err = err
+	}
+	o.rest = nil
+}
+
+// end returns the first error. Octets that are left are one, too.
+func (o *outline) end() error {
+	if len(o.rest) > 0 {
+		o.fail(packets.ErrMalformedPacket)
+	}
+	return o.err
+}
+
+// skip returns the next n octets, or nil if they are not all there.
+func (o *outline) skip(n int) []byte {
+	if n > len(o.rest) {
+		o.fail(packets.ErrMalformedPacket)
+		return nil
+	}
+	b := o.rest[:n]
+	o.rest = o.rest[n:]
+	return b
+}
+
+func (o *outline) octet() byte {
+	if b := o.skip(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+// field skips a field that begins with its length in two octets.
+func (o *outline) field() {
+	if b := o.skip(2); b != nil {
+		o.skip(int(binary.BigEndian.Uint16(b)))
+	}
+}
+
+// integer reads a variable byte integer.
+func (o *outline) integer() int {
+	value, n, err := length(o.rest)
+	if n == 0 || err != nil {
+		o.fail(packets.ErrMalformedVariableByteInteger)
+		return 0
+	}
+	o.skip(n)
+	return value
+}
+
+// property skips the value of a property that a client may send.
+func (o *outline) property(id byte) {
+	switch id {
+	case packets.PropPayloadFormat, packets.PropRequestProblemInfo, packets.PropRequestResponseInfo:
+		o.skip(1)
+	case packets.PropReceiveMaximum, packets.PropTopicAliasMaximum, packets.PropTopicAlias:
+		o.skip(2)
+	case packets.PropMessageExpiryInterval, packets.PropSessionExpiryInterval, packets.PropWillDelayInterval, packets.PropMaximumPacketSize:
+		o.skip(4)
+	case packets.PropSubscriptionIdentifier:
+		o.integer()
+	case packets.PropContentType, packets.PropResponseTopic, packets.PropCorrelationData,
+		packets.PropAuthenticationMethod, packets.PropAuthenticationData, packets.PropReasonString:
+		o.field()
+	case packets.PropUser:
+		o.field()
+		o.field()
+	default:
+		o.fail(packets.ErrProtocolViolation)
+	}
 }

@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"fmt"
 	"runtime"
 	"strings"
 	"testing"
@@ -90,6 +91,66 @@ func TestHostile03OverlongLengths(t *testing.T) {
 		}
 	}
 	watcher.ping() // nothing was smuggled
+	b.canary(t)
+}
+
+// TestHostile06InnerLengths: each length within a packet, one too short, one
+// too long and as long as can be, ends the connection.
+func TestHostile06InnerLengths(t *testing.T) {
+	b := start(t, nil)
+	for what, packet := range map[string]string{ // without Remaining Length; inner lengths are in brackets
+		"CONNECT":     "10 0004 4d515454 05 c6 003c [05] 11 00000e10 [0001] 63 [05] 18 00000001 [0001] 77 [0001] 78 [0001] 75 [0001] 70",
+		"CONNECT 3":   "10 0004 4d515454 04 c6 003c [0001] 63 [0001] 77 [0001] 78 [0001] 75 [0001] 70",
+		"PUBLISH":     "32 0001 61 0001 [09] 03 [0001] 63 09 [0002] 0102",
+		"PUBACK":      "40 0001 10 [07] 26 [0001] 6b [0001] 76",
+		"PUBREC":      "50 0001 10 [07] 26 [0001] 6b [0001] 76",
+		"PUBREL":      "62 0001 92 [07] 26 [0001] 6b [0001] 76",
+		"PUBCOMP":     "70 0001 92 [07] 26 [0001] 6b [0001] 76",
+		"SUBSCRIBE":   "82 0001 [02] 0b05 [0001] 61 01",
+		"UNSUBSCRIBE": "a2 0001 [07] 26 [0001] 6b [0001] 76 [0001] 61",
+		"DISCONNECT":  "e0 04 [06] 1f [0003] 6f6f70",
+	} {
+		for at, mark := range []byte(packet) {
+			if mark != '[' {
+				continue
+			}
+			size := strings.IndexByte(packet[at:], ']') / 2 // octets
+			for how, change := range map[string]func(n int) int{
+				"one too short": func(n int) int { return n - 1 },
+				"one too long":  func(n int) int { return n + 1 },
+				"the longest":   func(int) int { return 1<<(8*size-1) - 1 },
+			} {
+				var n int
+				fmt.Sscanf(packet[at+1:], "%x", &n)
+				changed := fmt.Sprintf("%s%0*x%s", packet[:at], 2*size, change(n), packet[at+1+2*size:])
+				changed = strings.NewReplacer("[", "", "]", "", " ", "").Replace(changed)
+				octets := fmt.Sprintf("%s %02x %s", changed[:2], len(changed)/2-1, changed[2:])
+				if p := b.dial(t); strings.HasPrefix(what, "CONNECT") {
+					p.raw(octets)
+					p.expectEnd() // and no CONNACK
+					continue
+				}
+				p := b.connect(t, 5, "hostile", nil)
+				p.raw(octets)
+				if code := p.expectEnd(); code != packets.ErrMalformedPacket.Code && code != packets.ErrProtocolViolation.Code {
+					t.Errorf("%s, %s: %s: DISCONNECT 0x%02x, want 0x81 or 0x82", what, how, octets, code)
+				}
+			}
+		}
+	}
+	for why, octets := range map[string]string{
+		"octets behind PUBACK":                    "40 06 0001 00 00 ffff",
+		"octets behind DISCONNECT":                "e0 03 04 00 ff",
+		"a property twice":                        "30 0c 0001 61 08 03 0001 63 03 0001 64",
+		"a property that servers send":            "82 0b 0001 03 24 01 00 0001 61 00 0000",
+		"a subscription identifier that overruns": "82 08 0001 02 0b80 0001 61 00",
+	} {
+		p := b.connect(t, 5, "hostile", nil)
+		p.raw(octets)
+		if code := p.expectEnd(); code != packets.ErrMalformedPacket.Code && code != packets.ErrProtocolViolation.Code {
+			t.Errorf("%s: DISCONNECT 0x%02x, want 0x81 or 0x82", why, code)
+		}
+	}
 	b.canary(t)
 }
 
