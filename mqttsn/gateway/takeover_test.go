@@ -148,6 +148,81 @@ func TestTakeoversInAnyOrder(t *testing.T) {
 	}
 }
 
+// TestTakenOver: whichever edge another client of the same id comes to, an
+// active sensor is told that it is no longer connected, a sleeping one is not,
+// and neither will is fired.
+func TestTakenOver(t *testing.T) {
+	for _, asleep := range []bool{false, true} {
+		for _, byApp := range []bool{false, true} {
+			w := newWorld(t, nil)
+			app := w.app("app", "will")
+			s := w.at("10.0.0.1:1")
+			connectWithWill(s, "a", time.Minute)
+			want := "DISCONNECT"
+			if asleep {
+				s.sleeps(time.Hour)
+				want = ""
+			}
+			if byApp {
+				w.app("a")
+				w.settle()
+			} else {
+				w.at("10.0.0.2:1").connects("a", false, time.Minute)
+			}
+			s.gets(want).pings("").gets("DISCONNECT")
+			app.wants()
+			w.audit()
+			w.wantCount("sessions_ended_total", "taken_over", 1)
+		}
+	}
+}
+
+// TestThreeConnectsInARow: of three addresses that connect before anybody has
+// had a turn, one has the client, and the others know that they do not.
+func TestThreeConnectsInARow(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Shards = 7 })
+	app := w.app("app")
+	for port := 1; port < 12; port++ {
+		s := w.at(fmt.Sprintf("10.0.0.1:%d", port))
+		s.inject(octets(&mqttsn.Connect{ProtocolID: 1, KeepAlive: time.Minute, ClientID: []byte("a")}))
+	}
+	w.settle()
+	w.audit()
+	connected := 0
+	for port := 1; port < 12; port++ {
+		s := w.at(fmt.Sprintf("10.0.0.1:%d", port))
+		if len(s.got) == 2 {
+			s.gets("CONNACK DISCONNECT").pings("").gets("DISCONNECT")
+			continue
+		}
+		connected++
+		s.gets("CONNACK").subscribes("cmd", 1)
+		app.publish("cmd", "x", 1, false)
+		s.wantFlush("x", "")
+	}
+	if connected != 1 {
+		t.Errorf("%d of them are connected", connected)
+	}
+}
+
+// TestWakeWhereAnotherIs: under "always" a sleeper that wakes at the address
+// of another client has its messages there, and the other has no address.
+func TestWakeWhereAnotherIs(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.AddressMigration = Always })
+	app := w.app("app")
+	s, shared := w.at("10.0.0.1:1"), w.at("10.0.0.2:1")
+	s.connects("sleeper", false, time.Minute).subscribes("cmd", 1)
+	s.sleeps(time.Hour)
+	app.publish("cmd", "x", 1, false)
+	shared.connects("other", false, time.Minute).sleeps(time.Hour)
+	shared.pings("sleeper").wantFlush("x", "PINGRESP")
+	w.audit()
+	shared.pings("other").gets("PINGRESP")
+	shared.pings("sleeper").gets("PINGRESP")
+	w.audit()
+	w.wantCount("moves_total", "", 3)
+}
+
 // TestThreeClaimsInARow: a sleeper that wakes at three addresses before
 // anybody has had a turn ends up at one of them, whole.
 func TestThreeClaimsInARow(t *testing.T) {
