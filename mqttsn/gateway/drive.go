@@ -21,6 +21,10 @@ func (s *shard) meet(t *seat) {
 	if t == nil || !t.hold(s) {
 		return
 	}
+	if t.slot == nowhere { // it has been away since, and is on its way back
+		t.requeue()
+		return
+	}
 	t.session.Tick(s.now, &s.acts)
 	s.perform(t)
 	s.attend(t)

@@ -58,7 +58,7 @@ type Gateway struct {
 // valid. Step must not be told a time before start.
 func New(c Config, t transport.Transport, broker session.Broker, start clock.Time) *Gateway {
 	c.Session.QoSMinusOne = c.QoSMinusOne.From != Nowhere
-	const networks = 1 << 14
+	const networks = 1 << 12
 	g := &Gateway{
 		cfg:       c,
 		transport: t,

@@ -281,6 +281,20 @@ func TestGoneWhileClaimed(t *testing.T) {
 	w.wantCount("moves_total", "", 0)
 }
 
+// TestDeadlineOfYesterday: a deadline that was due before a sleeper went to
+// another shard and came back is not met before it has arrived.
+func TestDeadlineOfYesterday(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.AddressMigration, c.Shards = Always, 1 })
+	w.at("10.0.0.1:1").connects("sleeper", true, time.Minute).sleeps(time.Hour)
+	home := w.g.shards[0]
+	sleeper := w.g.clients.find("sleeper")
+	home.meetClaim(sleeper, &claim{w.at("10.0.0.1:2").source, home})
+	home.meet(sleeper)
+	w.settle()
+	w.at("10.0.0.1:2").gets("PINGRESP")
+	w.audit()
+}
+
 func peerAt(port uint16) transport.Peer {
 	return transport.Peer{Addr: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), port)}
 }
