@@ -93,6 +93,23 @@ func TestB02Unreachable(t *testing.T) {
 	s.gets("")
 }
 
+// TestB04ManyAtOnce: more messages than the gateway sends in one go come
+// before the one PINGRESP all the same, also if nothing is acknowledged.
+func TestB04ManyAtOnce(t *testing.T) {
+	w := newWorld(t, nil)
+	app := w.app("app")
+	s := w.at("10.0.0.1:7").connects("sleeper", true, time.Minute)
+	s.subscribes("cmd", 0)
+	s.sleeps(time.Hour)
+	var sent []string
+	for i := range 10 * pulls {
+		sent = append(sent, fmt.Sprint(i))
+		app.publish("cmd", sent[i], 0, false)
+	}
+	s.gets("").pings("sleeper").wantFlush(strings.Join(sent, " "), "PINGRESP")
+	w.audit()
+}
+
 // TestB05NothingTwice: what was acknowledged in one wake is not sent in the next.
 func TestB05NothingTwice(t *testing.T) {
 	w := newWorld(t, nil)
