@@ -44,13 +44,13 @@ type conn struct {
 
 	// Set before CONNACK is sent, then constant.
 	session   *core.Session
-	window    int    // Receive Maximum of the client
 	maxPacket uint32 // Maximum Packet Size of the client; zero: any
 
 	mu      sync.Mutex    // guards what follows
 	change  sync.Cond     // for write: something of it has changed
-	id      core.Identity // constant once CONNECT is read, as is version
+	id      core.Identity // constant once CONNECT is read, as are version and window
 	version byte          // protocol level
+	window  int           // Receive Maximum of the client
 	out     bytes.Buffer
 	open    bool         // CONNACK is in out
 	mail    bool         // Next may have something

@@ -25,12 +25,12 @@ func (c *conn) readConnect(pk packets.Packet) packets.Packet {
 		Listener: c.listener,
 		Remote:   c.socket.RemoteAddr().String(),
 	}
-	c.mu.Unlock()
-	c.request, c.connack = &pk, new(packets.Packet)
 	c.window = math.MaxUint16
 	if n := pk.Properties.ReceiveMaximum; n > 0 {
 		c.window = int(n)
 	}
+	c.mu.Unlock()
+	c.request, c.connack = &pk, new(packets.Packet)
 	c.maxPacket = pk.Properties.MaximumPacketSize
 	return packets.Packet{
 		FixedHeader:     pk.FixedHeader,

@@ -2,8 +2,13 @@ package mqtt
 
 import (
 	"context"
+	"io"
 	"net"
+	"sync"
 	"testing"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
 
 	"dormouse/core"
 )
@@ -59,5 +64,39 @@ func TestServeStops(t *testing.T) {
 	}
 	if _, err := s.Listen("late", "127.0.0.1:0"); err == nil {
 		t.Error("a server that is closed has opened a port")
+	}
+}
+
+// TestCloseWhileConnecting: however far clients have come when the server
+// stops, nobody is left.
+func TestCloseWhileConnecting(t *testing.T) {
+	for range 10 {
+		b := start(t, nil)
+		connect := (&peer{t: t, version: 5}).encode(packets.Packet{
+			FixedHeader: packets.FixedHeader{Type: packets.Connect},
+			Connect:     packets.ConnectParams{ProtocolName: []byte("MQTT"), ClientIdentifier: "late", Clean: true},
+		})
+		var coming sync.WaitGroup
+		for range 8 {
+			coming.Go(func() {
+				for {
+					c, err := net.Dial("tcp", b.addr)
+					if err != nil {
+						return // closed
+					}
+					c.Write(connect)
+					c.(*net.TCPConn).CloseWrite()
+					c.SetDeadline(time.Now().Add(patience))
+					io.Copy(io.Discard, c)
+					c.Close()
+				}
+			})
+		}
+		await(t, "clients to come", func() bool { return b.server.Stats().Accepted > 50 })
+		b.close(t)
+		coming.Wait()
+		if s := b.core.Stats(); s.Connected != 0 || b.server.Stats().Connections != 0 {
+			t.Errorf("%d clients are left in core and %d connections, want none", s.Connected, b.server.Stats().Connections)
+		}
 	}
 }
