@@ -49,8 +49,9 @@ type Options struct {
 
 	// MaxKeepalive is the longest keep alive granted. An MQTT 5 client is told
 	// if that is less than it asked for; any client is lost when it has been
-	// silent for one and a half times that long. 1 s to 43690 s, which is the
-	// default.
+	// silent for one and a half times what it was granted, but for one that
+	// asked for none: TCP must find out about that. 1 s to 43690 s, which is
+	// the default.
 	MaxKeepalive time.Duration
 
 	// MaxSessionExpiry is the longest that a session may outlive its
