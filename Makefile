@@ -20,7 +20,7 @@ test: packages
 
 # The programs that the end-to-end tests talk to and ask.
 packages:
-	@for p in mosquitto_sub:mosquitto-clients tshark:tshark; do \
+	@for p in mosquitto_sub:mosquitto-clients tshark:tshark ip:iproute2; do \
 		command -v $${p%:*} >/dev/null || missing="$$missing $${p#*:}"; \
 	done; \
 	[ -z "$$missing" ] || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy $$missing; }

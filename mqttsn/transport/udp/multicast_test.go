@@ -3,6 +3,7 @@ package udp
 import (
 	"net"
 	"net/netip"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 
 // ipv6Link names an interface that routes IPv6 multicast. Linux gives the
 // loopback interface no such route, so it is another one; with a hop limit of
-// zero nothing leaves the host by it.
+// zero nothing leaves the host by it. Where there is none, root makes one.
 func ipv6Link(t *testing.T) string {
 	t.Helper()
 	all, err := net.Interfaces()
@@ -31,8 +32,25 @@ func ipv6Link(t *testing.T) string {
 			}
 		}
 	}
-	t.Fatal("this host has no interface with IPv6 and multicast")
-	return ""
+	return makeLink(t)
+}
+
+// makeLink makes a pair of interfaces that lead to each other, for one test.
+func makeLink(t *testing.T) string {
+	t.Helper()
+	const name, other = "dormouse0", "dormouse1"
+	ip := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Fatalf("no interface has IPv6 and multicast, and none can be made: ip %v: %v: %s", args, err, out)
+		}
+	}
+	ip("link", "add", name, "type", "veth", "peer", "name", other)
+	t.Cleanup(func() { ip("link", "del", name) })
+	ip("link", "set", other, "up")
+	ip("link", "set", name, "up")
+	ip("-6", "addr", "add", "fe80::1884/64", "dev", name, "nodad")
+	return name
 }
 
 // TestMulticast: what is sent to a group arrives once, marked, beside unicast
