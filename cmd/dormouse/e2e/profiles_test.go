@@ -3,9 +3,13 @@ package e2e
 import (
 	"bytes"
 	"fmt"
+	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/net/ipv4"
 
 	"dormouse/mqttsn"
 )
@@ -162,6 +166,44 @@ func TestDiscovery(t *testing.T) {
 		if g := expect[*mqttsn.Gwinfo](s); g.GatewayID != 7 || len(g.Address) != 0 {
 			t.Errorf("GWINFO %+v, want gateway 7 and no address", g)
 		}
+	}
+}
+
+// TestSearchByMulticast: a sensor that knows no address asks a group, and the
+// gateway's own address answers it alone (A2).
+func TestSearchByMulticast(t *testing.T) {
+	t.Parallel()
+	free := listenUDP(t)
+	group := netip.AddrPortFrom(netip.MustParseAddr("239.255.18.86"), addrOf(free).Port())
+	free.Close()
+	b := start(t, "mqttsn.gateway_id=7", fmt.Sprintf("mqttsn.multicast={groups: [%q], port: %d, interfaces: [lo]}", group.Addr(), group.Port()))
+
+	sensor := listenUDP(t)
+	defer sensor.Close()
+	lo, err := net.InterfaceByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ipv4.NewPacketConn(sensor).SetMulticastInterface(lo); err != nil {
+		t.Fatal(err)
+	}
+	search, err := mqttsn.Append(nil, mqttsn.V12, &mqttsn.Searchgw{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	theWire.record(addrOf(sensor), true, search)
+	if _, err := sensor.WriteToUDPAddrPort(search, group); err != nil {
+		t.Fatal(err)
+	}
+	sensor.SetDeadline(time.Now().Add(patience))
+	buf := make([]byte, 1024)
+	n, from, err := sensor.ReadFromUDPAddrPort(buf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theWire.record(addrOf(sensor), false, buf[:n])
+	if p, err := mqttsn.Decode(mqttsn.V12, buf[:n]); err != nil || fmt.Sprint(p) != "GWINFO GatewayID:7" || from != b.udp {
+		t.Errorf("%v says %v, %v; want GWINFO of gateway 7 from %v", from, p, err, b.udp)
 	}
 }
 
