@@ -10,13 +10,19 @@ import (
 
 // settings are the flags that say what is configured.
 type settings struct {
-	Config string   `short:"c" placeholder:"FILE" help:"Configuration file, YAML. Without it the defaults hold."`
+	Config *string  `short:"c" placeholder:"FILE" help:"Configuration file, YAML. Without it the defaults hold."`
 	Set    []string `sep:"none" placeholder:"KEY=VALUE" help:"Set one key over the file, such as mqttsn.gateway_id=7. Repeatable."`
 }
 
 // load returns the configuration; wrong settings ask for statusUsage.
 func (s *settings) load() (*config.Config, error) {
-	c, err := config.Load(s.Config, s.Set)
+	file := ""
+	if s.Config != nil {
+		if file = *s.Config; file == "" { // a variable that is not set, perhaps
+			return nil, usage("-c is empty; give it the name of a file, or leave it out for the defaults")
+		}
+	}
+	c, err := config.Load(file, s.Set)
 	if err != nil {
 		return nil, &failure{statusUsage, err}
 	}
@@ -32,9 +38,8 @@ type checkCmd struct {
 // for programs, as text to standard error.
 func (c *checkCmd) Run(s *streams) error {
 	_, err := c.load()
-	if c.Format == "json" {
-		var problems config.Problems
-		errors.As(err, &problems)
+	var problems config.Problems
+	if told := err == nil || errors.As(err, &problems); told && c.Format == "json" {
 		report := struct {
 			OK       bool            `json:"ok"`
 			Problems config.Problems `json:"problems"`

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 
 	"github.com/alecthomas/kong"
 )
@@ -70,12 +71,18 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
+	wantValues(parser.Model.Node)
 	ctx, err := parser.Parse(args)
 	switch {
 	case errors.Is(err, errHelp):
 		return statusOK
 	case err != nil:
-		fmt.Fprintf(stderr, "dormouse: %v; try \"dormouse --help\"\n", err)
+		command := "dormouse"
+		var pe *kong.ParseError
+		if errors.As(err, &pe) && pe.Context.Selected() != nil {
+			command += " " + pe.Context.Selected().Name
+		}
+		fmt.Fprintf(stderr, "%s: %v; try \"%s --help\"\n", command, err, command)
 		return statusUsage
 	}
 	err = ctx.Run(&streams{stdin, stdout, stderr})
@@ -88,6 +95,30 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "dormouse %s: %v\n", ctx.Selected().Name, err)
 	}
 	return f.status
+}
+
+// wantValues has the flags of n and its commands complain when the line ends
+// where their value should be. Since a value may begin with a hyphen, kong
+// takes the end for one.
+func wantValues(n *kong.Node) {
+	for _, f := range n.Flags {
+		if !f.IsBool() {
+			f.Mapper = wantValue{f.Mapper}
+		}
+	}
+	for _, child := range n.Children {
+		wantValues(child)
+	}
+}
+
+type wantValue struct{ kong.Mapper }
+
+// Decode takes the value from the command line.
+func (w wantValue) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
+	if ctx.Scan.Peek().IsEOL() {
+		return errors.New("its value is missing")
+	}
+	return w.Mapper.Decode(ctx, target)
 }
 
 // helpFlag is --help without a short form.
