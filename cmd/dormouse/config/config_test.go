@@ -63,7 +63,9 @@ func TestProblems(t *testing.T) {
 				"d.yaml:3:17: anchors, aliases and tags are not supported; write the value out"},
 		{"two documents", "version: 1\n---\nversion: 1\n",
 			`d.yaml:1:1: not YAML: more than one document`},
-		{"other version", "version: 2\n", `d.yaml:1:10: version is 2; it must be 1 to 1`},
+		{"other version", "version: 2\n", `d.yaml:1:10: version is 2; it must be 1`},
+		{"tab", "mqttsn:\n\tgateway_id: 7\n",
+			`d.yaml:2:1: not YAML: found character '\t' that cannot start any token; indent with blanks, not with tabs`},
 		{"terminal escape", "mqttsn:\n  predefined: [{id: 1, topic: \"a\\e[2J+\"}]\n",
 			"d.yaml:2:31: \"a\\x1b[2J+\" cannot be published to: a topic has no + or # and does not begin with $"},
 
@@ -112,6 +114,17 @@ func TestExcerpt(t *testing.T) {
     2 |   gateway_id: 256
       |               ^`
 	if got := problems(t, "mqttsn:\n  gateway_id: 256\n").Error(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestOtherEditors: a byte order mark and the line ends of Windows are no
+// mistakes, and do not show.
+func TestOtherEditors(t *testing.T) {
+	const want = `d.yaml:2:15: mqttsn.gateway_id is 256; it must be 1 to 255
+    2 |   gateway_id: 256
+      |               ^`
+	if got := problems(t, "\uFEFFmqttsn:\r\n  gateway_id: 256\r\n").Error(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }

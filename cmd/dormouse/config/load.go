@@ -9,6 +9,7 @@ import (
 	"os"
 	"reflect"
 	"strings"
+	"syscall"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -64,6 +65,9 @@ func (r *reader) complain(at place, format string, args ...any) {
 	}
 }
 
+// byteOrderMark is what some editors put before a text. YAML allows it.
+const byteOrderMark = "\uFEFF"
+
 // file overlays the YAML file of that name.
 func (r *reader) file(name string, c *Config) {
 	r.src = &source{name: name}
@@ -73,7 +77,10 @@ func (r *reader) file(name string, c *Config) {
 		r.complain(whole, "%v", err)
 		return
 	}
-	r.src.lines = strings.Split(string(text), "\n")
+	text = bytes.TrimPrefix(text, []byte(byteOrderMark))
+	for line := range strings.SplitSeq(string(text), "\n") {
+		r.src.lines = append(r.src.lines, strings.TrimSuffix(line, "\r"))
+	}
 	r.document(text, reflect.ValueOf(c).Elem(), "")
 }
 
@@ -90,6 +97,9 @@ func readFile(name string) ([]byte, error) {
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if errors.Is(err, syscall.EISDIR) {
+		return nil, errors.New("it is a directory; name the file in it")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot be read: %w", errors.Unwrap(err))
 	}
@@ -109,7 +119,7 @@ func (r *reader) document(text []byte, v reflect.Value, key string) {
 			if p := ye.GetToken().Position; p != nil {
 				at.line, at.column = p.Line, max(p.Column, 1)
 			}
-			r.complain(at, "not YAML: %s", ye.GetMessage())
+			r.complain(at, "not YAML: %s", advice(ye.GetMessage()))
 			return
 		}
 		r.complain(at, "not YAML: %v", err)
@@ -122,6 +132,14 @@ func (r *reader) document(text []byte, v reflect.Value, key string) {
 	default:
 		r.value(key, root, v, "")
 	}
+}
+
+// advice adds what to do to the one message of the parser that everybody meets.
+func advice(message string) string {
+	if strings.Contains(message, "'\t'") {
+		message += "; indent with blanks, not with tabs"
+	}
+	return message
 }
 
 func isMap(n ast.Node) bool {

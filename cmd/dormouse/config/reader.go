@@ -105,7 +105,11 @@ func (r *reader) scalar(key string, at place, text string, v reflect.Value, tag 
 	}
 	if low, high, ok := bounds(tag, v.Type()); ok {
 		if x := number(v); !(number(low) <= x && x <= number(high)) {
-			r.complain(at, "%s is %v; it must be %v to %v", key, v, low, high)
+			reach := fmt.Sprintf("%v to %v", low, high)
+			if low.Equal(high) {
+				reach = fmt.Sprint(low)
+			}
+			r.complain(at, "%s is %v; it must be %s", key, v, reach)
 		}
 	}
 }
