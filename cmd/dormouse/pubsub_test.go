@@ -168,9 +168,9 @@ func TestPubAndSubStatus(t *testing.T) {
 		{"sn", "pub -t a -m x -p " + nobody, statusUnreachable},
 		{"4", "pub -t a -m x -p " + nobody, statusUnreachable},
 		{"5", "pub -t a -m x -p " + nobody, statusUnreachable},
-		{"sn", "sub -t a/#/b", statusFailed},
-		{"4", "sub -t a/#/b", statusFailed},
-		{"5", "sub -t a/#/b", statusFailed},
+		{"sn", "sub -t +/+/+/+/+/+/+/+/+", statusFailed},
+		{"4", "sub -t +/+/+/+/+/+/+/+/+", statusFailed},
+		{"5", "sub -t +/+/+/+/+/+/+/+/+", statusFailed},
 		{"5", "pub -t $SYS/x -m x -q 1", statusFailed},
 		{"sn", "pub -t $SYS/x -m x -q 1", statusFailed},
 		{"sn", "pub -t a -f /nonexistent", statusFailed},
@@ -178,6 +178,8 @@ func TestPubAndSubStatus(t *testing.T) {
 		{"5", "sub -t a -W 1", statusTimeout},
 		{"sn", "sub -t a -k 1h30m5", statusUsage},
 		{"sn", "pub -t a", statusUsage},
+		{"sn", "sub -t a/#/b", statusUsage},
+		{"5", "sub -t a/b+", statusUsage},
 	} {
 		t.Run(tt.protocol+" "+tt.args, func(t *testing.T) {
 			t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -34,6 +35,8 @@ func (c *subCmd) check() error {
 	switch {
 	case len(c.Topic)+len(c.TopicID) == 0, slices.Contains(c.Topic, ""), slices.Contains(c.TopicID, 0):
 		return usage("give -t or -T: what to subscribe to")
+	case slices.ContainsFunc(c.Topic, misplaced):
+		return usage("-t has a wildcard that does not stand alone between slashes, or a # that is not last")
 	case c.QoS < 0 || c.QoS > 2:
 		return usage("-q is %d; it must be 0, 1 or 2", c.QoS)
 	case c.Count < 0 || c.Once && c.Count > 1:
@@ -44,6 +47,18 @@ func (c *subCmd) check() error {
 		return usage("-T and -e are for MQTT-SN; they do not go with --mqtt")
 	}
 	return nil
+}
+
+// misplaced reports whether a wildcard is where none may be, MQTT 3.1.1 §4.7.1.
+// Whatever else there may be against a filter is for the server to say.
+func misplaced(filter string) bool {
+	last := strings.Count(filter, "/")
+	for i, level := range strings.Split(filter, "/") {
+		if len(level) > 1 && strings.ContainsAny(level, "+#") || level == "#" && i < last {
+			return true
+		}
+	}
+	return false
 }
 
 // Run subscribes and prints what comes, until there was enough of it.
