@@ -27,6 +27,10 @@ func (s *shard) meet(t *seat) {
 	}
 	t.session.Tick(s.now, &s.acts)
 	s.perform(t)
+	if t.slot != nowhere && t.forlorn() {
+		s.end(t, session.KeepAliveTimeout)
+		return
+	}
 	s.attend(t)
 }
 

@@ -93,6 +93,23 @@ func TestB02Unreachable(t *testing.T) {
 	s.gets("")
 }
 
+// TestB02UnreachableAndBusy: without a keep alive the client that lost its
+// address in the middle of something is lost when that has come to its end.
+func TestB02UnreachableAndBusy(t *testing.T) {
+	w := newWorld(t, nil)
+	app := w.app("app")
+	s := w.at("10.0.0.1:7").connects("busy", false, 0)
+	id := s.subscribes("cmd", 1)
+	app.publish("cmd", "x", 1, false)
+	s.sends(&mqttsn.Puback{TopicID: id, ID: last[*mqttsn.Publish](s).ID, Reason: mqttsn.Congestion})
+	s.connects("next", true, 0)
+	w.wantCount("sessions", "active", 2)
+	w.pass(time.Hour)
+	w.wantCount("sessions", "active", 1)
+	s.pings("next").gets("PINGRESP")
+	w.audit()
+}
+
 // TestB04ManyAtOnce: more messages than the gateway sends in one go come
 // before the one PINGRESP all the same, also if nothing is acknowledged.
 func TestB04ManyAtOnce(t *testing.T) {

@@ -55,12 +55,18 @@ func (s *shard) arrive(t *seat) {
 
 // evict takes its address away from a client, because another is there now.
 // The session goes on without: its client may be asleep, and come back
-// elsewhere. One whose silence nobody would notice is lost at once.
+// elsewhere. One whose silence nobody would notice is lost at once, or as soon
+// as that is so.
 func (s *shard) evict(t *seat) {
 	s.unbind(t)
-	if t.state == session.Connecting || t.session.Deadline() == 0 {
+	if t.forlorn() {
 		s.end(t, session.KeepAliveTimeout)
 	}
+}
+
+// forlorn reports whether t has no address and nothing to wait for.
+func (t *seat) forlorn() bool {
+	return !t.bound() && (t.state == session.Connecting || t.session.Deadline() == 0)
 }
 
 // hijack counts and reports that somebody asked for what is another's.
