@@ -403,6 +403,23 @@ func TestDrain(t *testing.T) {
 	active.sends(&mqttsn.Searchgw{}).gets("")
 }
 
+// TestDrainInTheWillDialogue: who is about to connect when we stop is refused,
+// and not accepted afterwards.
+func TestDrainInTheWillDialogue(t *testing.T) {
+	w := newWorld(t, nil)
+	s := w.at("10.0.0.1:7")
+	s.sends(&mqttsn.Connect{ProtocolID: 1, CleanSession: true, Will: true, ClientID: []byte("late")})
+	s.sends(&mqttsn.Willtopic{Topic: []byte("will")}).gets("WILLTOPICREQ WILLMSGREQ")
+	w.g.drain()
+	w.settle()
+	if a := last[*mqttsn.Connack](s); a.Reason != mqttsn.Congestion {
+		t.Errorf("CONNECT is answered by %v", a.Reason)
+	}
+	s.sends(&mqttsn.Willmsg{Payload: []byte("gone")}).gets("DISCONNECT")
+	w.wantCount("connects_refused_total", "draining", 1)
+	w.audit()
+}
+
 // TestValidate names everything that is wrong.
 func TestValidate(t *testing.T) {
 	good := DefaultConfig()

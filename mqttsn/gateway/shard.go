@@ -183,10 +183,17 @@ func isOf(of *session.Session, p mqttsn.Packet) bool {
 
 func (s *shard) drop(why drop) { s.count.drops[why].Add(1) }
 
-// takeLeave says DISCONNECT to those who have to know that we stop.
+// takeLeave says DISCONNECT to those who have to know that we stop, and refuses
+// those who are about to connect.
 func (s *shard) takeLeave() {
 	for _, t := range s.slots {
-		if t != nil && t.session.State() == session.Active && t.session.CleanSession() {
+		switch {
+		case t == nil:
+		case t.state == session.Connecting:
+			s.count.refused[drained].Add(1)
+			s.out.add(t.source, 0, congested)
+			s.end(t, session.ShuttingDown)
+		case t.state == session.Active && t.session.CleanSession():
 			s.end(t, session.ShuttingDown)
 		}
 	}
