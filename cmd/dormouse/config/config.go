@@ -167,7 +167,8 @@ type TopicIDs struct {
 	// Most topic ids per client.
 	PerClient int `yaml:"per_client" min:"1" max:"65000"`
 
-	// Most REGISTER per client and minute.
+	// How many a client may ask for per minute. It may ask for per_client of
+	// them at once, and then has to wait.
 	RegistersPerMinute int `yaml:"registers_per_minute" min:"1" max:"6000"`
 }
 
@@ -218,7 +219,8 @@ type Limits struct {
 	// An MQTT connection must have sent its CONNECT by then.
 	ConnectTimeout Duration `yaml:"connect_timeout" min:"100ms" max:"5m"`
 
-	// Most MQTT-SN clients that may connect, all together.
+	// Most MQTT-SN clients that may connect, all together but for those on
+	// loopback.
 	ConnectRate Rate `yaml:"connect_rate" min:"1/m" max:"1000000/s"`
 
 	// Longest MQTT CONNECT.
@@ -272,7 +274,7 @@ type Retained struct {
 
 // UnauthenticatedUDP bounds answers to strangers.
 type UnauthenticatedUDP struct {
-	// Most answers to one network.
+	// Most answers to one network. Loopback may have as many as it likes.
 	ResponsesPerPrefix Rate `yaml:"responses_per_prefix" min:"1/m" max:"1000000/s"`
 
 	// What a network is, in bits of an IPv4 and of an IPv6 address.
