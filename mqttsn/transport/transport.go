@@ -11,6 +11,10 @@ import (
 type Peer struct {
 	Addr netip.AddrPort
 	Conn uint32 // tells DTLS associations on one address apart; 0 for plain UDP
+
+	// Local is the transport's number for that of its own addresses which the
+	// far end knows: answers come from there. 0 if it has but one, or may choose.
+	Local uint32
 }
 
 // A Datagram is one received or outgoing datagram.

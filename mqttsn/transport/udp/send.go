@@ -44,7 +44,7 @@ func (s *socket) send(batch []transport.Datagram, links []link, count *Counters)
 			}
 			continue
 		}
-		if err := put(d, nil); err != nil {
+		if err := put(d, s.locals.from(d.Peer.Local)); err != nil {
 			return err
 		}
 	}

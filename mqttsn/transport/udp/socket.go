@@ -20,7 +20,8 @@ import (
 type socket struct {
 	udp       *net.UDPConn
 	batch     batcher
-	multicast bool // it hears a group
+	multicast bool    // it hears a group
+	locals    *locals // nil: it has one address
 
 	mu  sync.Mutex
 	out [Batch]message // under mu
@@ -69,6 +70,9 @@ func share(fd int, family netip.Addr, c *Config) error {
 	if family.Is6() {
 		set.int(unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_ALL, 0)
 		set.int(unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, c.HopLimit)
+	}
+	if c.Address.Addr().IsUnspecified() {
+		set.tell(family)
 	}
 	set.receiveBuffer(c.ReceiveBuffer)
 	return set.err
@@ -123,6 +127,9 @@ func (s *socket) read(ctx context.Context, longest int, count *Counters, sink fu
 	ms := make([]ipv4.Message, Batch)
 	for i := range ms {
 		ms[i].Buffers = [][]byte{arena[i*size : (i+1)*size]}
+		if s.locals != nil {
+			ms[i].OOB = make([]byte, oobLength)
+		}
 	}
 	batch := make([]transport.Datagram, 0, Batch)
 	for ctx.Err() == nil {
@@ -141,7 +148,7 @@ func (s *socket) read(ctx context.Context, longest int, count *Counters, sink fu
 				continue
 			}
 			batch = append(batch, transport.Datagram{
-				Peer:      peerOf(ms[i].Addr),
+				Peer:      s.peerOf(&ms[i]),
 				Buf:       ms[i].Buffers[0][:ms[i].N],
 				Multicast: s.multicast,
 			})
@@ -165,7 +172,11 @@ func (s *socket) rest(ctx context.Context, count *Counters) {
 }
 
 // peerOf names an IPv4 peer alike on every socket.
-func peerOf(a net.Addr) transport.Peer {
-	p := a.(*net.UDPAddr).AddrPort()
-	return transport.Peer{Addr: netip.AddrPortFrom(p.Addr().Unmap(), p.Port())}
+func (s *socket) peerOf(m *ipv4.Message) transport.Peer {
+	a := m.Addr.(*net.UDPAddr).AddrPort()
+	p := transport.Peer{Addr: netip.AddrPortFrom(a.Addr().Unmap(), a.Port())}
+	if s.locals != nil {
+		p.Local = s.locals.at(m.OOB[:m.NN])
+	}
+	return p
 }

@@ -22,9 +22,8 @@ const Batch = 64
 // Config describes an address to listen on.
 type Config struct {
 	// Address is the local address and port. Port 0 is any free one. [::] is
-	// IPv4 as well. On a wildcard address the kernel chooses, by route, which
-	// of the host's addresses a reply comes from: on a host that has several
-	// in one network, listen on the one that the sensors use.
+	// IPv4 as well. On a wildcard address a reply comes from that of the host's
+	// addresses which the peer sent to.
 	Address netip.AddrPort
 
 	// Sockets is how many sockets share the address, each with a reader of its
@@ -72,6 +71,7 @@ type Conn struct {
 	sockets []*socket // of Address
 	groups  []*socket // of Groups: read from, never written to
 	links   []link
+	locals  *locals
 
 	turn    atomic.Uint32 // which socket sends next
 	readers sync.WaitGroup
@@ -111,11 +111,13 @@ func (c *Conn) open() error {
 	if err != nil {
 		return err
 	}
+	c.locals = newLocals(c.addr.Addr())
 	for range c.cfg.Sockets {
 		s, err := listen(c.addr, &c.cfg)
 		if err != nil {
 			return err
 		}
+		s.locals = c.locals
 		c.sockets = append(c.sockets, s)
 	}
 	for _, g := range c.cfg.Groups {

@@ -87,6 +87,8 @@ func TestAnswer(t *testing.T) {
 		{"[::1]:0", "::1"},
 		{"[::]:0", "::1"},
 		{"[::]:0", "127.0.0.1"},
+		{"0.0.0.0:0", "127.0.0.2"},
+		{"[::]:0", "127.0.0.2"},
 	} {
 		t.Run(tt.listen+" from "+tt.to, func(t *testing.T) {
 			conn, in := serve(t, config(tt.listen))
@@ -95,7 +97,7 @@ func TestAnswer(t *testing.T) {
 				t.Fatal(err)
 			}
 			d := receive(t, in)
-			if string(d.Buf) != "question" || d.Peer != (transport.Peer{Addr: local(peer)}) || d.Multicast {
+			if string(d.Buf) != "question" || d.Peer.Addr != local(peer) || d.Multicast {
 				t.Errorf("got %q from %v, multicast: %v; want it from %v", d.Buf, d.Peer, d.Multicast, local(peer))
 			}
 			if err := conn.Send([]transport.Datagram{{Peer: d.Peer, Buf: []byte("answer")}}); err != nil {
