@@ -165,21 +165,21 @@ func TestPubAndSubStatus(t *testing.T) {
 		protocol, args string
 		want           int
 	}{
-		{"sn", "pub -t a -m x -p " + nobody, statusUnreachable},
-		{"4", "pub -t a -m x -p " + nobody, statusUnreachable},
-		{"5", "pub -t a -m x -p " + nobody, statusUnreachable},
-		{"sn", "sub -t +/+/+/+/+/+/+/+/+", statusFailed},
-		{"4", "sub -t +/+/+/+/+/+/+/+/+", statusFailed},
-		{"5", "sub -t +/+/+/+/+/+/+/+/+", statusFailed},
-		{"5", "pub -t $SYS/x -m x -q 1", statusFailed},
-		{"sn", "pub -t $SYS/x -m x -q 1", statusFailed},
-		{"sn", "pub -t a -f /nonexistent", statusFailed},
-		{"sn", "sub -t a -W 1", statusTimeout},
-		{"5", "sub -t a -W 1", statusTimeout},
-		{"sn", "sub -t a -k 1h30m5", statusUsage},
-		{"sn", "pub -t a", statusUsage},
-		{"sn", "sub -t a/#/b", statusUsage},
-		{"5", "sub -t a/b+", statusUsage},
+		{"sn", "pub -t a -m x -p " + nobody, 4},
+		{"4", "pub -t a -m x -p " + nobody, 4},
+		{"5", "pub -t a -m x -p " + nobody, 4},
+		{"sn", "sub -t +/+/+/+/+/+/+/+/+", 1},
+		{"4", "sub -t +/+/+/+/+/+/+/+/+", 1},
+		{"5", "sub -t +/+/+/+/+/+/+/+/+", 1},
+		{"5", "pub -t $SYS/x -m x -q 1", 1},
+		{"sn", "pub -t $SYS/x -m x -q 1", 1},
+		{"sn", "pub -t a -f /nonexistent", 1},
+		{"sn", "sub -t a -W 1", 27},
+		{"5", "sub -t a -W 1", 27},
+		{"sn", "sub -t a -k 1h30m5", 2},
+		{"sn", "pub -t a", 2},
+		{"sn", "sub -t a/#/b", 2},
+		{"5", "sub -t a/b+", 2},
 	} {
 		t.Run(tt.protocol+" "+tt.args, func(t *testing.T) {
 			t.Parallel()
