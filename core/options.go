@@ -82,21 +82,6 @@ const (
 	DropNewest
 )
 
-var overflows = [...]string{"drop_oldest_qos0_first", "drop_oldest", "drop_newest"}
-
-func (o Overflow) String() string { return overflows[o] }
-
-// UnmarshalText reads the name that String gives.
-func (o *Overflow) UnmarshalText(text []byte) error {
-	for i, name := range overflows {
-		if name == string(text) {
-			*o = Overflow(i)
-			return nil
-		}
-	}
-	return fmt.Errorf("overflow is %q; it must be one of %q", text, overflows)
-}
-
 // An Action is what Authorize is asked about.
 type Action uint8
 

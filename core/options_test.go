@@ -20,16 +20,3 @@ func TestOptionsTellEverythingThatIsWrong(t *testing.T) {
 		}
 	}
 }
-
-func TestOverflowIsReadByName(t *testing.T) {
-	for _, want := range []Overflow{DropOldestQoS0First, DropOldest, DropNewest} {
-		var got Overflow
-		if err := got.UnmarshalText([]byte(want.String())); err != nil || got != want {
-			t.Errorf("%q is read as %v, %v", want, got, err)
-		}
-	}
-	var o Overflow
-	if err := o.UnmarshalText([]byte("drop_all")); err == nil || !strings.Contains(err.Error(), "drop_newest") {
-		t.Errorf("drop_all: %v", err)
-	}
-}
