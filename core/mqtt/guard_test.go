@@ -1,6 +1,8 @@
 package mqtt
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -167,6 +169,10 @@ func TestHostile07FirstPacket(t *testing.T) {
 		p.raw(octets)
 		if code := p.expectEnd(); code != 0 {
 			t.Errorf("%s is answered by DISCONNECT 0x%02x", octets, code)
+		}
+		g := guard{from: bytes.NewReader(unhex(t, octets)), connect: 1024, limit: 1024}
+		if err := g.next(func() error { return nil }); !errors.As(err, new(packets.Code)) {
+			t.Errorf("the guard lets %s through to mochi: %v", octets, err)
 		}
 	}
 	twice := b.connect(t, 5, "twice", nil)

@@ -140,11 +140,17 @@ func (p *peer) encode(pk packets.Packet) []byte {
 // raw sends octets in hex; blanks and bars are for the eye.
 func (p *peer) raw(octets string) {
 	p.t.Helper()
+	p.Write(unhex(p.t, octets))
+}
+
+// unhex reads octets in hex, with blanks and bars between fields.
+func unhex(t testing.TB, octets string) []byte {
+	t.Helper()
 	b, err := hex.DecodeString(strings.NewReplacer(" ", "", "|", "").Replace(octets))
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
-	p.Write(b)
+	return b
 }
 
 // next returns the next packet, or an error when there are no more.
