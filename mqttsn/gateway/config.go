@@ -106,7 +106,8 @@ const (
 )
 
 // Strangers bounds the answers to those without a session, CONNACK included.
-// Senders on loopback are exempt: nobody elsewhere can pretend to be there.
+// Senders on loopback are exempt, for nobody elsewhere can pretend to be there;
+// but not those whose packets are forwarded from there.
 type Strangers struct {
 	ResponsesPerPrefix float64 // per second, to one network; above 0; default 50
 	PrefixV4           int     // what a network is, in bits; 8 to 32; default 24

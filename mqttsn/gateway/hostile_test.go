@@ -104,6 +104,26 @@ func TestHostile46ConnectFlood(t *testing.T) {
 	}
 }
 
+// TestHostile46BehindLoopback: who is on this host may ask as often as it
+// likes, but not who merely has a forwarder there.
+func TestHostile46BehindLoopback(t *testing.T) {
+	w := newWorld(t, func(c *Config) {
+		limited(c)
+		c.Forwarders = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	})
+	const many = 200
+	here := w.at("127.0.0.1:7")
+	for node := range many {
+		here.sends(&mqttsn.Pingreq{})
+		w.at(fmt.Sprintf("127.0.0.1:7/%04x", 1+node)).sends(&mqttsn.Pingreq{})
+	}
+	if n := len(here.got); n != many {
+		t.Errorf("loopback was answered %d times, want %d", n, many)
+	}
+	w.wantCount("strangers_answered_total", "", many+50)
+	w.wantCount("strangers_suppressed_total", "", many-50)
+}
+
 // TestHostile47Hijack: DISCONNECT and PINGREQ in the name of a sleeper, from
 // another address, change nothing and are noticed.
 func TestHostile47Hijack(t *testing.T) {

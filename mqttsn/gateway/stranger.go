@@ -70,7 +70,7 @@ func (s *shard) answer(to source, packet []byte) {
 
 // mayAnswer counts an answer to a stranger, or that there may be none.
 func (s *shard) mayAnswer(to source) bool {
-	if !isLoopback(to) && !s.g.strangers.allow(s.now, s.g.prefix(to.peer)) {
+	if !exempt(to) && !s.g.strangers.allow(s.now, s.g.prefix(to.peer)) {
 		s.count.suppressed.Add(1)
 		return false
 	}
@@ -78,7 +78,9 @@ func (s *shard) mayAnswer(to source) bool {
 	return true
 }
 
-func isLoopback(s source) bool { return s.peer.Addr.Addr().IsLoopback() }
+// exempt reports whether no limits hold for s. They do for those behind a
+// forwarder, wherever it is.
+func exempt(s source) bool { return s.node == "" && s.peer.Addr.Addr().IsLoopback() }
 
 // connect gives a client that is not connected from there a seat. The client
 // that was there before, t, loses its address to it; but not to a CONNECT that
@@ -95,7 +97,7 @@ func (s *shard) connect(from source, t *seat, p *mqttsn.Connect) {
 	switch {
 	case g.draining.Load():
 		refuse(drained)
-	case !isLoopback(from) && !g.connects.allow(s.now, 0):
+	case !exempt(from) && !g.connects.allow(s.now, 0):
 		s.count.refused[tooFast].Add(1) // in silence: it is to try again soon
 	case p.ProtocolID != 1 || !c.Session.ValidClientID(p.ClientID):
 		s.out.add(from, 0, notSupported)
