@@ -22,6 +22,7 @@ const (
 	statusUsage       = 2   // wrong use, or a configuration that cannot be
 	statusBind        = 3   // an address cannot be opened, or not by this user
 	statusUnreachable = 4   // the server does not answer
+	statusRefused     = 5   // the server does not take our name and password
 	statusTimeout     = 27  // what was waited for did not come
 	statusLate        = 143 // it had to stop before everyone had taken leave
 )

@@ -193,3 +193,36 @@ func TestPubAndSubStatus(t *testing.T) {
 		})
 	}
 }
+
+// TestRefusedByName: a server that does not take the name and password has an
+// exit status of its own.
+func TestRefusedByName(t *testing.T) {
+	for version, connack := range map[string]string{
+		"3": "\x20\x02\x00\x04", "4": "\x20\x02\x00\x05", "5": "\x20\x03\x00\x86\x00",
+	} {
+		t.Run(version, func(t *testing.T) {
+			server, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer server.Close()
+			go func() {
+				for {
+					conn, err := server.Accept()
+					if err != nil {
+						return
+					}
+					conn.Read(make([]byte, 1024)) // CONNECT
+					conn.Write([]byte(connack))
+					conn.Close()
+				}
+			}()
+			_, port, _ := net.SplitHostPort(server.Addr().String())
+			var out, errs bytes.Buffer
+			args := []string{"pub", "--mqtt", "-V", version, "-p", port, "-u", "me", "-P", "secret", "-t", "a", "-m", "x"}
+			if status := run(args, strings.NewReader(""), &out, &errs); status != 5 || strings.Contains(errs.String(), "secret") {
+				t.Errorf("status %d, want 5; it said %q", status, &errs)
+			}
+		})
+	}
+}

@@ -10,9 +10,6 @@ import (
 	"time"
 )
 
-// statusRefused is the exit status when the server does not let us in.
-const statusRefused = 5
-
 // A remote is a broker as pub and sub talk to it, in either protocol.
 type remote interface {
 	publish(context.Context, message) error
