@@ -1,6 +1,8 @@
 package session
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -40,6 +42,35 @@ func TestSleeperKeepsNoSpareRoom(t *testing.T) {
 		if n, c := len(p.s.topics), cap(p.s.topics); n != want || c > n+n/4 {
 			t.Errorf("%d topics in room for %d", n, c)
 		}
+	}
+}
+
+// TestHostile44ManyTopics: a client that registers a hundred thousand names
+// gets its share of ids, congestion for all others, and takes up no more than
+// 200 KB.
+func TestHostile44ManyTopics(t *testing.T) {
+	p := newPeer(t).sends(connectClean(time.Hour)).gets("CONNACK 0", Active)
+	var accepted, congested int
+	for i := range 100_000 {
+		p.s.Handle(p.now, &mqttsn.Register{ID: uint16(i), Name: fmt.Appendf(nil, "%06d/%s", i, strings.Repeat("x", 90))}, &p.out)
+		for b := range p.out.Datagrams {
+			switch a, err := mqttsn.Decode(mqttsn.V12, b); {
+			case err != nil:
+				t.Fatal(err)
+			case a.(*mqttsn.Regack).Reason == mqttsn.Accepted:
+				accepted++
+			default:
+				congested++
+			}
+		}
+		p.out.Reset()
+	}
+	held := cap(p.s.topics) * int(unsafe.Sizeof(topic{}))
+	for _, known := range p.s.topics {
+		held += len(known.name)
+	}
+	if accepted != len(p.s.topics) || accepted == 0 || accepted+congested != 100_000 || held > 200_000 {
+		t.Errorf("%d names are accepted, %d refused, %d octets are held for %d", accepted, congested, held, len(p.s.topics))
 	}
 }
 
