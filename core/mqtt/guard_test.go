@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"dormouse/core"
 )
 
 // What strangers and broken clients send, in the order in which the list of
@@ -277,6 +279,28 @@ func TestHostile28Silence(t *testing.T) {
 	will.expectMessage("will gone 0 0")
 	if s := b.server.Stats(); s.Refused.Timeout != 2 || s.Closed.KeepAlive != 1 {
 		t.Errorf("counted %d without CONNECT and %d silent, want 2 and 1", s.Refused.Timeout, s.Closed.KeepAlive)
+	}
+	b.canary(t)
+}
+
+// TestPanicEndsOneConnection: whatever brings the decoder or a hook down ends
+// that connection, is logged, and nobody else notices.
+func TestPanicEndsOneConnection(t *testing.T) {
+	var log transcript
+	b := start(t, func(co *core.Options, o *Options) {
+		logTo(&log)(co, o)
+		o.Authenticate = func(who core.Identity, _ []byte) bool {
+			if who.ClientID == "boom" {
+				panic("boom")
+			}
+			return true
+		}
+	})
+	p := b.dial(t)
+	p.raw("10 10 | 0004 4d515454 04 02 003c | 0004 626f6f6d")
+	p.expectEnd()
+	if n := b.server.panics.Swap(0); n != 1 || !strings.Contains(log.String(), `"event":"panic"`) {
+		t.Errorf("%d panics are counted, want 1 and the log of it:\n%s", n, &log)
 	}
 	b.canary(t)
 }
