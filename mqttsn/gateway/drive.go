@@ -87,9 +87,6 @@ func (s *shard) perform(t *seat) {
 func (s *shard) ask(t *seat, r *session.Request) {
 	switch {
 	case r.Kind == session.AskOpen:
-		if before := t.link; before != nil {
-			t.before = &before
-		}
 		t.link = s.g.broker.Open(session.Client{
 			ID:       t.session.ClientID(),
 			Listener: s.g.cfg.Listener,
@@ -191,9 +188,6 @@ func (s *shard) heed(t *seat) {
 
 func (s *shard) complete(t *seat, a session.Answer) {
 	opened := a.Kind == session.AskOpen && a.Result == session.Done
-	if opened {
-		t.before = nil
-	}
 	t.session.Complete(s.now, a, &s.acts)
 	s.perform(t)
 	if opened && t.slot != nowhere {
@@ -244,10 +238,6 @@ func (s *shard) bury(t *seat, why session.Reason) {
 	s.vacate(t)
 	s.g.seats.Add(-1)
 	s.g.clients.drop(t.session.ClientID(), t)
-	if t.before != nil { // the broker refused to open it again, and holds on to what was
-		(*t.before).Ask(&session.Request{Kind: session.AskDetach, Ending: session.Lost})
-		t.before = nil
-	}
 	t.mu.Lock()
 	e := t.told
 	t.dead, t.told = true, nil

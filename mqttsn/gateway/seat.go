@@ -15,9 +15,8 @@ import (
 type seat struct {
 	session *session.Session
 	link    session.Link
-	before  *session.Link // until the broker has answered: what opening it again is to replace
-	source                // no address: another client has taken it
-	slot    int32         // in the owner's table and wheel
+	source        // no address: another client has taken it
+	slot    int32 // in the owner's table and wheel
 	state   session.State
 	mailed  bool // link may have a message
 

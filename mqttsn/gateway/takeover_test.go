@@ -33,7 +33,7 @@ func (w *world) audit() {
 				continue
 			}
 			seats++
-			if t.dead || t.owner != s || int(t.slot) != slot || t.queued || t.held || t.told.news() || t.told != nil && t.told.claim != nil || t.before != nil {
+			if t.dead || t.owner != s || int(t.slot) != slot || t.queued || t.held || t.told.news() || t.told != nil && t.told.claim != nil {
 				w.t.Fatalf("shard %d: slot %d holds %+v", i, slot, t)
 			}
 			if t.bound() {
