@@ -75,7 +75,7 @@ func Each(gs []*Gateway, yield func(name, help, label string, value uint64)) {
 var words = strings.NewReplacer(" ", "_", "-", "_")
 
 // Sys yields what is published below $SYS/broker/, for all the gateways
-// together.
+// together: sums, and below them what they are made of.
 func Sys(gs []*Gateway, yield func(name, value string)) {
 	t := tally(gs)
 	number := func(name string, parts ...uint64) {
@@ -92,7 +92,14 @@ func Sys(gs []*Gateway, yield func(name, value string)) {
 	number("datagrams/received", t.received)
 	number("datagrams/sent", t.sent)
 	number("datagrams/dropped", append(t.drops[:], t.full)...)
+	number("datagrams/dropped/inbox_full", t.full)
+	for i, reason := range dropNames {
+		number("datagrams/dropped/"+reason, t.drops[i])
+	}
 	number("datagrams/malformed", t.malformed[:]...)
+	for i, kind := range malformedKinds {
+		number("datagrams/malformed/"+kind.name, t.malformed[i])
+	}
 	number("retransmits", t.events[session.Retransmission])
 	number("strangers/suppressed", t.suppressed)
 	number("connects/refused", append(t.refused[:], t.ended[session.OpenRefused])...)
@@ -100,6 +107,9 @@ func Sys(gs []*Gateway, yield func(name, value string)) {
 	number("qos_minus_one/refused", t.minusOne[published+1:]...)
 	number("moves", t.moves)
 	number("hijack_attempts", t.hijacks)
+	for i, n := range t.events {
+		number("sessions/events/"+words.Replace(session.Event(i).String()), n)
+	}
 }
 
 // totals are counters added up.

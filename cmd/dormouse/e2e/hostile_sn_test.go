@@ -25,6 +25,7 @@ func TestHostile40Malformed(t *testing.T) {
 	}
 	s.hearsNothing()
 	b.wantFigure(t, "datagrams/malformed", len(octets))
+	b.wantFigure(t, "datagrams/malformed/type", 4)
 	s.publish(s.register("a/b"), "still here", 1, false)
 }
 
@@ -246,6 +247,7 @@ func TestHostile51Envelopes(t *testing.T) {
 		node.sock.sendMalformed(octets)
 	}
 	node.hearsNothing()
+	b.wantFigure(t, "datagrams/malformed", 6)
 
 	strict := start(t, "mqttsn.forwarders=[192.0.2.0/24]")
 	stranger := strict.socket().sensor(strict, "node", "\x12\x34")
@@ -255,6 +257,7 @@ func TestHostile51Envelopes(t *testing.T) {
 	if n := len(stranger.in); n > 0 {
 		t.Errorf("a forwarder that is not trusted got %+v", <-stranger.in)
 	}
+	strict.wantFigure(t, "datagrams/dropped/not_a_forwarder", 1)
 }
 
 // TestHostile55Durations: every length of sleep is taken or cut, and 0 is a
@@ -307,6 +310,7 @@ func TestHostile57AcksForNothing(t *testing.T) {
 		}
 	}
 	s.hearsNothing()
+	b.wantFigure(t, "sessions/events/unknown_ack", 1+3*20)
 }
 
 // TestHostile58Repetitions: everything that a lost answer makes a sensor say
