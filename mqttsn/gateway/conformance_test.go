@@ -313,7 +313,7 @@ func TestC27Anything(t *testing.T) {
 			w.net.Sent(w.now)
 		}
 	}
-	canary.connects("canary", true, 0).pings("").gets("PINGRESP")
+	w.at("10.1.0.1:2").connects("survivor", true, 0).pings("").gets("PINGRESP")
 }
 
 // TestRareRetainedAtTheFirstWake: a sleeper whose filter matches one retained message
