@@ -220,7 +220,7 @@ type Limits struct {
 	ConnectTimeout Duration `yaml:"connect_timeout" min:"100ms" max:"5m"`
 
 	// Most MQTT-SN clients that may connect, all together but for those on
-	// loopback.
+	// loopback without a forwarder.
 	ConnectRate Rate `yaml:"connect_rate" min:"1/m" max:"1000000/s"`
 
 	// Longest MQTT CONNECT.
@@ -274,7 +274,8 @@ type Retained struct {
 
 // UnauthenticatedUDP bounds answers to strangers.
 type UnauthenticatedUDP struct {
-	// Most answers to one network. Loopback may have as many as it likes.
+	// Most answers to one network. Loopback may have as many as it likes,
+	// but not the nodes behind a forwarder there.
 	ResponsesPerPrefix Rate `yaml:"responses_per_prefix" min:"1/m" max:"1000000/s"`
 
 	// What a network is, in bits of an IPv4 and of an IPv6 address.
