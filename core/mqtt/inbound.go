@@ -157,9 +157,7 @@ func (c *conn) subscribe(pk *packets.Packet) packets.Code {
 	if code := pk.SubscribeValidate(); code != packets.CodeSuccess {
 		return code
 	}
-	ack := &packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Suback}, PacketID: pk.PacketID}
-	filters := len(pk.Filters)
-	c.begin()
+	answer := c.answerFilters(packets.Suback, pk)
 	for _, f := range pk.Filters {
 		c.session.Subscribe(core.Subscription{
 			Filter:            strings.Clone(f.Filter), // not to keep the packet for it
@@ -169,14 +167,25 @@ func (c *conn) subscribe(pk *packets.Packet) packets.Code {
 			RetainHandling:    f.RetainHandling,
 			ID:                uint32(f.Identifier),
 		}, func(granted core.QoS, err error) {
-			ack.ReasonCodes = append(ack.ReasonCodes, c.granted(granted, err))
-			if len(ack.ReasonCodes) == filters {
-				c.end()
-				c.answer(ack)
-			}
+			answer(c.granted(granted, err))
 		})
 	}
 	return packets.CodeSuccess
+}
+
+// answerFilters begins the answer, of type t, to a SUBSCRIBE or UNSUBSCRIBE. It
+// is to be told core's answer to each filter, and is sent with the last.
+func (c *conn) answerFilters(t byte, pk *packets.Packet) (answer func(code byte)) {
+	ack := &packets.Packet{FixedHeader: packets.FixedHeader{Type: t}, PacketID: pk.PacketID}
+	filters := len(pk.Filters)
+	c.begin()
+	return func(code byte) {
+		ack.ReasonCodes = append(ack.ReasonCodes, code)
+		if len(ack.ReasonCodes) == filters {
+			c.end()
+			c.answer(ack)
+		}
+	}
 }
 
 // granted is core's answer to one filter of a SUBSCRIBE.
@@ -198,9 +207,7 @@ func (c *conn) unsubscribe(pk *packets.Packet) packets.Code {
 	if code := pk.UnsubscribeValidate(); code != packets.CodeSuccess {
 		return code
 	}
-	ack := &packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Unsuback}, PacketID: pk.PacketID}
-	filters := len(pk.Filters)
-	c.begin()
+	answer := c.answerFilters(packets.Unsuback, pk)
 	for _, f := range pk.Filters {
 		c.session.Unsubscribe(f.Filter, func(existed bool, err error) {
 			code := packets.CodeSuccess
@@ -210,11 +217,7 @@ func (c *conn) unsubscribe(pk *packets.Packet) packets.Code {
 			case !existed:
 				code = packets.CodeNoSubscriptionExisted
 			}
-			ack.ReasonCodes = append(ack.ReasonCodes, code.Code)
-			if len(ack.ReasonCodes) == filters {
-				c.end()
-				c.answer(ack)
-			}
+			answer(code.Code)
 		})
 	}
 	return packets.CodeSuccess
