@@ -69,8 +69,14 @@ type QueueLimits struct {
 
 // RetainedLimits bound the retained messages.
 type RetainedLimits struct {
-	Messages int // 0 to 100,000,000; default 1,000,000
-	Bytes    int // of topics, payloads and properties, 0 to 1 TiB; default 1 GiB
+	Messages     int // 0 to 100,000,000; default 1,000,000
+	Bytes        int // of topics, payloads and properties, 0 to 1 TiB; default 1 GiB
+	PerPublisher int // messages of one client, 1 to 100,000,000; default 10,000
+
+	// A new subscription gets ReplayAtOnce messages as fast as it takes them,
+	// and the rest at ReplayRate a second.
+	ReplayAtOnce int     // 1 to 100,000,000; default 10,000
+	ReplayRate   float64 // 1 to 10,000,000; default 2,000
 }
 
 // An Overflow says which message goes when a queue is full.
@@ -103,9 +109,10 @@ func DefaultOptions() Options {
 		MaxInflight:      64,
 		Topics:           router.Limits{Length: 1024, Levels: 32, Wildcards: 8},
 		Queue:            QueueLimits{Messages: 1000, Bytes: 1 << 20},
-		Retained:         RetainedLimits{Messages: 1_000_000, Bytes: 1 << 30},
-		SysInterval:      10 * time.Second,
-		Version:          "dormouse",
+		Retained: RetainedLimits{Messages: 1_000_000, Bytes: 1 << 30, PerPublisher: 10_000,
+			ReplayAtOnce: 10_000, ReplayRate: 2000},
+		SysInterval: 10 * time.Second,
+		Version:     "dormouse",
 	}
 }
 
@@ -133,6 +140,10 @@ func (o *Options) Validate() error {
 	require(o.Queue.Overflow <= DropNewest, "limits.queue.overflow is unknown")
 	between("limits.retained.messages", o.Retained.Messages, 0, 100_000_000)
 	between("limits.retained.bytes", o.Retained.Bytes, 0, 1<<40)
+	between("limits.retained.per_publisher", o.Retained.PerPublisher, 1, 100_000_000)
+	between("limits.retained.replay_per_subscribe", o.Retained.ReplayAtOnce, 1, 100_000_000)
+	require(1 <= o.Retained.ReplayRate && o.Retained.ReplayRate <= 10_000_000,
+		"limits.retained.replay_rate is %v; it must be 1/s to 10000000/s", o.Retained.ReplayRate)
 	require(0 <= o.SysInterval && o.SysInterval <= time.Hour,
 		"sys_topics.interval is %v; it must be 0s to 1h", o.SysInterval)
 	return errors.Join(errs...)

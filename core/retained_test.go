@@ -222,7 +222,7 @@ func TestReplayOutlivesAttachmentAndSubscription(t *testing.T) {
 // TestBoundsOnRetained, hostile row 60: beyond the bound a publish is refused
 // as a whole, and clearing makes room.
 func TestBoundsOnRetained(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.Retained = RetainedLimits{Messages: 2, Bytes: 20} })
+	w := newWorld(t, func(o *Options) { o.Retained.Messages, o.Retained.Bytes = 2, 20 })
 	bob, ann := w.comes("bob"), w.comes("ann").subscribes("#")
 	for _, tt := range []struct {
 		says string

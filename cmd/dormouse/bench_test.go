@@ -99,7 +99,8 @@ type built struct {
 func startBuilt(b *testing.B) *built {
 	b.Helper()
 	s := &built{b: b, cmd: exec.Command("../../bin/dormouse", "serve",
-		"--set", "listeners.mqtt.address=127.0.0.1:0", "--set", "listeners.sn.address=127.0.0.1:0")}
+		"--set", "listeners.mqtt.address=127.0.0.1:0", "--set", "listeners.sn.address=127.0.0.1:0",
+		"--set", "listeners.ws.address=127.0.0.1:0", "--set", "admin.listen=127.0.0.1:0")}
 	var log bytes.Buffer
 	s.cmd.Stderr = &log
 	out, err := s.cmd.StdoutPipe()

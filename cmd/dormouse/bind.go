@@ -11,7 +11,6 @@ import (
 // cannotOpen says why listener l cannot be had and what to do about it. The
 // failure asks for statusBind.
 func cannotOpen(l *config.Listener, err error) error {
-	network := map[string]string{"tcp": "tcp", "mqttsn-udp": "udp"}[l.Type]
 	key := "listeners." + l.Name + ".address"
 	var why string
 	switch {
@@ -24,5 +23,5 @@ func cannotOpen(l *config.Listener, err error) error {
 	default:
 		why = fmt.Sprintf("cannot be opened: %v", err)
 	}
-	return &failure{statusBind, fmt.Errorf("%s/%s %s", l.Address, network, why)}
+	return &failure{statusBind, fmt.Errorf("%s/%s %s", l.Address, l.Network(), why)}
 }

@@ -37,7 +37,8 @@ func serve(t *testing.T, args ...string) *process {
 	}
 	p := &process{t: t, cmd: exec.CommandContext(t.Context(), self)}
 	p.cmd.Args = append([]string{"dormouse", "serve",
-		"--set", "listeners.mqtt.address=127.0.0.1:0", "--set", "listeners.sn.address=127.0.0.1:0"}, args...)
+		"--set", "listeners.mqtt.address=127.0.0.1:0", "--set", "listeners.sn.address=127.0.0.1:0",
+		"--set", "listeners.ws.address=127.0.0.1:0", "--set", "admin.listen=127.0.0.1:0"}, args...)
 	p.cmd.Stderr = &p.err
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -149,7 +150,8 @@ func TestPortTaken(t *testing.T) {
 	} {
 		var out, errs bytes.Buffer
 		status := run([]string{"serve", "--set", "listeners.mqtt.address=127.0.0.1:0",
-			"--set", "listeners.sn.address=127.0.0.1:0", "--set", tt.set}, strings.NewReader(""), &out, &errs)
+			"--set", "listeners.sn.address=127.0.0.1:0",
+			"--set", "listeners.ws.address=127.0.0.1:0", "--set", "admin.listen=127.0.0.1:0", "--set", tt.set}, strings.NewReader(""), &out, &errs)
 		if status != 3 || errs.String() != tt.want || out.Len() > 0 {
 			t.Errorf("serve --set %s: status %d, it wrote %q; want status %d, %q", tt.set, status, errs.String()+out.String(), 3, tt.want)
 		}

@@ -46,8 +46,11 @@ func coreOptions(c *config.Config, log zerolog.Logger) core.Options {
 		Overflow: overflows[c.Limits.Queue.Overflow],
 	}
 	o.Retained = core.RetainedLimits{
-		Messages: c.Limits.Retained.Messages,
-		Bytes:    int(c.Limits.Retained.Bytes),
+		Messages:     c.Limits.Retained.Messages,
+		Bytes:        int(c.Limits.Retained.Bytes),
+		PerPublisher: c.Limits.Retained.PerPublisher,
+		ReplayAtOnce: c.Limits.Retained.ReplayPerSubscribe,
+		ReplayRate:   float64(c.Limits.Retained.ReplayRate),
 	}
 	o.SysInterval = 0
 	if c.SysTopics.Enabled {
@@ -56,9 +59,28 @@ func coreOptions(c *config.Config, log zerolog.Logger) core.Options {
 	return o
 }
 
+// levels are MQTT's versions as CONNECT writes them.
+var levels = map[string]byte{"3.1": 3, "3.1.1": 4, "5": 5}
+
 func mqttOptions(c *config.Config, log zerolog.Logger) mqtt.Options {
 	o := mqtt.DefaultOptions()
 	o.Log = log.With().Str("component", "mqtt").Logger()
+	o.Versions = nil
+	for _, v := range c.MQTT.Versions {
+		o.Versions = append(o.Versions, levels[v])
+	}
+	o.MaxQoS = c.MQTT.MaxQoS
+	o.Retain = c.MQTT.Retain
+	o.WildcardSubscriptions = c.MQTT.WildcardSubscriptions
+	o.SharedSubscriptions = c.MQTT.SharedSubscriptions
+	o.TopicAliasMaximum = c.MQTT.TopicAliasMaximum
+	o.MaxFilters = c.Limits.MaxFiltersPerSubscribe
+	o.MaxUserProperties = c.Limits.MaxUserProperties
+	o.PublishRate = mqtt.PublishRate{
+		Messages: c.Limits.ClientPublishRate.Messages,
+		Bytes:    int(c.Limits.ClientPublishRate.Bytes),
+	}
+	o.ConnectRate = float64(c.Limits.ConnectRate)
 	o.MaxConnections = c.Limits.MaxConnections
 	o.MaxConnectionsPerIP = c.Limits.MaxConnectionsPerIP
 	o.ConnectTimeout = time.Duration(c.Limits.ConnectTimeout)

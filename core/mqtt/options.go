@@ -23,6 +23,38 @@ type Options struct {
 	// nothing is logged.
 	Log zerolog.Logger
 
+	// Versions are the protocol levels spoken: 3 for MQTT 3.1, 4 for 3.1.1, 5.
+	// At least one; default all.
+	Versions []byte
+
+	// MaxQoS is the highest quality of service granted and taken. 0 to 2, the
+	// default.
+	MaxQoS int
+
+	// Retain, WildcardSubscriptions and SharedSubscriptions say whether clients
+	// may have retained messages, filters with + and #, and $share. Default yes.
+	Retain, WildcardSubscriptions, SharedSubscriptions bool
+
+	// TopicAliasMaximum bounds the topics that one client may abbreviate. 0 to
+	// 65535; default 16.
+	TopicAliasMaximum int
+
+	// MaxFilters bounds the filters of one SUBSCRIBE or UNSUBSCRIBE. 1 to
+	// 100,000; default 50.
+	MaxFilters int
+
+	// MaxUserProperties bounds the user properties of one packet; those of a
+	// will count apart. 0 to 10,000; default 20.
+	MaxUserProperties int
+
+	// PublishRate bounds what one client publishes in each second: one that is
+	// faster is read more slowly.
+	PublishRate PublishRate
+
+	// ConnectRate bounds the connections a second, those from loopback not
+	// counted. 1/60 to 1,000,000; default 500.
+	ConnectRate float64
+
 	// MaxConnections bounds the connections, connected or not yet. 1 to
 	// 10,000,000; default 100,000.
 	MaxConnections int
@@ -64,19 +96,32 @@ type Options struct {
 	WriteTimeout time.Duration
 }
 
+// A PublishRate is messages, and octets of their topics and payloads, in each
+// second. Zero: any number, the default; at most 10,000,000 and 1 TiB.
+type PublishRate struct{ Messages, Bytes int }
+
 // DefaultOptions returns the defaults.
 func DefaultOptions() Options {
 	return Options{
-		Log:                 zerolog.Nop(),
-		MaxConnections:      100_000,
-		MaxConnectionsPerIP: 1000,
-		ConnectTimeout:      5 * time.Second,
-		PreConnectBytes:     16 << 10,
-		MaxPacketSize:       256 << 10,
-		ReceiveMaximum:      64,
-		MaxKeepalive:        43690 * time.Second,
-		MaxSessionExpiry:    168 * time.Hour,
-		WriteTimeout:        30 * time.Second,
+		Log:                   zerolog.Nop(),
+		Versions:              []byte{3, 4, 5},
+		MaxQoS:                2,
+		Retain:                true,
+		WildcardSubscriptions: true,
+		SharedSubscriptions:   true,
+		TopicAliasMaximum:     16,
+		MaxFilters:            50,
+		MaxUserProperties:     20,
+		ConnectRate:           500,
+		MaxConnections:        100_000,
+		MaxConnectionsPerIP:   1000,
+		ConnectTimeout:        5 * time.Second,
+		PreConnectBytes:       16 << 10,
+		MaxPacketSize:         256 << 10,
+		ReceiveMaximum:        64,
+		MaxKeepalive:          43690 * time.Second,
+		MaxSessionExpiry:      168 * time.Hour,
+		WriteTimeout:          30 * time.Second,
 	}
 }
 
@@ -94,6 +139,18 @@ func (o *Options) Validate() error {
 	lasts := func(name string, v, low, high time.Duration) {
 		require(low <= v && v <= high, "%s is %v; it must be %v to %v", name, v, low, high)
 	}
+	require(len(o.Versions) > 0, "mqtt.versions is empty; name at least one")
+	for _, v := range o.Versions {
+		between("mqtt.versions", int(v), 3, 5)
+	}
+	between("mqtt.max_qos", o.MaxQoS, 0, 2)
+	between("mqtt.topic_alias_maximum", o.TopicAliasMaximum, 0, math.MaxUint16)
+	between("limits.max_filters_per_subscribe", o.MaxFilters, 1, 100_000)
+	between("limits.max_user_properties", o.MaxUserProperties, 0, 10_000)
+	between("limits.client_publish_rate.messages", o.PublishRate.Messages, 0, 10_000_000)
+	between("limits.client_publish_rate.bytes", o.PublishRate.Bytes, 0, 1<<40)
+	require(1.0/60 <= o.ConnectRate && o.ConnectRate <= 1_000_000,
+		"limits.connect_rate is %v; it must be 1/m to 1000000/s", o.ConnectRate)
 	between("limits.max_connections", o.MaxConnections, 1, 10_000_000)
 	between("limits.max_connections_per_ip", o.MaxConnectionsPerIP, 1, 10_000_000)
 	lasts("limits.connect_timeout", o.ConnectTimeout, 100*time.Millisecond, 5*time.Minute)

@@ -32,6 +32,12 @@ type Config struct {
 	// Bounds on what clients can make the broker do and keep.
 	Limits Limits `yaml:"limits"`
 
+	// Who may connect.
+	Auth Auth `yaml:"auth"`
+
+	// Where operators look and act: figures, health, "dormouse clients".
+	Admin Admin `yaml:"admin"`
+
 	// What it says about itself on standard error.
 	Log Log `yaml:"log"`
 
@@ -50,16 +56,27 @@ type Listener struct {
 	// Name in logs and in "--set listeners.NAME.address=…". Unique.
 	Name string `yaml:"name"`
 
-	// What is spoken there.
-	Type string `yaml:"type" oneof:"tcp,mqttsn-udp"`
+	// What is spoken there: MQTT over TCP, TLS, WebSocket or WebSocket over
+	// TLS, or MQTT-SN.
+	Type string `yaml:"type" oneof:"tcp,tls,ws,wss,mqttsn-udp"`
 
 	// IP address and port; without an address, all of the machine's. Port 0
 	// lets the system choose.
 	Address Address `yaml:"address"`
 
-	// Must be spelled out as "insecure" beyond loopback, for want of passwords
-	// and encryption: whoever reaches the port may publish and read everything.
+	// "insecure" lets in without a name whoever reaches the port, to publish and
+	// read everything. Must be spelled out for a listener beyond loopback, but
+	// for MQTT where auth.providers knows the clients.
 	Security string `yaml:"security" oneof:",insecure"`
+
+	// Certificates of tls and wss.
+	TLS TLS `yaml:"tls"`
+
+	// Where ws and wss are, and from which web pages a browser may connect, such
+	// as https://example.org; those of the same host and port always may. "*":
+	// from any.
+	Path           string   `yaml:"path"`
+	AllowedOrigins []string `yaml:"allowed_origins"`
 
 	// Sockets that share an mqttsn-udp address (SO_REUSEPORT). 0: one per core.
 	Sockets int `yaml:"sockets" min:"0" max:"256"`
@@ -68,16 +85,60 @@ type Listener struct {
 	RecvBuffer Bytes `yaml:"recv_buffer" min:"64KiB" max:"1GiB"`
 }
 
-// setDefaults is where a listener of a file starts.
-func (l *Listener) setDefaults() { l.RecvBuffer = 8 * MiB }
+// Network is what the address belongs to: "tcp" or "udp".
+func (l *Listener) Network() string {
+	if l.Type == "mqttsn-udp" {
+		return "udp"
+	}
+	return "tcp"
+}
 
-// MQTT is what the MQTT edge grants.
+// setDefaults is where a listener of a file starts.
+func (l *Listener) setDefaults() {
+	l.RecvBuffer = 8 * MiB
+	l.Path = "/mqtt"
+	l.TLS = TLS{ClientAuth: "none", MinVersion: "1.2"}
+}
+
+// TLS says who we are and whom we believe. Its files are read again on SIGHUP.
+type TLS struct {
+	// The certificate with its chain, and its key, in PEM.
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+
+	// The authorities that vouch for clients, in PEM.
+	ClientCAFile string `yaml:"client_ca_file"`
+
+	// Whether clients show a certificate: "request" verifies one that is shown,
+	// "require" turns away who shows none.
+	ClientAuth string `yaml:"client_auth" oneof:"none,request,require"`
+
+	// The oldest version spoken.
+	MinVersion string `yaml:"min_version" oneof:"1.2,1.3"`
+}
+
+// MQTT is what the MQTT edge grants. MQTT 5 clients are told of what is less
+// than the protocol offers.
 type MQTT struct {
+	// Which versions are spoken.
+	Versions []string `yaml:"versions" oneof:"3.1,3.1.1,5"`
+
+	// Highest quality of service granted, and taken from publishers.
+	MaxQoS int `yaml:"max_qos" min:"0" max:"2"`
+
 	// Longest keep alive granted; a longer one is cut to it.
 	MaxKeepalive Duration `yaml:"max_keepalive" min:"1s" max:"43690s"`
 
 	// Longest time a session may outlive its connection.
 	MaxSessionExpiry Duration `yaml:"max_session_expiry" min:"0s" max:"8760h"`
+
+	// How many topics a client may abbreviate when it publishes.
+	TopicAliasMaximum int `yaml:"topic_alias_maximum" min:"0" max:"65535"`
+
+	// Whether there are retained messages, filters with + and #, and $share.
+	Retain                bool `yaml:"retain"`
+	WildcardSubscriptions bool `yaml:"wildcard_subscriptions"`
+	SharedSubscriptions   bool `yaml:"shared_subscriptions"`
 }
 
 // MQTTSN is what the MQTT-SN gateway does.
@@ -219,8 +280,8 @@ type Limits struct {
 	// An MQTT connection must have sent its CONNECT by then.
 	ConnectTimeout Duration `yaml:"connect_timeout" min:"100ms" max:"5m"`
 
-	// Most MQTT-SN clients that may connect, all together but for those on
-	// loopback without a forwarder.
+	// Most MQTT connections, and most MQTT-SN clients, that may come: all
+	// together but for those on loopback without a forwarder.
 	ConnectRate Rate `yaml:"connect_rate" min:"1/m" max:"1000000/s"`
 
 	// Longest MQTT CONNECT.
@@ -237,6 +298,11 @@ type Limits struct {
 	// Most subscriptions a session may hold.
 	MaxSubscriptionsPerClient int `yaml:"max_subscriptions_per_client" min:"1" max:"100000"`
 
+	// Most filters in one SUBSCRIBE or UNSUBSCRIBE, and most user properties in
+	// one packet.
+	MaxFiltersPerSubscribe int `yaml:"max_filters_per_subscribe" min:"1" max:"100000"`
+	MaxUserProperties      int `yaml:"max_user_properties" min:"0" max:"10000"`
+
 	// Most unacknowledged messages from an MQTT client, and to any client.
 	ReceiveMaximum int `yaml:"receive_maximum" min:"1" max:"65535"`
 	Inflight       int `yaml:"inflight" min:"1" max:"1024"`
@@ -244,11 +310,21 @@ type Limits struct {
 	// What waits for one client.
 	Queue Queue `yaml:"queue"`
 
+	// How fast an MQTT client may publish. One that is faster is read more
+	// slowly; nothing is lost.
+	ClientPublishRate PublishRate `yaml:"client_publish_rate"`
+
 	// Retained messages, of all clients together.
 	Retained Retained `yaml:"retained"`
 
 	// What MQTT-SN senders without a session can draw from us.
 	UnauthenticatedUDP UnauthenticatedUDP `yaml:"unauthenticated_udp"`
+
+	// Share of the memory that this process may have (of its control group, or
+	// of the machine) from which on messages of QoS 0 are dropped and nobody new
+	// may connect; and from which on no message at all is taken. 0: never.
+	MemorySoft Percent `yaml:"memory_soft" min:"0%" max:"100%"`
+	MemoryHard Percent `yaml:"memory_hard" min:"0%" max:"100%"`
 }
 
 // Queue bounds what waits for one client, asleep or gone.
@@ -270,6 +346,21 @@ type Retained struct {
 
 	// Most octets.
 	Bytes Bytes `yaml:"bytes" min:"0" max:"1TiB"`
+
+	// Most messages that are one client's.
+	PerPublisher int `yaml:"per_publisher" min:"1" max:"100000000"`
+
+	// A new subscription gets so many at once, and the rest at that rate.
+	ReplayPerSubscribe int  `yaml:"replay_per_subscribe" min:"1" max:"100000000"`
+	ReplayRate         Rate `yaml:"replay_rate" min:"1/s" max:"10000000/s"`
+}
+
+// PublishRate bounds what one client publishes.
+type PublishRate struct {
+	// Messages, and octets of topics and payloads, in each second. 0: any
+	// number.
+	Messages int   `yaml:"messages" min:"0" max:"10000000"`
+	Bytes    Bytes `yaml:"bytes" min:"0" max:"1TiB"`
 }
 
 // UnauthenticatedUDP bounds answers to strangers.
@@ -281,6 +372,46 @@ type UnauthenticatedUDP struct {
 	// What a network is, in bits of an IPv4 and of an IPv6 address.
 	PrefixV4 int `yaml:"prefix_v4" min:"8" max:"32"`
 	PrefixV6 int `yaml:"prefix_v6" min:"16" max:"128"`
+}
+
+// Auth is who may connect.
+type Auth struct {
+	// Clients without a user name.
+	Anonymous Anonymous `yaml:"anonymous"`
+
+	// Who knows the clients that have one. The first that knows the name
+	// decides.
+	Providers []Provider `yaml:"providers"`
+}
+
+// Anonymous is about MQTT clients without a user name.
+type Anonymous struct {
+	// From where they may connect: "loopback", which is where a proxy on this
+	// machine comes from, too; "true", anywhere; "false", not even through a
+	// listener with "security: insecure".
+	Enabled string `yaml:"enabled" oneof:"loopback,true,false"`
+}
+
+// A Provider knows clients by name.
+type Provider struct {
+	// "passwd": a file in Mosquitto's format, see "dormouse passwd". It is read
+	// again on SIGHUP.
+	Type string `yaml:"type" oneof:"passwd"`
+	File string `yaml:"file"`
+}
+
+// Admin is where operators look and act.
+type Admin struct {
+	// Whether there is such a place.
+	Enabled bool `yaml:"enabled"`
+
+	// IP address and port, on loopback, of /metrics, /livez and /readyz.
+	Listen Address `yaml:"listen"`
+
+	// The socket of "dormouse clients", "kick" and "retained". Empty:
+	// /run/dormouse/admin.sock for root; else dormouse/admin.sock in
+	// $XDG_RUNTIME_DIR, or in a directory of the user's own in /tmp.
+	UnixSocket string `yaml:"unix_socket"`
 }
 
 // Log is what is logged and how.
@@ -299,21 +430,39 @@ type SysTopics struct {
 
 	// How often.
 	Interval Duration `yaml:"interval" min:"1s" max:"1h"`
+
+	// Who may subscribe to them: clients from these networks, and these users.
+	Allow []Network `yaml:"allow"`
+	Users []string  `yaml:"users"`
 }
 
 // Default returns the configuration of "dormouse serve" without a file:
 // loopback only.
 func Default() *Config {
-	local := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	local := func(port uint16) Address {
+		return Address{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)}
+	}
+	listener := func(name, kind string, port uint16) Listener {
+		l := Listener{Name: name, Type: kind, Address: local(port)}
+		l.setDefaults()
+		return l
+	}
 	return &Config{
 		Version: 1,
 		Listeners: []Listener{
-			{Name: "mqtt", Type: "tcp", Address: Address{netip.AddrPortFrom(local, 1883)}, RecvBuffer: 8 * MiB},
-			{Name: "sn", Type: "mqttsn-udp", Address: Address{netip.AddrPortFrom(local, 1884)}, RecvBuffer: 8 * MiB},
+			listener("mqtt", "tcp", 1883),
+			listener("sn", "mqttsn-udp", 1884),
+			listener("ws", "ws", 8083),
 		},
 		MQTT: MQTT{
-			MaxKeepalive:     Duration(43690 * time.Second), // mochi wraps above this
-			MaxSessionExpiry: Duration(168 * time.Hour),
+			Versions:              []string{"3.1", "3.1.1", "5"},
+			MaxQoS:                2,
+			MaxKeepalive:          Duration(43690 * time.Second), // mochi wraps above this
+			MaxSessionExpiry:      Duration(168 * time.Hour),
+			TopicAliasMaximum:     16,
+			Retain:                true,
+			WildcardSubscriptions: true,
+			SharedSubscriptions:   true,
 		},
 		MQTTSN: MQTTSN{
 			GatewayID:        1,
@@ -342,13 +491,21 @@ func Default() *Config {
 			MaxTopicLevels:            32,
 			MaxWildcardsPerFilter:     8,
 			MaxSubscriptionsPerClient: 200,
+			MaxFiltersPerSubscribe:    50,
+			MaxUserProperties:         20,
 			ReceiveMaximum:            64,
 			Inflight:                  64,
 			Queue:                     Queue{Messages: 1000, Bytes: MiB, Overflow: "drop_oldest_qos0_first"},
-			Retained:                  Retained{Messages: 1_000_000, Bytes: GiB},
-			UnauthenticatedUDP:        UnauthenticatedUDP{ResponsesPerPrefix: 50, PrefixV4: 24, PrefixV6: 56},
+			Retained: Retained{Messages: 1_000_000, Bytes: GiB, PerPublisher: 10_000,
+				ReplayPerSubscribe: 10_000, ReplayRate: 2000},
+			UnauthenticatedUDP: UnauthenticatedUDP{ResponsesPerPrefix: 50, PrefixV4: 24, PrefixV6: 56},
+			MemorySoft:         75,
+			MemoryHard:         90,
 		},
-		Log:       Log{Level: "info", Format: "auto"},
-		SysTopics: SysTopics{Enabled: true, Interval: Duration(10 * time.Second)},
+		Auth:  Auth{Anonymous: Anonymous{Enabled: "loopback"}},
+		Admin: Admin{Enabled: true, Listen: local(18080)},
+		Log:   Log{Level: "info", Format: "auto"},
+		SysTopics: SysTopics{Enabled: true, Interval: Duration(10 * time.Second),
+			Allow: []Network{loopback}},
 	}
 }

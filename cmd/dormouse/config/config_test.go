@@ -35,9 +35,9 @@ func TestProblems(t *testing.T) {
 		{"key in the wrong place", "gateway_id: 7\n",
 			`d.yaml:1:1: there is no key "gateway_id" at the top; did you mean mqttsn.gateway_id?`},
 		{"unknown key", "sys_topics:\n  colour: red\n",
-			`d.yaml:2:3: there is no key "colour" in sys_topics; the keys there are enabled, interval`},
+			`d.yaml:2:3: there is no key "colour" in sys_topics; the keys there are enabled, interval, allow, users`},
 		{"a key of a later version", "cluster:\n  mode: none\n",
-			`d.yaml:1:1: there is no key "cluster" at the top; the keys there are version, node, listeners, mqtt, mqttsn, limits, log, sys_topics`},
+			`d.yaml:1:1: there is no key "cluster" at the top; the keys there are version, node, listeners, mqtt, mqttsn, limits, auth, admin, log, sys_topics`},
 		{"key set twice", "log:\n  level: info\n  level: warn\n",
 			`d.yaml:3:3: log.level is set twice, first in line 2; keep one`},
 		{"word for a number", "mqttsn: {gateway_id: one}\n",
@@ -76,7 +76,7 @@ func TestProblems(t *testing.T) {
 		{"no listener", "listeners: []\n", `d.yaml:1:1: listeners is empty; leave it out for the defaults`},
 		{"listener without anything", "listeners:\n  - security: insecure\n",
 			"d.yaml:2:5: listeners[0] has no name; give it one\n" +
-				"d.yaml:2:5: listeners[0] has no type; it must be tcp or mqttsn-udp\n" +
+				"d.yaml:2:5: listeners[0] has no type; it must be tcp, tls, ws, wss or mqttsn-udp\n" +
 				"d.yaml:2:5: listeners[0] has no address; write one like 127.0.0.1:1883"},
 		{"same name, same address", "listeners:\n  - {name: a, type: tcp, address: \"127.0.0.1:1\"}\n  - {name: a, type: tcp, address: \"127.0.0.1:1\"}\n",
 			"d.yaml:3:12: there are two listeners named \"a\"; rename one\n" +
@@ -217,7 +217,7 @@ func TestSet(t *testing.T) {
 		"mqttsn.retry=5":            `--set mqttsn.retry=5: mqttsn.retry is "5"; it must be a section with keys of its own`,
 		"listeners.tls.address=:1":  `--set listeners.tls.address=:1: listeners has no entry "tls"; give its name or its number, counted from 0`,
 		"listeners.sn.address=:1":   `--set listeners.sn.address=:1: [::]:1 is open beyond this machine, without passwords or encryption; write "security: insecure" if that is meant, or listen on 127.0.0.1`,
-		"=1":                        `--set =1: there is no key "" at the top; the keys there are version, node, listeners, mqtt, mqttsn, limits, log, sys_topics`,
+		"=1":                        `--set =1: there is no key "" at the top; the keys there are version, node, listeners, mqtt, mqttsn, limits, auth, admin, log, sys_topics`,
 		"mqttsn.predefined=[{id: 1": "--set mqttsn.predefined=[{id: 1: not YAML: could not find flow mapping end token '}'",
 	} {
 		if _, err := Load("", []string{arg}); err == nil || err.Error() != want {

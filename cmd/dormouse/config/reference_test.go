@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -54,6 +55,10 @@ func normal(c *Config) *Config {
 		switch {
 		case v.Kind() == reflect.Slice && v.Len() == 0:
 			v.SetZero()
+		case v.Kind() == reflect.Slice:
+			for i := range v.Len() {
+				walk(v.Index(i))
+			}
 		case v.Kind() == reflect.Struct && !isScalar(v):
 			for i := range v.NumField() {
 				walk(v.Field(i))
@@ -94,14 +99,23 @@ func (w *referenceWriter) section(indent string, v reflect.Value, commented bool
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		name := f.Tag.Get("yaml")
-		if listener, ok := v.Interface().(Listener); ok && listener.Type == "tcp" && (name == "sockets" || name == "recv_buffer") {
+		l, ok := v.Interface().(Listener)
+		foreign := ok && settingsOfSome[name] != nil && !slices.Contains(settingsOfSome[name], l.Type)
+		if foreign && !commented {
 			continue
 		}
 		if commented {
 			w.comment(indent, w.comments[v.Type().Name()+"."+f.Name])
 		}
-		w.b.WriteString(indent + name + ":")
-		w.entry(indent, v.Field(i), allowed(f.Tag))
+		setting := referenceWriter{comments: w.comments}
+		setting.b.WriteString(indent + name + ":")
+		setting.entry(indent, v.Field(i), allowed(f.Tag))
+		for line := range strings.Lines(setting.b.String()) {
+			if text := strings.TrimPrefix(line, indent); foreign && !strings.HasPrefix(strings.TrimSpace(text), "#") {
+				line = indent + "#" + text
+			}
+			w.b.WriteString(line)
+		}
 	}
 }
 

@@ -105,6 +105,23 @@ func (r Rate) String() string {
 	return strconv.FormatInt(int64(math.Round(n)), 10) + "/" + period
 }
 
+// A Percent is a share, written 75%.
+type Percent int
+
+// UnmarshalText reads what String writes.
+func (p *Percent) UnmarshalText(b []byte) error {
+	digits, ok := strings.CutSuffix(string(b), "%")
+	n, err := strconv.ParseUint(digits, 10, 16)
+	if err != nil || !ok {
+		return fmt.Errorf("%q is not a share; write one like 75%%", b)
+	}
+	*p = Percent(n)
+	return nil
+}
+
+// String writes the share as a percentage.
+func (p Percent) String() string { return strconv.Itoa(int(p)) + "%" }
+
 // An Address is where to listen. The address without a host is [::], which
 // takes IPv4 in as well.
 type Address struct{ netip.AddrPort }

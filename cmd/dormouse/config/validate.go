@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -25,6 +26,15 @@ func (r *reader) validate(c *Config) {
 			r.complain(r.at[fmt.Sprintf("mqttsn.multicast.groups[%d]", i)], "%v is not a multicast address; groups are in 224.0.0.0/4 or ff00::/8", g)
 		}
 	}
+}
+
+// settingsOfSome are the settings that only some types of listener have.
+var settingsOfSome = map[string][]string{
+	"sockets":         {"mqttsn-udp"},
+	"recv_buffer":     {"mqttsn-udp"},
+	"tls":             {"tls", "wss"},
+	"path":            {"ws", "wss"},
+	"allowed_origins": {"ws", "wss"},
 }
 
 func (r *reader) listeners(ls []Listener) {
@@ -56,13 +66,11 @@ func (r *reader) listeners(ls []Listener) {
 		}
 		names[l.Name] = true
 		if l.Type == "" {
-			r.complain(at("type"), "%s has no type; it must be tcp or mqttsn-udp", key)
+			r.complain(at("type"), "%s has no type; it must be tcp, tls, ws, wss or mqttsn-udp", key)
 		}
-		if l.Type == "tcp" {
-			for _, only := range []string{"sockets", "recv_buffer"} {
-				if _, set := r.at[key+"."+only]; set {
-					r.complain(at(only), "%s.%s is for mqttsn-udp; leave it out", key, only)
-				}
+		for name, kinds := range settingsOfSome {
+			if _, set := r.at[key+"."+name]; set && l.Type != "" && !slices.Contains(kinds, l.Type) {
+				r.complain(at(name), "%s.%s is for %s; leave it out", key, name, strings.Join(kinds, " and "))
 			}
 		}
 		if !l.Address.IsValid() {
@@ -72,7 +80,7 @@ func (r *reader) listeners(ls []Listener) {
 		if !l.Address.Addr().Unmap().IsLoopback() && l.Security == "" {
 			r.complain(at("address"), "%s is open beyond this machine, without passwords or encryption; write \"security: insecure\" if that is meant, or listen on 127.0.0.1", l.Address)
 		}
-		s := socket{l.Type, l.Address.AddrPort}
+		s := socket{l.Network(), l.Address.AddrPort}
 		if other, taken := sockets[s]; taken && l.Address.Port() != 0 {
 			r.complain(at("address"), "%s is the address of listener %q already; give each its own", l.Address, other)
 		}

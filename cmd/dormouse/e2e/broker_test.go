@@ -37,6 +37,8 @@ type broker struct {
 var free = []string{
 	"listeners.mqtt.address=127.0.0.1:0",
 	"listeners.sn.address=127.0.0.1:0",
+	"listeners.ws.address=127.0.0.1:0",
+	"admin.listen=127.0.0.1:0",
 	"sys_topics.interval=1s",
 	"mqttsn.search.rate=1000/s",
 	"limits.unauthenticated_udp.responses_per_prefix=1000/s",

@@ -1,0 +1,129 @@
+package core
+
+import (
+	"iter"
+	"slices"
+	"time"
+
+	"dormouse/core/router"
+	"dormouse/core/store"
+)
+
+// This file is what operators ask for.
+
+// A ClientInfo is what there is to know about one session.
+type ClientInfo struct {
+	Identity  // of its connection; but for ClientID empty while there is none
+	Connected bool
+
+	Expiry time.Duration // how long it outlives its connection, while there is one
+	Ends   time.Time     // when it does, without one. Zero: never
+
+	Subscriptions []Subscription
+	Will          *Will
+	Waiting       int // messages
+	WaitingBytes  int // of their topics, payloads and properties
+	Inflight      int
+	Dropped       uint64 // messages for which its queue had no room
+}
+
+// Client returns what there is to know about a client.
+func (b *Broker) Client(id string) (info ClientInfo, ok bool) {
+	b.mu.Lock()
+	c := b.clients[id]
+	b.mu.Unlock()
+	if c == nil {
+		return info, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.info(), !c.gone
+}
+
+// ClientIDs returns the ids of all sessions, sorted.
+func (b *Broker) ClientIDs() []string {
+	b.mu.Lock()
+	ids := make([]string, 0, len(b.clients))
+	for id := range b.clients {
+		ids = append(ids, id)
+	}
+	b.mu.Unlock()
+	slices.Sort(ids)
+	return ids
+}
+
+func (c *client) info() ClientInfo {
+	info := ClientInfo{Identity: Identity{ClientID: c.id}}
+	if s := c.attached; s != nil {
+		info.Identity, info.Connected, info.Expiry = s.who(), true, s.expiry
+	} else if c.ends != 0 {
+		info.Ends = time.Unix(0, c.ends)
+	}
+	for _, sub := range c.subs {
+		info.Subscriptions = append(info.Subscriptions, Subscription{
+			Filter: sub.filter, QoS: sub.qos, ID: sub.id,
+			NoLocal: sub.noLocal, RetainAsPublished: sub.retainAsPublished,
+		})
+	}
+	if c.will != nil {
+		will := c.will.Will
+		info.Will = &will
+	}
+	if m := c.mail; m != nil {
+		info.Waiting, info.WaitingBytes = m.waits(), m.bytes
+		info.Inflight, info.Dropped = len(m.inflight), m.dropped
+	}
+	return info
+}
+
+// Kick ends a client's connection, which counts as lost: its will is
+// published. A session that outlives its connections stays, unless purge. It
+// reports whether there was such a client.
+func (b *Broker) Kick(clientID string, purge bool) bool {
+	b.mu.Lock()
+	c := b.clients[clientID]
+	if c == nil {
+		b.mu.Unlock()
+		return false
+	}
+	c.mu.Lock()
+	var sink Sink
+	var w *will
+	if s := c.attached; s != nil {
+		sink = s.sink
+		w = b.detach(s, Lost)
+	}
+	if purge && !c.gone {
+		if w == nil && c.will != nil && c.will.due != 0 {
+			w = c.will // its delay ends with the session
+		}
+		if c.kept.Load() {
+			b.note(&store.Ended{ClientID: c.id})
+		}
+		b.end(c)
+	}
+	c.mu.Unlock()
+	b.mu.Unlock()
+	if sink != nil {
+		sink.Kick(Kicked)
+	}
+	b.fire(w)
+	return true
+}
+
+// Retained yields the retained messages whose topics match filter. It must be
+// one that ValidFilter passes. What changes meanwhile may or may not be seen.
+func (b *Broker) Retained(filter string) (iter.Seq[Message], error) {
+	if err := router.ValidFilter(filter, b.o.Topics); err != nil {
+		return nil, err
+	}
+	return func(yield func(Message) bool) {
+		p := &replay{Cursor: b.retained.topics.Walk(filter), before: b.lastSeq.Load()}
+		for !p.over() {
+			p.find(&b.retained)
+			if l, ok := p.take(&b.retained, "", b.o.Now); ok && !yield(l.Message) {
+				return
+			}
+		}
+	}, nil
+}
