@@ -103,6 +103,18 @@ func (s *Session) CleanSession() bool { return s.clean }
 // SleepDuration returns how long a sleeping client asked to sleep, else zero.
 func (s *Session) SleepDuration() time.Duration { return s.sleep }
 
+// Wakes returns when a client that is Asleep wakes by its own word, else zero.
+func (s *Session) Wakes() clock.Time {
+	if s.state != Asleep {
+		return 0
+	}
+	return s.deadline[supervise].Add(s.sleep - sleepGrace(s.sleep))
+}
+
+// TopicIDs returns how many topic ids and short names the session keeps for
+// its client.
+func (s *Session) TopicIDs() int { return len(s.topics) }
+
 // Ready reports whether the session can take a Delivery now.
 func (s *Session) Ready() bool {
 	return (s.state == Active || s.state == Awake) && !s.busy() && s.deadline[hold] == 0
