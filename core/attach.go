@@ -75,6 +75,7 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 		broker: b, sink: sink,
 		user: id.User, remote: id.Remote,
 		entry:    unique.Make(entry{id.Edge, id.Listener}),
+		since:    b.o.Now().UnixNano(),
 		expiry:   o.Expiry,
 		keepWill: o.KeepWill,
 		armed:    true,
@@ -90,6 +91,10 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 		if len(b.clients) >= b.o.MaxSessions {
 			b.dropped.sessions.Add(1)
 			return nil, eviction{}, ErrQuota
+		}
+		if b.Pressure() != NoPressure {
+			b.dropped.busy.Add(1)
+			return nil, eviction{}, ErrBusy
 		}
 		c = &client{id: id.ClientID}
 	}
@@ -219,7 +224,7 @@ func (b *Broker) letGo(clientID string, sink Sink) {
 // the will to be published, or nil.
 func (b *Broker) detach(s *Session, how Ending) (w *will) {
 	c, now := s.client, b.o.Now()
-	c.attached = nil
+	c.attached, c.ended = nil, how
 	b.connected.Add(-1)
 	if how == Lost {
 		w = c.lost(s.expiry, now)

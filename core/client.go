@@ -20,7 +20,8 @@ type client struct {
 	deadline             // for will and end; guarded by Broker.mu
 
 	// mu guards what follows. The order is that of the smallest size.
-	gone     bool // it is not the broker's any more
+	gone     bool   // it is not the broker's any more
+	ended    Ending // how the last attachment did; zero: not known
 	lastID   uint16
 	mu       sync.Mutex
 	attached *Session // nil: nobody

@@ -16,8 +16,10 @@ type ClientInfo struct {
 	Identity  // of its connection; but for ClientID empty while there is none
 	Connected bool
 
-	Expiry time.Duration // how long it outlives its connection, while there is one
-	Ends   time.Time     // when it does, without one. Zero: never
+	Since  time.Time     // when its connection began, while there is one
+	Expiry time.Duration // how long it outlives that
+	Lost   bool          // without one: the last did not end at the client's wish, nor because we stopped
+	Ends   time.Time     // without one: when the session does. Zero: never
 
 	Subscriptions []Subscription
 	Will          *Will
@@ -55,9 +57,13 @@ func (b *Broker) ClientIDs() []string {
 func (c *client) info() ClientInfo {
 	info := ClientInfo{Identity: Identity{ClientID: c.id}}
 	if s := c.attached; s != nil {
-		info.Identity, info.Connected, info.Expiry = s.who(), true, s.expiry
-	} else if c.ends != 0 {
-		info.Ends = time.Unix(0, c.ends)
+		info.Identity, info.Connected = s.who(), true
+		info.Since, info.Expiry = time.Unix(0, s.since), s.expiry
+	} else {
+		info.Lost = c.ended == Lost
+		if c.ends != 0 {
+			info.Ends = time.Unix(0, c.ends)
+		}
 	}
 	for _, sub := range c.subs {
 		info.Subscriptions = append(info.Subscriptions, Subscription{

@@ -18,6 +18,7 @@ type Session struct {
 
 	user, remote string
 	entry        unique.Handle[entry] // few and repeated
+	since        int64                // when it began
 
 	// The client's mutex guards what follows.
 	expiry   time.Duration
@@ -68,7 +69,11 @@ func (s *Session) Publish(m Message, id uint16, done func(error)) {
 		b.store.Sync(done)
 		return
 	}
-	if err := b.publish(m, origin, done); err != nil {
+	err := b.shed(m.QoS)
+	if err == nil {
+		err = b.publish(m, origin, done)
+	}
+	if err != nil {
 		if m.QoS == 2 {
 			c.mu.Lock() // whoever is attached by now
 			c.release(id)
