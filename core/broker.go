@@ -37,6 +37,7 @@ type Broker struct {
 	retained retained
 
 	closed       atomic.Bool // set under mu
+	pressure     atomic.Uint32
 	publications sync.Pool
 
 	counters
@@ -50,7 +51,7 @@ func New(o Options) *Broker {
 		store:    o.Store,
 		clients:  make(map[string]*client),
 		router:   router.New[*client, terms](),
-		retained: retained{limits: o.Retained},
+		retained: retained{limits: o.Retained, shares: make(map[string]int)},
 	}
 	b.publications.New = func() any {
 		p := &publication{broker: b}
@@ -66,6 +67,9 @@ func New(o Options) *Broker {
 func (b *Broker) Publish(from Identity, m Message, done func(error)) {
 	m.Publisher = from.ClientID
 	err := b.mayPublish(from, m.Topic)
+	if err == nil {
+		err = b.shed(m.QoS)
+	}
 	if err == nil {
 		err = b.publish(m, nil, done)
 	}

@@ -2,6 +2,7 @@ package core
 
 import (
 	"errors"
+	"fmt"
 
 	"dormouse/core/router"
 )
@@ -25,6 +26,16 @@ var (
 	// ErrQuota: a configured bound is reached; later may do.
 	ErrQuota = errors.New("quota exceeded")
 
+	// ErrBusy: memory is short, so nobody new is let in; later may do.
+	ErrBusy = errors.New("server is busy")
+
 	// ErrClosed: the broker is closed.
 	ErrClosed = errors.New("broker is closed")
+)
+
+// Which bound is reached, in words for the log.
+var (
+	errRetainedFull = fmt.Errorf("%w: limits.retained.messages or bytes", ErrQuota)
+	errShareFull    = fmt.Errorf("%w: limits.retained.per_publisher", ErrQuota)
+	errMemoryShort  = fmt.Errorf("%w: memory is short", ErrQuota)
 )

@@ -60,9 +60,9 @@ func (p *publication) route(origin *store.Accepted) error {
 	}
 	b.retained.mu.Lock()
 	defer b.retained.mu.Unlock()
-	if !b.retained.room(l) {
-		b.dropped.quota.Add(1)
-		return ErrQuota
+	if err := b.retained.room(l); err != nil {
+		b.dropped.countFull(err)
+		return err
 	}
 	if err := p.write(origin); err != nil {
 		return err

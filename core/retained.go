@@ -18,6 +18,7 @@ type retained struct {
 	due    deadlines[*keepsake]
 	count  int // without $SYS, which the limits do not bound
 	bytes  int
+	shares map[string]int // messages of each client that has any
 }
 
 // A keepsake is the retained message of one topic.
@@ -28,16 +29,27 @@ type keepsake struct {
 
 func counted(l *letter) bool { return l.Topic[0] != '$' }
 
-// room reports whether l can be kept within the limits. The caller holds mu.
-func (r *retained) room(l *letter) bool {
+// room says whether l can be kept within the limits: nil, or which is in the
+// way. What takes the place of its publisher's own always fits in its share.
+// The caller holds mu.
+func (r *retained) room(l *letter) error {
 	if len(l.Payload) == 0 || !counted(l) {
-		return true
+		return nil
 	}
-	count, bytes := r.count+1, r.bytes+l.size()
+	count, bytes, share := r.count+1, r.bytes+l.size(), r.shares[l.Publisher]+1
 	if old, ok := r.topics.Find(l.Topic); ok {
 		count, bytes = count-1, bytes-old.size()
+		if old.Publisher == l.Publisher {
+			share = 0
+		}
 	}
-	return count <= r.limits.Messages && bytes <= r.limits.Bytes
+	switch {
+	case count > r.limits.Messages || bytes > r.limits.Bytes:
+		return errRetainedFull
+	case l.Publisher != "" && share > r.limits.PerPublisher:
+		return errShareFull
+	}
+	return nil
 }
 
 // set keeps l, or with an empty payload clears its topic. Of two that race,
@@ -62,6 +74,7 @@ func (r *retained) set(l *letter) {
 	if counted(l) {
 		r.count++
 		r.bytes += l.size()
+		r.own(l.Publisher, 1)
 	}
 	if !l.Expires.IsZero() {
 		r.due.set(k, l.Expires.UnixNano())
@@ -74,8 +87,20 @@ func (r *retained) forget(k *keepsake) {
 	if counted(k.letter) {
 		r.count--
 		r.bytes -= k.size()
+		r.own(k.Publisher, -1)
 	}
 	k.letter = nil
+}
+
+// own notes that a client has n more messages.
+func (r *retained) own(clientID string, n int) {
+	switch n += r.shares[clientID]; {
+	case clientID == "":
+	case n == 0:
+		delete(r.shares, clientID)
+	default:
+		r.shares[clientID] = n
+	}
 }
 
 // clear empties a topic. The caller holds mu.

@@ -282,3 +282,48 @@ func TestSysIsThereToSubscribeTo(t *testing.T) {
 		t.Errorf("$SYS counts as %d retained messages", s.Retained)
 	}
 }
+
+// TestBoundOnOnesRetained: one client cannot take the whole room. A topic is
+// its last publisher's.
+func TestBoundOnOnesRetained(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Retained.PerPublisher = 2 })
+	bob, ann := w.comes("bob"), w.comes("ann")
+	for _, tt := range []struct {
+		who  *person
+		says string
+		want error
+	}{
+		{bob, "!a=1", nil},
+		{bob, "!b=1", nil},
+		{bob, "!c=1", ErrQuota}, // a third
+		{bob, "!a=2", nil},      // one's own is replaced
+		{ann, "!c=1", nil},
+		{bob, "!c=2", ErrQuota}, // another's would be a third
+		{ann, "!a=3", nil},      // bob has one now, ann two
+		{ann, "!d=1", ErrQuota},
+		{bob, "!d=1", nil},
+		{bob, "!a=", nil}, // ann has one
+		{ann, "!e=1", nil},
+		{bob, "f=1", nil}, // not retained
+	} {
+		if err := tt.who.says(1, tt.says); !errors.Is(err, tt.want) {
+			t.Errorf("%s says %s: %v, want %v", tt.who, tt.says, err, tt.want)
+		}
+	}
+	for i := range 3 {
+		w.Publish(Identity{}, message(0, fmt.Sprintf("!nobody/%d=1", i)), func(err error) {
+			if err != nil {
+				t.Errorf("a message of nobody's: %v", err)
+			}
+		})
+	}
+	if s := w.Stats(); s.Retained != 7 || s.Dropped.Share != 3 || s.Dropped.Quota != 0 {
+		t.Errorf("%+v", s)
+	}
+	for _, topic := range []string{"b", "d"} {
+		bob.says(1, "!"+topic+"=")
+	}
+	if n := len(w.retained.shares); n != 1 {
+		t.Errorf("%d clients are counted, only ann has anything", n)
+	}
+}

@@ -33,7 +33,11 @@ type Drops struct {
 	Invalid      uint64 // malformed topics of publishes
 	Unauthorized uint64 // publishes and wills that an access rule forbids
 	Quota        uint64 // publishes beyond the bound on retained messages
+	Share        uint64 // publishes beyond the bound on one client's retained messages
+	Shed         uint64 // publishes of QoS 0 while memory was short
+	Refused      uint64 // publishes of QoS 1 and 2 while memory was very short
 	Sessions     uint64 // sessions beyond their bound
+	Busy         uint64 // sessions while memory was short
 }
 
 // counters are what Stats reads.
@@ -48,8 +52,19 @@ type counters struct {
 type flow struct{ messages, bytes atomic.Uint64 }
 
 type drops struct {
-	overflow, expired, detached, ended     atomic.Uint64
-	invalid, unauthorized, quota, sessions atomic.Uint64
+	overflow, expired, detached, ended atomic.Uint64
+	invalid, unauthorized              atomic.Uint64
+	quota, share, shed, refused        atomic.Uint64
+	sessions, busy                     atomic.Uint64
+}
+
+// countFull counts a publish that room has refused.
+func (d *drops) countFull(err error) {
+	if err == errShareFull {
+		d.share.Add(1)
+		return
+	}
+	d.quota.Add(1)
 }
 
 // Stats returns the figures as they are.
@@ -80,14 +95,19 @@ func (b *Broker) Stats() Stats {
 		Invalid:      b.dropped.invalid.Load(),
 		Unauthorized: b.dropped.unauthorized.Load(),
 		Quota:        b.dropped.quota.Load(),
+		Share:        b.dropped.share.Load(),
+		Shed:         b.dropped.shed.Load(),
+		Refused:      b.dropped.refused.Load(),
 		Sessions:     b.dropped.sessions.Load(),
+		Busy:         b.dropped.busy.Load(),
 	}
 	return s
 }
 
 // Total is all of d that were messages.
 func (d *Drops) Total() uint64 {
-	return d.Overflow + d.Expired + d.Detached + d.Ended + d.Invalid + d.Unauthorized + d.Quota
+	return d.Overflow + d.Expired + d.Detached + d.Ended + d.Invalid + d.Unauthorized +
+		d.Quota + d.Share + d.Shed + d.Refused
 }
 
 func (f *flow) load() Flow { return Flow{f.messages.Load(), f.bytes.Load()} }

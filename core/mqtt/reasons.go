@@ -18,6 +18,8 @@ func reasonFor(err error, topic packets.Code) packets.Code {
 		return topic
 	case errors.Is(err, core.ErrQuota):
 		return packets.ErrQuotaExceeded
+	case errors.Is(err, core.ErrBusy):
+		return packets.ErrServerBusy
 	case errors.Is(err, core.ErrClosed):
 		return packets.ErrServerShuttingDown
 	}
