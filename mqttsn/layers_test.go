@@ -28,12 +28,13 @@ var mayImport = map[string][]string{
 	"core/router":          {},
 	"core/store":           {},
 	"core/store/storetest": {"core/store"},
-	"core/mqtt":            {"core", "core/router"},
+	"core/auth":            {"core"},
+	"core/mqtt":            {"core", "core/auth", "core/router"},
 
 	"bridge": {"core", "core/router", "mqttsn", "mqttsn/session"},
 
 	"cmd/dormouse/config": {},
-	"cmd/dormouse": {"bridge", "cmd/dormouse/config", "core", "core/mqtt", "core/router", "mqttsn", "mqttsn/client",
+	"cmd/dormouse": {"bridge", "cmd/dormouse/config", "core", "core/auth", "core/mqtt", "core/router", "mqttsn", "mqttsn/client",
 		"mqttsn/clock", "mqttsn/gateway", "mqttsn/session", "mqttsn/transport", "mqttsn/transport/udp"},
 }
 
@@ -55,7 +56,7 @@ var only = map[string][]string{
 	"github.com/gopacket/gopacket": {"cmd/dormouse"},
 	"github.com/mattn/go-isatty":   {"cmd/dormouse"},
 	"github.com/rs/zerolog":        {"cmd/dormouse", "core", "core/mqtt"},
-	"golang.org/x/":                {"mqttsn/transport/udp", "cmd/dormouse"},
+	"golang.org/x/":                {"mqttsn/transport/udp", "core/auth", "cmd/dormouse"},
 }
 
 func TestLayers(t *testing.T) {

@@ -1,0 +1,277 @@
+package auth
+
+import (
+	"errors"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"dormouse/core"
+)
+
+// cheap has hashes that cost nothing, for tests that make many.
+var cheap = map[kind]Scheme{
+	pbkdf:    {kind: pbkdf, iterations: 7},
+	argon2id: {kind: argon2id, iterations: 1, memory: 64, threads: 1},
+}
+
+// entry is a line of a password file.
+func entry(user, password string, k kind) string {
+	h := NewHash(cheap[k], []byte(password))
+	return user + ":" + h.String()
+}
+
+func authenticator(t *testing.T, o Options) *Authenticator {
+	t.Helper()
+	a, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func named(user string) core.Identity {
+	return core.Identity{ClientID: "c", User: user, Listener: "open", Remote: "127.0.0.1:5"}
+}
+
+// wantHashed wants so many hashes to have been computed since the last time.
+func (a *Authenticator) wantHashed(t *testing.T, n uint64, why string) {
+	t.Helper()
+	if got := a.hashed.Swap(0); got != n {
+		t.Errorf("%s: %d hashes were computed, want %d", why, got, n)
+	}
+}
+
+// TestWithoutName pins from where one may connect without a user name, and
+// that a name is believed there, and only there, if nobody can know it.
+func TestWithoutName(t *testing.T) {
+	file := write(t, entry("ann", "secret", pbkdf))
+	const far, near, near6, mapped = "192.0.2.1:5", "127.0.0.1:5", "[::1]:5", "[::ffff:127.0.0.9]:5"
+	for _, tt := range []struct {
+		from     From
+		listener string
+		remote   string
+		want     error
+	}{
+		{Loopback, "closed", near, nil},
+		{Loopback, "closed", near6, nil},
+		{Loopback, "closed", mapped, nil},
+		{Loopback, "closed", far, ErrNotAllowed},
+		{Loopback, "closed", "[2001:db8::1]:5", ErrNotAllowed},
+		{Loopback, "closed", "127.0.0.1", ErrNotAllowed}, // no address and port: whence it comes is not known
+		{Loopback, "closed", "", ErrNotAllowed},
+		{Loopback, "open", far, nil},
+		{Anywhere, "closed", far, nil},
+		{Nowhere, "closed", near, ErrNotAllowed},
+		{Nowhere, "open", near, ErrNotAllowed},
+	} {
+		for _, files := range [][]string{nil, {file}} {
+			a := authenticator(t, Options{Anonymous: tt.from, Open: []string{"open"}, Files: files})
+			who := core.Identity{ClientID: "c", Listener: tt.listener, Remote: tt.remote}
+			if err := a.Authenticate(who, nil); !errors.Is(err, tt.want) {
+				t.Errorf("%v without a name with files %v: %v, want %v", tt, files, err, tt.want)
+			}
+			who.User = "bob"
+			want := tt.want
+			if files != nil {
+				want = ErrBad
+			}
+			if err := a.Authenticate(who, []byte("x")); !errors.Is(err, want) {
+				t.Errorf("%v by an unknown name with files %v: %v, want %v", tt, files, err, want)
+			}
+		}
+	}
+}
+
+// TestWithName: who has a name has its password, wherever it comes from.
+func TestWithName(t *testing.T) {
+	first := write(t, entry("ann", "secret", pbkdf), entry("bob", "b", argon2id))
+	second := write(t, entry("ann", "other", pbkdf), entry("cat", "c", pbkdf))
+	a := authenticator(t, Options{Anonymous: Anywhere, Open: []string{"open"}, Files: []string{first, second}})
+	for _, tt := range []struct {
+		user, password string
+		want           error
+	}{
+		{"ann", "secret", nil},
+		{"ann", "other", ErrBad}, // the first file that knows the name decides
+		{"ann", "Secret", ErrBad},
+		{"ann", "", ErrBad},
+		{"bob", "b", nil},
+		{"bob", "b\x00", ErrBad},
+		{"cat", "c", nil},
+		{"dan", "c", ErrBad},
+		{"dan", "", ErrBad},
+	} {
+		for range 2 { // what is remembered of a password makes no difference
+			if err := a.Authenticate(named(tt.user), []byte(tt.password)); !errors.Is(err, tt.want) {
+				t.Errorf("%s with password %q: %v, want %v", tt.user, tt.password, err, tt.want)
+			}
+		}
+	}
+	nobody := authenticator(t, Options{Anonymous: Anywhere, Files: []string{write(t, "# nobody")}})
+	if err := nobody.Authenticate(named("ann"), []byte("secret")); !errors.Is(err, ErrBad) {
+		t.Errorf("with a file without users: %v, want %v", err, ErrBad)
+	}
+}
+
+// TestHostile63: an unknown user is told the same as a wrong password, for the
+// same work: one hash that costs what most users' do.
+func TestHostile63(t *testing.T) {
+	a := authenticator(t, Options{Files: []string{write(t,
+		entry("ann", "a", argon2id), entry("bob", "b", pbkdf), entry("cat", "c", argon2id))}})
+	wrong := a.Authenticate(named("ann"), []byte("x"))
+	a.wantHashed(t, 1, "a wrong password")
+	unknown := a.Authenticate(named("dan"), []byte("x"))
+	a.wantHashed(t, 1, "an unknown user")
+	if wrong != ErrBad || unknown != ErrBad {
+		t.Errorf("a wrong password is told %v, an unknown user %v", wrong, unknown)
+	}
+	us := a.users.Load()
+	if us.nobody.hash.Scheme != us.byName["ann"].hash.Scheme || len(us.nobody.hash.sum) != len(us.byName["ann"].hash.sum) {
+		t.Errorf("a hash for an unknown user is of %+v, that of most users of %+v", us.nobody.hash.Scheme, cheap[argon2id])
+	}
+	for user := range us.byName {
+		a.Authenticate(named(user), nil)
+	}
+	a.Authenticate(named("dan"), nil)
+	a.wantHashed(t, 0, "no password at all")
+}
+
+// TestHostile64: however many come at once, few hashes are computed at a time;
+// who has waited for long is told to come later, and costs nothing.
+func TestHostile64(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := authenticator(t, Options{Files: []string{write(t, entry("ann", "secret", argon2id))}})
+		if cap(a.slots) != 2*runtime.GOMAXPROCS(0) {
+			t.Errorf("%d hashes may be computed at once, want %d", cap(a.slots), 2*runtime.GOMAXPROCS(0))
+		}
+		for range cap(a.slots) { // all are at work, and will not end
+			a.slots <- struct{}{}
+		}
+		const crowd = 5000
+		answers := make(chan error, crowd)
+		login := func() { answers <- a.Authenticate(named("ann"), []byte("secret")) }
+		for range crowd {
+			go login()
+		}
+		time.Sleep(patience - time.Nanosecond)
+		if synctest.Wait(); len(answers) > 0 {
+			t.Errorf("%d were answered while others were at work", len(answers))
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		for range crowd {
+			if err := <-answers; err != ErrBusy {
+				t.Fatalf("who has waited is told %v, want %v", err, ErrBusy)
+			}
+		}
+		a.wantHashed(t, 0, "a crowd")
+		if n := a.Stats().Busy; n != crowd {
+			t.Errorf("%d are counted as told to come later, want %d", n, crowd)
+		}
+
+		go login()
+		synctest.Wait()
+		a.leave()
+		if err := <-answers; err != nil {
+			t.Errorf("who had its turn is told %v", err)
+		}
+	})
+}
+
+// TestRemembered: a password that was right costs no hash for five minutes;
+// one that is wrong always does.
+func TestRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := write(t, entry("ann", "secret", pbkdf), entry("annx", "secre", pbkdf))
+		a := authenticator(t, Options{Files: []string{file}})
+		login := func(user, password string, want error, hashes uint64) {
+			t.Helper()
+			if err := a.Authenticate(named(user), []byte(password)); err != want {
+				t.Errorf("%s with %q: %v, want %v", user, password, err, want)
+			}
+			a.wantHashed(t, hashes, user+" with "+password)
+		}
+		login("ann", "secret", nil, 1)
+		login("ann", "secret", nil, 0)
+		login("ann", "wrong", ErrBad, 1)
+		login("ann", "wrong", ErrBad, 1)
+		login("annx", "secret", ErrBad, 1)
+		login("ann", "secret", nil, 0)
+		time.Sleep(remembered - time.Nanosecond)
+		login("ann", "secret", nil, 0)
+		time.Sleep(time.Nanosecond)
+		login("ann", "secret", nil, 1)
+
+		rewrite(t, file, entry("ann", "changed", pbkdf))
+		login("ann", "secret", nil, 0)
+		if err := a.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		login("ann", "secret", ErrBad, 1)
+		login("annx", "secre", ErrBad, 1)
+		login("ann", "changed", nil, 1)
+	})
+}
+
+// TestReload: a file with a mistake in it does not replace a good one, nor is
+// what is right in it, or in another, taken over.
+func TestReload(t *testing.T) {
+	first, second := write(t, entry("ann", "a", pbkdf)), write(t, entry("bob", "b", pbkdf))
+	a := authenticator(t, Options{Files: []string{first, second}})
+	rewrite(t, first, entry("cat", "c", pbkdf))
+	rewrite(t, second, entry("bob", "new", pbkdf), "dan:plain")
+	err := a.Reload()
+	if want := second + ":2: "; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("Reload says %v, want %s", err, want)
+	}
+	for user, password := range map[string]string{"ann": "a", "bob": "b"} {
+		if err := a.Authenticate(named(user), []byte(password)); err != nil {
+			t.Errorf("after a reload that failed %s is told: %v", user, err)
+		}
+	}
+	if err := a.Authenticate(named("cat"), []byte("c")); err != ErrBad {
+		t.Errorf("after a reload that failed, one user of it is told %v, want %v", err, ErrBad)
+	}
+	if _, err := New(Options{Files: []string{first, second}}); err == nil {
+		t.Error("New accepts a file with a mistake in it")
+	}
+}
+
+// TestTogether lets logins and reloads meet, for the race detector.
+func TestTogether(t *testing.T) {
+	file := write(t, entry("ann", "a", argon2id), entry("bob", "b", pbkdf))
+	a := authenticator(t, Options{Files: []string{file}})
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 50 {
+				if err := a.Authenticate(named("ann"), []byte("a")); err != nil {
+					t.Error(err)
+				}
+				if err := a.Authenticate(named("bob"), []byte("x")); err != ErrBad {
+					t.Error(err)
+				}
+				if err := a.Reload(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+func BenchmarkHash(b *testing.B) {
+	for name, s := range Schemes {
+		h := NewHash(s, []byte("secret"))
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				h.Matches([]byte("secret"))
+			}
+		})
+	}
+}
