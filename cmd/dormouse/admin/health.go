@@ -1,0 +1,80 @@
+package admin
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// A Check is one thing that must be well before clients are sent here.
+type Check struct {
+	Name    string // a stable word
+	Problem string // a sentence; empty: it is well
+}
+
+// public is what is on HTTP: nothing that changes anything, nothing about any
+// one client.
+func (s *Server) public() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", s.metrics())
+	mux.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) {
+		plainText(w, http.StatusOK)
+		fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("/readyz", s.ready)
+	mux.HandleFunc("/", nowhere)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !local(r.Host):
+			answerProblem(w, http.StatusForbidden, "this is for programs on this machine: call it localhost or 127.0.0.1, not %q", r.Host)
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			w.Header().Set("Allow", "GET, HEAD")
+			answerProblem(w, http.StatusMethodNotAllowed, "here one only looks: %s is not GET or HEAD", r.Method)
+		default:
+			mux.ServeHTTP(w, r)
+		}
+	})
+}
+
+// local reports whether a Host header names this machine to itself. A page of
+// any other name may be a stranger's, whose name has been bound to loopback so
+// that a browser here reads us out to it.
+func local(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.Trim(host, "[]")
+	addr, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()
+}
+
+// ready says whether clients should be sent here, and with "?verbose" of what
+// that is made.
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	var all, wrong strings.Builder
+	for _, c := range s.o.Checks() {
+		if c.Problem == "" {
+			fmt.Fprintf(&all, "[+] %s\n", c.Name)
+			continue
+		}
+		fmt.Fprintf(&all, "[-] %s: %s\n", c.Name, c.Problem)
+		fmt.Fprintln(&wrong, c.Problem)
+	}
+	status, text := http.StatusOK, "ok\n"
+	if wrong.Len() > 0 {
+		status, text = http.StatusServiceUnavailable, wrong.String()
+	}
+	if r.URL.Query().Has("verbose") {
+		text = all.String()
+	}
+	plainText(w, status)
+	fmt.Fprint(w, text)
+}
+
+func plainText(w http.ResponseWriter, status int) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+}

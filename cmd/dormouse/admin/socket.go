@@ -1,0 +1,96 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// maxPath is the longest path of a unix socket, in octets: sun_path has 108,
+// the last of them zero.
+const maxPath = 107
+
+// SocketPath returns where the socket is, given how it is configured: the
+// server and its commands agree on this.
+func SocketPath(configured string) string {
+	switch runtime := os.Getenv("XDG_RUNTIME_DIR"); {
+	case configured != "":
+		return configured
+	case os.Geteuid() == 0:
+		return "/run/dormouse/admin.sock"
+	case runtime != "":
+		return filepath.Join(runtime, "dormouse", "admin.sock")
+	}
+	return filepath.Join(sharedDir(), "admin.sock")
+}
+
+// sharedDir is a directory of this user in one where everybody may make some.
+func sharedDir() string { return fmt.Sprintf("/tmp/dormouse-%d", os.Geteuid()) }
+
+// ErrSocketTaken: a server that lives answers on the socket.
+var ErrSocketTaken = errors.New("another server answers on it")
+
+// Listen opens the socket, for this user alone, in place of one that a server
+// left behind. It makes the directory if there is none. Nothing else may
+// create files meanwhile: the process's umask is narrowed.
+func Listen(path string) (net.Listener, error) {
+	if len(path) > maxPath {
+		return nil, fmt.Errorf("its path has %d octets; the system allows %d", len(path), maxPath)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	if err := trust(path); err != nil {
+		return nil, err
+	}
+	if err := clearAway(path); err != nil {
+		return nil, err
+	}
+	defer syscall.Umask(syscall.Umask(0o177))
+	return net.Listen("unix", path)
+}
+
+// clearAway removes a socket on which nobody answers.
+func clearAway(path string) error {
+	switch info, err := os.Lstat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode().Type() != fs.ModeSocket:
+		return errors.New("there is a file of that name, which is not a socket")
+	}
+	const patience = time.Second
+	conn, err := net.DialTimeout("unix", path, patience)
+	switch {
+	case err == nil:
+		conn.Close()
+		return ErrSocketTaken
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return os.Remove(path)
+	}
+	return err
+}
+
+// trust refuses a directory that is not this user's alone where anybody could
+// have made it.
+func trust(path string) error {
+	dir := filepath.Dir(path)
+	if dir != sharedDir() {
+		return nil
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || !info.IsDir() || info.Mode().Perm()&0o077 != 0 || int(owner.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s is not a directory of this user alone; remove it", dir)
+	}
+	return nil
+}
