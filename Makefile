@@ -29,7 +29,8 @@ packages:
 check:
 	$(LINT) run ./...
 
-# The codec, the core, memory per sleeping sensor, and the whole binary.
+# The codec, the core, memory per sleeping sensor, and the whole binary: with
+# sensors, and with MQTT clients beside bare mochi and, if installed, Mosquitto.
 bench: build
 	go test -run '^$$' -bench . -benchmem ./mqttsn/... ./core/... ./bridge
 	go test -run '^$$' -bench . -benchtime 1x ./cmd/dormouse

@@ -2,18 +2,12 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"os/exec"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -87,59 +81,6 @@ func benchmarkSensors(b *testing.B, sensors int, qos byte) {
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(float64(published)/elapsed.Seconds(), "publishes/s")
 	b.ReportMetric(float64(spent.Microseconds())/float64(max(1, published)), "CPU-µs/publish")
-}
-
-// A built is the binary of "make build", running.
-type built struct {
-	b        *testing.B
-	cmd      *exec.Cmd
-	tcp, udp string
-}
-
-func startBuilt(b *testing.B) *built {
-	b.Helper()
-	s := &built{b: b, cmd: exec.Command("../../bin/dormouse", "serve",
-		"--set", "listeners.mqtt.address=127.0.0.1:0", "--set", "listeners.sn.address=127.0.0.1:0",
-		"--set", "listeners.ws.address=127.0.0.1:0", "--set", "admin.listen=127.0.0.1:0")}
-	var log bytes.Buffer
-	s.cmd.Stderr = &log
-	out, err := s.cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := s.cmd.Start(); err != nil {
-		b.Fatalf("%v; run: make build", err)
-	}
-	b.Cleanup(func() {
-		s.cmd.Process.Signal(syscall.SIGTERM)
-		if err := s.cmd.Wait(); err != nil {
-			b.Errorf("dormouse serve: %v\n%s", err, &log)
-		}
-	})
-	for lines := bufio.NewScanner(out); lines.Scan() && lines.Text() != "ready"; {
-		fmt.Sscanf(lines.Text(), "MQTT on %s", &s.tcp)
-		fmt.Sscanf(lines.Text(), "MQTT-SN on %s", &s.udp)
-	}
-	s.tcp, s.udp = strings.TrimSuffix(s.tcp, "/tcp"), strings.TrimSuffix(s.udp, "/udp")
-	return s
-}
-
-// cpu returns the time that the process has computed so far, user and system.
-func (s *built) cpu() time.Duration {
-	s.b.Helper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
-	if err != nil {
-		s.b.Fatal(err)
-	}
-	// Fields 14 and 15 of proc(5), in hundredths of a second; the second, the
-	// name in brackets, is the only one that may hold blanks.
-	f := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+2:]))
-	user, err1 := strconv.Atoi(f[14-3])
-	system, err2 := strconv.Atoi(f[15-3])
-	if err1 != nil || err2 != nil {
-		s.b.Fatalf("%q is not what /proc/PID/stat looked like", stat)
-	}
-	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
 // A loadSensor publishes with the codec alone, to cost the machine little.

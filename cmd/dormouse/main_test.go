@@ -9,7 +9,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"dormouse": main}) }
+// TestMain has this binary be others, by the name that it is started under.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"dormouse": main, "dormouse-profiled": profiled, "bare-mochi": bareMochi})
+}
 
 func TestScripts(t *testing.T) { testscript.Run(t, testscript.Params{Dir: "testdata"}) }
 
