@@ -39,10 +39,10 @@ const (
 // Schemes are those of new hashes, by the name that mosquitto_passwd has for
 // them. DefaultScheme is what Mosquitto 2.0 can read.
 //
-// PBKDF2 has ten times the iterations of Mosquitto 2.1: about 10 ms of a core.
+// PBKDF2 has ten times the iterations of Mosquitto 2.1: about 5 ms of a core.
 // More would delay a fleet that comes back at once, here and in a Mosquitto
 // that shares the file, and save no password that can be guessed. Argon2id
-// is as in Mosquitto 2.1: about 60 ms, and memory that an attacker needs, too.
+// is as in Mosquitto 2.1: about 50 ms, and memory that an attacker needs, too.
 var Schemes = map[string]Scheme{
 	DefaultScheme: {kind: pbkdf, iterations: 10_000},
 	"argon2id":    {kind: argon2id, iterations: 1, memory: 46 << 10, threads: 1},

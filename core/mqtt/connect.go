@@ -1,16 +1,18 @@
 package mqtt
 
 import (
-	"bytes"
 	"crypto/rand"
+	"errors"
 	"math"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"dormouse/core"
+	"dormouse/core/auth"
 )
 
 // readConnect keeps CONNECT for enter and returns mochi's stand-in for it: a
@@ -84,7 +86,9 @@ func (c *conn) mayEnter(pk *packets.Packet) packets.Code {
 		return packets.ErrMalformedFlags // [MQTT-3.1.2-22] of 3.1.1
 	case c.id.ClientID == "" && (c.version == 3 || c.version == 4 && !p.Clean):
 		return packets.ErrClientIdentifierNotValid // [MQTT-3.1.3-8] of 3.1.1
-	case !utf8.Valid(p.Username) || bytes.IndexByte(p.Username, 0) >= 0:
+	case !presentable(c.id.ClientID):
+		return packets.ErrClientIdentifierNotValid // [MQTT-3.1.3-4]
+	case !presentable(c.id.User):
 		return packets.ErrBadUsernameOrPassword // [MQTT-3.1.3-11] of 3.1.1
 	case pk.Properties.AuthenticationMethod != "":
 		return packets.ErrBadAuthenticationMethod
@@ -103,11 +107,30 @@ func (c *conn) mayEnter(pk *packets.Packet) packets.Code {
 	}
 	c.idle = keepalive * 3 / 2 // [MQTT-3.1.2-22]
 
+	return c.authenticate(p.Password)
+}
+
+// presentable reports whether a name is UTF-8 that a log, a terminal and a
+// table of clients can show as it is: MQTT 5 §1.5.4 lets us refuse the rest.
+func presentable(name string) bool {
+	return utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
+}
+
+// authenticate asks whether the client may connect.
+func (c *conn) authenticate(password []byte) packets.Code {
 	ask := c.server.o.Authenticate
-	if ask != nil && !ask(c.id, p.Password) {
-		return packets.ErrBadUsernameOrPassword
+	if ask == nil {
+		return packets.CodeSuccess
 	}
-	return packets.CodeSuccess
+	switch err := ask(c.id, password); {
+	case err == nil:
+		return packets.CodeSuccess
+	case errors.Is(err, auth.ErrBusy):
+		return packets.ErrServerBusy
+	case errors.Is(err, auth.ErrNotAllowed):
+		return packets.ErrNotAuthorized
+	}
+	return packets.ErrBadUsernameOrPassword
 }
 
 // openSession has core open the client's session, and waits for it.

@@ -289,11 +289,11 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	var log transcript
 	b := start(t, func(co *core.Options, o *Options) {
 		logTo(&log)(co, o)
-		o.Authenticate = func(who core.Identity, _ []byte) bool {
+		o.Authenticate = func(who core.Identity, _ []byte) error {
 			if who.ClientID == "boom" {
 				panic("boom")
 			}
-			return true
+			return nil
 		}
 	})
 	p := b.dial(t)

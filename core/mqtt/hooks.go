@@ -94,14 +94,20 @@ func (c *conn) unless(code packets.Code) error {
 	return packets.ErrRejectPacket
 }
 
-// OnConnect lets the client in, or refuses it by CONNACK.
+// OnConnect lets the client in, or refuses it by CONNACK. Before MQTT 5, none
+// answers a CONNECT that is not sound [MQTT-3.1.4-1].
 func (hooks) OnConnect(cl *mochi.Client, _ packets.Packet) error {
 	c := of(cl)
 	code := c.enter()
 	if code == packets.CodeSuccess {
 		return nil
 	}
-	c.server.mochi.SendConnack(cl, code, false, nil) // to nobody, if that fails
+	if c.version < 5 {
+		code.Reason = "" // mochi looks return codes up by it; writeConnack knows better
+	}
+	if c.version == 5 || code.Code != packets.ErrMalformedPacket.Code && code.Code != packets.ErrProtocolViolation.Code {
+		c.server.mochi.SendConnack(cl, code, false, nil) // to nobody, if that fails
+	}
 	return errRefused
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"dormouse/core"
+	"dormouse/core/auth"
 )
 
 type coreOptions = core.Options
@@ -49,7 +50,12 @@ func TestNoSecretsInLog(t *testing.T) {
 	var log transcript
 	b := start(t, func(co *core.Options, o *Options) {
 		logTo(&log)(co, o)
-		o.Authenticate = func(who core.Identity, p []byte) bool { return who.User == "good" && string(p) == password }
+		o.Authenticate = func(who core.Identity, p []byte) error {
+			if who.User == "good" && string(p) == password {
+				return nil
+			}
+			return auth.ErrBad
+		}
 	})
 	login := func(user string) func(pk *packets.Packet) {
 		return func(pk *packets.Packet) {
@@ -61,8 +67,8 @@ func TestNoSecretsInLog(t *testing.T) {
 	if _, ack := b.tryConnect(t, 5, "bad", login("bad")); ack.ReasonCode != packets.ErrBadUsernameOrPassword.Code {
 		t.Errorf("CONNACK 0x%02x, want 0x86", ack.ReasonCode)
 	}
-	if _, ack := b.tryConnect(t, 4, "bad", login("bad")); ack.ReasonCode != packets.Err3NotAuthorized.Code {
-		t.Errorf("CONNACK 0x%02x, want 0x05", ack.ReasonCode)
+	if _, ack := b.tryConnect(t, 4, "bad", login("bad")); ack.ReasonCode != badUserNameOrPassword {
+		t.Errorf("CONNACK 0x%02x, want 0x04", ack.ReasonCode)
 	}
 	p := b.connect(t, 5, "good", login("good"))
 	p.publish("$SYS/no", payload, 1, 1)

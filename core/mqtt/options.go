@@ -14,10 +14,10 @@ import (
 // Options configure a Server. Start from [DefaultOptions]: the zero Options
 // is not valid. Topics, queues and subscriptions are bounded by core's own.
 type Options struct {
-	// Authenticate says whether a client may connect. It may take its time:
-	// only that client waits. It must not keep the password. Default nil:
-	// everybody may.
-	Authenticate func(who core.Identity, password []byte) bool
+	// Authenticate says whether a client may connect, or why not: one of
+	// core/auth's errors. It may take its time: only that client waits. It must
+	// not keep the password. Default nil: everybody may.
+	Authenticate func(who core.Identity, password []byte) error
 
 	// Log gets what an operator should see: no payloads, no secrets. Default:
 	// nothing is logged.

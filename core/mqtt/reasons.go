@@ -26,6 +26,9 @@ func reasonFor(err error, topic packets.Code) packets.Code {
 	return packets.ErrImplementationSpecificError
 }
 
+// badUserNameOrPassword is a return code for which mochi has another.
+const badUserNameOrPassword = 4
+
 // returnCode is a reason code as CONNACK said it before MQTT 5, §3.2.2.3 of
 // 3.1.1.
 func returnCode(reason byte) byte {
@@ -34,6 +37,8 @@ func returnCode(reason byte) byte {
 		return packets.Err3UnsupportedProtocolVersion.Code
 	case packets.ErrClientIdentifierNotValid.Code:
 		return packets.Err3ClientIdentifierNotValid.Code
+	case packets.ErrBadUsernameOrPassword.Code:
+		return badUserNameOrPassword
 	case packets.ErrNotAuthorized.Code, packets.ErrTopicNameInvalid.Code:
 		return packets.Err3NotAuthorized.Code
 	}
