@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
+	"time"
 )
 
 type nobody struct{}
@@ -115,6 +116,50 @@ func BenchmarkReplayMemory(b *testing.B) {
 		}
 		b.ReportMetric(float64(heap()-before)/clients, "B/client")
 	}
+}
+
+// BenchmarkWildcardSubscribe subscribes to # when 100,000 messages are
+// retained, at a rate that does not hold it back: how long until the answer,
+// until all has come, and how much the heap has grown at its worst.
+func BenchmarkWildcardSubscribe(b *testing.B) {
+	const topics, sample = 100_000, 1000
+	o := DefaultOptions()
+	o.Retained.PerPublisher, o.Retained.ReplayAtOnce = topics, topics
+	broker := New(o)
+	for i := range topics {
+		m := Message{Topic: fmt.Sprintf("sensors/%d/%d", i/100, i%100), Payload: []byte("21.5 degrees"), QoS: 1, Retain: true}
+		broker.Publish(Identity{}, m, func(error) {})
+	}
+	var answered, worst time.Duration
+	var peak uint64
+	for round := 0; b.Loop(); round++ {
+		s := attach(broker, fmt.Sprint(round))
+		b.StopTimer()
+		before := heap()
+		b.StartTimer()
+		start := time.Now()
+		s.Subscribe(Subscription{Filter: "#", QoS: 1}, func(QoS, error) { answered += time.Since(start) })
+		for n := range topics {
+			asked := time.Now()
+			d, ok := s.Next()
+			if !ok {
+				b.Fatalf("%d of %d came", n, topics)
+			}
+			worst = max(worst, time.Since(asked))
+			s.Ack(d.ID)
+			if n%sample == 0 {
+				b.StopTimer()
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				peak = max(peak, m.HeapAlloc-min(before, m.HeapAlloc))
+				b.StartTimer()
+			}
+		}
+		s.Detach(Clean, func(error) {})
+	}
+	b.ReportMetric(float64(answered.Microseconds())/float64(b.N), "µs/answer")
+	b.ReportMetric(float64(worst.Microseconds()), "µs/worst-Next")
+	b.ReportMetric(float64(peak)/(1<<20), "MiB/peak")
 }
 
 func heap() uint64 {

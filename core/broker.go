@@ -7,7 +7,7 @@
 // what time drives.
 //
 // Locks are taken in this order: Broker.mu, client.mu, Broker.topics,
-// retained.mu. Sinks and done functions are called with none of them held.
+// retained.mu; those of pacing and sys are leaves. Sinks and done functions are called with none of them held.
 package core
 
 import (
@@ -35,6 +35,7 @@ type Broker struct {
 	router   *router.Router[*client, terms]
 	lastSeq  atomic.Uint64
 	retained retained
+	pacing   pacing
 
 	closed       atomic.Bool // set under mu
 	pressure     atomic.Uint32
@@ -79,8 +80,9 @@ func (b *Broker) Publish(from Identity, m Message, done func(error)) {
 }
 
 // Tick does what is due at now: expires sessions and retained messages,
-// publishes delayed wills and $SYS. Messages in queues expire as they are
-// pulled. Call it once a second or so.
+// publishes delayed wills and $SYS, and has replays of retained messages go on
+// at their rate. Messages in queues expire as they are pulled. Call it a few
+// times a second.
 func (b *Broker) Tick(now time.Time) {
 	if b.closed.Load() {
 		return
@@ -89,6 +91,7 @@ func (b *Broker) Tick(now time.Time) {
 	}
 	for b.tickRetained(now.UnixNano()) {
 	}
+	b.tickReplays(now.UnixNano())
 	b.publishSys(now)
 }
 
@@ -147,3 +150,6 @@ func (b *Broker) mayPublish(who Identity, topic string) error {
 func (b *Broker) authorized(who Identity, to Action, topic string) bool {
 	return b.o.Authorize == nil || b.o.Authorize(who, to, topic)
 }
+
+// MaxTopicLength is the longest topic that Publish takes, in octets.
+func (b *Broker) MaxTopicLength() int { return b.o.Topics.Length }

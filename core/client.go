@@ -76,7 +76,7 @@ func (c *client) wake(maxInflight int) Sink {
 	if s == nil || !s.armed || s.held > 0 || m == nil {
 		return nil
 	}
-	room := len(m.inflight) < maxInflight && (m.waits() > 0 || len(m.replays) > 0)
+	room := len(m.inflight) < maxInflight && (m.waits() > 0 || m.mayReplay())
 	if !room && m.again == len(m.inflight) {
 		return nil
 	}

@@ -37,6 +37,7 @@ type mailbox struct {
 	again    int    // inflight[again:] are to be delivered again first
 
 	replays []*replay
+	pace    pace // of those
 
 	taken []uint16 // QoS 2 packet identifiers not yet released, sorted
 
@@ -65,7 +66,7 @@ func (c *client) tidy() {
 	small := cap(m.waiting) <= keep && cap(m.inflight) <= keep && cap(m.taken) <= keep
 	switch {
 	case m.dropped == 0:
-		c.mail = nil
+		c.mail, m.pace = nil, pace{}
 		if small {
 			mailboxes.Put(m)
 		}

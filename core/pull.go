@@ -60,9 +60,11 @@ func (s *Session) next() (Delivery, bool) {
 	return it.delivery(), true
 }
 
-// pull takes out what is to go next: what is retained for a new subscription
-// first, so that old comes before new, but not while the queue is half full
-// and might overflow meanwhile.
+// pull takes out what is to go next: what waited before a new subscription,
+// then what is retained for it, then the rest, so that old comes before new.
+// What is retained steps back while its rate has it wait, or while the queue is
+// half full and might overflow meanwhile; nothing overtakes what is retained
+// for its own topic even then.
 func (b *Broker) pull(c *client) (item, bool) {
 	m, half := c.mail, b.o.Queue
 	half.Messages, half.Bytes = half.Messages/2, half.Bytes/2
@@ -72,37 +74,15 @@ func (b *Broker) pull(c *client) (item, bool) {
 		}
 	}
 	for m.waits() > 0 {
+		if it, ok := c.pullAhead(b, m.waiting[m.head].letter); ok {
+			return it, true
+		}
 		it := m.remove(0)
 		if !expired(it.letter, b.o.Now) {
 			return it, true
 		}
 		b.dropped.expired.Add(1)
 		b.drop(c, it)
-	}
-	return item{}, false
-}
-
-// pullRetained takes the next message out of the first replay. It gives up
-// after a stride, or as many messages that have been replaced meanwhile.
-func (c *client) pullRetained(b *Broker) (item, bool) {
-	for range stride {
-		if len(c.mail.replays) == 0 {
-			break
-		}
-		p := c.mail.replays[0]
-		l, ok := p.take(&b.retained, c.id, b.o.Now)
-		found := p.find(&b.retained)
-		if p.over() {
-			c.mail.replays = c.mail.replays[1:]
-		}
-		if ok {
-			it := newReceiver(c, p.terms, l).item(l)
-			it.retain = true
-			return it, true
-		}
-		if !found && !p.over() {
-			return item{}, false
-		}
 	}
 	return item{}, false
 }

@@ -128,63 +128,6 @@ func (b *Broker) tickRetained(now int64) bool {
 	return true
 }
 
-// A replay brings the retained messages of one new subscription, one after
-// the other as the client pulls them: a client that subscribes to a million
-// topics costs no more memory than one that subscribes to ten.
-//
-// What is published while a replay lasts comes by the queue. A topic whose
-// message is newer than the subscription is passed over here, so that it
-// comes once, and nothing old after something new.
-type replay struct {
-	*router.Cursor[*keepsake]
-	terms
-	before uint64 // letters after this one come by the queue
-	found  *keepsake
-}
-
-// stride is how many levels of topics one call walks at most, with the
-// client's mailbox locked.
-const stride = 1000
-
-// replay starts one, or returns nil if there is nothing to replay.
-func (r *retained) replay(filter string, t terms, before uint64) *replay {
-	p := &replay{Cursor: r.topics.Walk(filter), terms: t, before: before}
-	if p.find(r); p.over() {
-		return nil
-	}
-	return p
-}
-
-// find walks on until it has found something, for a stride at most, and
-// reports whether it has.
-func (p *replay) find(r *retained) bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	if p.found == nil {
-		p.found, _ = p.Next(stride)
-	}
-	return p.found != nil
-}
-
-// over reports whether there is nothing more.
-func (p *replay) over() bool { return p.found == nil && p.Done() }
-
-// take returns what find has found for the client called id, if it is still
-// the message of its topic.
-func (p *replay) take(r *retained, id string, now func() time.Time) (*letter, bool) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	if p.found == nil {
-		return nil, false
-	}
-	l := p.found.letter
-	p.found = nil
-	if l == nil || l.seq > p.before || p.noLocal && l.Publisher == id || expired(l, now) {
-		return nil, false
-	}
-	return l, true
-}
-
 func expired(l *letter, now func() time.Time) bool {
 	return !l.Expires.IsZero() && !now().Before(l.Expires)
 }

@@ -100,8 +100,9 @@ func (s *Session) Release(id uint16, done func(error)) {
 }
 
 // Subscribe adds or replaces a subscription. Retained messages follow through
-// the queue: ahead of what is published from now on, unless that fills half
-// the queue, and not counted in it.
+// the queue, not counted in it: ahead of what is published from now on, unless
+// there are so many that Options.Retained has them wait, or that fills half
+// the queue. Of one topic the retained message is first in any case.
 func (s *Session) Subscribe(sub Subscription, done func(granted QoS, err error)) {
 	added, before, err := s.subscribe(&sub)
 	if err != nil {

@@ -63,6 +63,56 @@ func (c *Cursor[V]) Next(steps int) (v V, ok bool) {
 	return v, false
 }
 
+// Ahead reports whether topic matches, is there and still to be visited.
+func (c *Cursor[V]) Ahead(topic string) bool {
+	if c.Done() {
+		return false
+	}
+	n, met := c.path[0].node, true // all levels so far are on the path
+	for depth, more := 1, true; more; depth++ {
+		var level string
+		level, topic, more = strings.Cut(topic, "/")
+		child := n.child(level)
+		if child == nil || !c.allows(child, depth, !more) {
+			return false
+		}
+		if met {
+			switch p := c.path[depth-1]; {
+			case !c.past(p, child, depth):
+				met = false // all below is still to be visited
+			case depth == len(c.path) || c.path[depth].node != child:
+				return false
+			}
+		}
+		n = child
+	}
+	return n.set && !met
+}
+
+// allows reports whether the filter lets n, at depth, be on the way to a topic
+// that it matches, or be that itself: last.
+func (c *Cursor[V]) allows(n *topicNode[V], depth int, last bool) bool {
+	if depth > len(c.levels) {
+		return c.deep && !(depth == 1 && strings.HasPrefix(n.level, "$"))
+	}
+	if last && depth < len(c.levels) {
+		return false
+	}
+	if c.levels[depth-1] == "+" {
+		return depth > 1 || !strings.HasPrefix(n.level, "$")
+	}
+	return c.levels[depth-1] == n.level
+}
+
+// past reports whether child of the node at p, on the path at depth, has been
+// looked at.
+func (c *Cursor[V]) past(p position[V], child *topicNode[V], depth int) bool {
+	if depth <= len(c.levels) && c.levels[depth-1] != "+" {
+		return p.slot > 0
+	}
+	return child.slot < p.slot
+}
+
 // descend looks at one child of the last node on the path, and returns it if
 // the filter allows it at its level. Without more, all have been looked at.
 func (c *Cursor[V]) descend() (n *topicNode[V], more bool) {

@@ -240,7 +240,15 @@ func TestTopicsAreWalkedByFilter(t *testing.T) {
 					t.Fatalf("walking %q meets %q", filter, topic)
 				}
 			}
+			for topic, here := range throughout {
+				if here && c.Ahead(topic) == (met[topic] > 0) {
+					t.Fatalf("walking %q, which has met %v: Ahead(%q) is %v", filter, met, topic, c.Ahead(topic))
+				}
+			}
 			topic := topics.Draw(t, "change")
+			if c.Ahead(topic) && !(model[topic] && matches(filter, topic)) {
+				t.Fatalf("walking %q, %q is ahead", filter, topic)
+			}
 			throughout[topic] = false
 			if model[topic] {
 				delete(model, topic)
