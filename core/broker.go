@@ -7,7 +7,7 @@
 // what time drives.
 //
 // Locks are taken in this order: Broker.mu, client.mu, Broker.topics,
-// retained.mu; those of pacing and sys are leaves. Sinks and done functions are called with none of them held.
+// retained.mu; those of pacing, overflows and sys are leaves. Sinks and done functions are called with none of them held.
 package core
 
 import (
@@ -36,6 +36,7 @@ type Broker struct {
 	lastSeq  atomic.Uint64
 	retained retained
 	pacing   pacing
+	overflow overflows
 
 	closed       atomic.Bool // set under mu
 	pressure     atomic.Uint32
@@ -80,8 +81,8 @@ func (b *Broker) Publish(from Identity, m Message, done func(error)) {
 }
 
 // Tick does what is due at now: expires sessions and retained messages,
-// publishes delayed wills and $SYS, and has replays of retained messages go on
-// at their rate. Messages in queues expire as they are pulled. Call it a few
+// publishes delayed wills and $SYS, has replays of retained messages go on at
+// their rate and logs what queues had no room for. Messages in queues expire as they are pulled. Call it a few
 // times a second.
 func (b *Broker) Tick(now time.Time) {
 	if b.closed.Load() {
@@ -92,6 +93,8 @@ func (b *Broker) Tick(now time.Time) {
 	for b.tickRetained(now.UnixNano()) {
 	}
 	b.tickReplays(now.UnixNano())
+	for b.tickOverflow(now.UnixNano()) {
+	}
 	b.publishSys(now)
 }
 

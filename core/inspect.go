@@ -77,7 +77,10 @@ func (c *client) info() ClientInfo {
 	}
 	if m := c.mail; m != nil {
 		info.Waiting, info.WaitingBytes = m.waits(), m.bytes
-		info.Inflight, info.Dropped = len(m.inflight), m.dropped
+		info.Inflight = len(m.inflight)
+		if m.lost != nil {
+			info.Dropped = m.lost.dropped
+		}
 	}
 	return info
 }

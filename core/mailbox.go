@@ -3,7 +3,6 @@ package core
 import (
 	"slices"
 	"sync"
-	"time"
 )
 
 // A letter is a message on its way, shared by all who receive it.
@@ -41,8 +40,7 @@ type mailbox struct {
 
 	taken []uint16 // QoS 2 packet identifiers not yet released, sorted
 
-	dropped  uint64    // by overflow, ever
-	reported time.Time // when that was last logged
+	lost *losses // by overflow; nil: none, ever
 }
 
 var mailboxes = sync.Pool{New: func() any { return new(mailbox) }}
@@ -56,7 +54,7 @@ func (c *client) box() *mailbox {
 }
 
 // tidy gives the mailbox back if nothing is in it, or its memory if all that
-// is left is what to log of an overflow.
+// is left is the count of what there was no room for.
 func (c *client) tidy() {
 	m := c.mail
 	if m == nil || m.waits() > 0 || len(m.inflight) > 0 || len(m.replays) > 0 || len(m.taken) > 0 {
@@ -65,13 +63,13 @@ func (c *client) tidy() {
 	const keep = 64 // items worth keeping for the next client
 	small := cap(m.waiting) <= keep && cap(m.inflight) <= keep && cap(m.taken) <= keep
 	switch {
-	case m.dropped == 0:
+	case m.lost == nil:
 		c.mail, m.pace = nil, pace{}
 		if small {
 			mailboxes.Put(m)
 		}
 	case !small:
-		*m = mailbox{dropped: m.dropped, reported: m.reported}
+		*m = mailbox{lost: m.lost}
 	}
 }
 

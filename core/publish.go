@@ -3,7 +3,6 @@ package core
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"dormouse/core/router"
 	"dormouse/core/store"
@@ -194,32 +193,10 @@ func (b *Broker) post(c *client, it item) {
 	report := b.overflowed(c, c.box().admit(it, b.o.Queue))
 	sink := c.wake(b.o.MaxInflight)
 	c.mu.Unlock()
-	if report > 0 {
-		b.o.Log.Warn().Str("event", "queue_overflow").Str("client", c.id).
-			Uint64("dropped", report).Msg("messages dropped: the client's queue is full")
-	}
+	b.logOverflow(c.id, report)
 	if sink != nil {
 		sink.Mail()
 	}
-}
-
-// overflowed counts what had to go from c's mailbox. Once a minute at most it
-// returns what has gone from there ever, to be logged.
-func (b *Broker) overflowed(c *client, dropped []item) (report uint64) {
-	if len(dropped) == 0 {
-		return 0
-	}
-	for _, it := range dropped {
-		b.dropped.overflow.Add(1)
-		b.drop(c, it)
-	}
-	m, now := c.mail, b.o.Now()
-	m.dropped += uint64(len(dropped))
-	if m.dropped > uint64(len(dropped)) && now.Sub(m.reported) < time.Minute {
-		return 0
-	}
-	m.reported = now
-	return m.dropped
 }
 
 // drop tells the store that c is no longer owed what waited for it.

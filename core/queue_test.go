@@ -2,8 +2,10 @@ package core
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -79,21 +81,84 @@ func TestWhatIsInFlightIsNeverDropped(t *testing.T) {
 	ann.gets("t=0/1 again", "t=1/1 again", "t=2/1 again", "t=3/1 again", "t=later 9/1")
 }
 
-func TestOverflowIsLoggedOnceAMinute(t *testing.T) {
+// TestOverflowIsLogged at once and then once a minute, with the count so far,
+// until nothing is dropped any more.
+func TestOverflowIsLogged(t *testing.T) {
 	var log bytes.Buffer
 	w := newWorld(t, func(o *Options) { o.Queue.Messages, o.Log = 1, zerolog.New(&log) })
-	bob := w.comes("bob")
-	w.comes("ann").subscribes("#")
-	for range 181 { // the first fits; 180 are dropped, one a second
+	bob, ann := w.comes("bob"), w.comes("ann").subscribes("#")
+	said := func(want ...int) {
+		t.Helper()
+		if strings.Contains(log.String(), "secret") {
+			t.Errorf("a payload is logged: %s", &log)
+		}
+		var got []int
+		for d := json.NewDecoder(&log); ; {
+			var line struct {
+				Event, Client string
+				Dropped       int
+			}
+			if d.Decode(&line) != nil {
+				break
+			}
+			if line.Event == "queue_overflow" && line.Client == "ann" {
+				got = append(got, line.Dropped)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("logged as dropped so far: %v, want %v", got, want)
+		}
+		log.Reset()
+	}
+	for range 3 { // the first fits
+		bob.says(1, "t=secret")
+	}
+	said(1)
+	w.waits(59 * time.Second)
+	said()
+	bob.says(1, "t=secret")
+	w.waits(time.Second)
+	said(3) // though nothing is dropped now
+	ann.pulls()
+	for range 31 { // two a second
+		bob.says(1, "t=secret")
 		bob.says(1, "t=secret")
 		w.waits(time.Second)
 	}
-	lines := strings.Count(log.String(), "queue_overflow")
-	if lines != 3 {
-		t.Errorf("%d lines in three minutes:\n%s", lines, &log)
+	said()
+	w.waits(29 * time.Second)
+	said(64)
+	w.waits(time.Hour)
+	said()
+	if n := len(w.overflow.watched); n != 0 {
+		t.Errorf("%d clients are looked at an hour later", n)
 	}
-	if !strings.Contains(log.String(), `"dropped":121`) || strings.Contains(log.String(), "secret") {
-		t.Errorf("want the count so far and no payload:\n%s", &log)
+	bob.says(1, "t=secret")
+	said(65)
+	bob.says(1, "t=secret")
+	ann.SetExpiry(0)
+	ann.leaves(Clean)
+	w.waits(time.Minute)
+	said(66) // of a session that has ended
+}
+
+// TestOverflowIsCountedPerClient: the count outlives what is in the queue, and
+// is the client's alone.
+func TestOverflowIsCountedPerClient(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Queue.Messages = 100 })
+	bob, ann, eve := w.comes("bob"), w.comes("ann").subscribes("#"), w.comes("eve").subscribes("t")
+	for range 150 { // more than a mailbox keeps room for
+		bob.says(1, "t=1")
+		eve.takes()
+	}
+	for _, p := range []*person{ann, eve} {
+		p.takes()
+		p.leaves(Lost)
+	}
+	for id, want := range map[string]uint64{"ann": 50, "eve": 0, "bob": 0} {
+		if info, _ := w.Client(id); info.Dropped != want || info.Waiting != 0 {
+			t.Errorf("%s: %d dropped, want %d; %d wait", id, info.Dropped, want, info.Waiting)
+		}
 	}
 }
 
