@@ -33,8 +33,9 @@ var mayImport = map[string][]string{
 
 	"bridge": {"core", "core/router", "mqttsn", "mqttsn/session"},
 
+	"cmd/dormouse/admin":  {"core", "mqttsn/gateway", "mqttsn/session"},
 	"cmd/dormouse/config": {},
-	"cmd/dormouse": {"bridge", "cmd/dormouse/config", "core", "core/auth", "core/mqtt", "core/router", "mqttsn", "mqttsn/client",
+	"cmd/dormouse": {"bridge", "cmd/dormouse/admin", "cmd/dormouse/config", "core", "core/auth", "core/mqtt", "core/router", "mqttsn", "mqttsn/client",
 		"mqttsn/clock", "mqttsn/gateway", "mqttsn/session", "mqttsn/transport", "mqttsn/transport/udp"},
 }
 
@@ -55,8 +56,9 @@ var only = map[string][]string{
 	"github.com/goccy/go-yaml":     {"cmd/dormouse/config"},
 	"github.com/gopacket/gopacket": {"cmd/dormouse"},
 	"github.com/mattn/go-isatty":   {"cmd/dormouse"},
-	"github.com/rs/zerolog":        {"cmd/dormouse", "core", "core/mqtt"},
-	"golang.org/x/":                {"mqttsn/transport/udp", "core/auth", "cmd/dormouse"},
+	"github.com/prometheus/":       {"cmd/dormouse/admin"},
+	"github.com/rs/zerolog":        {"cmd/dormouse", "cmd/dormouse/admin", "core", "core/mqtt"},
+	"golang.org/x/":                {"mqttsn/transport/udp", "core/auth", "core/mqtt", "cmd/dormouse", "cmd/dormouse/admin"},
 }
 
 func TestLayers(t *testing.T) {

@@ -11,7 +11,11 @@ import (
 // cannotOpen says why listener l cannot be had and what to do about it. The
 // failure asks for statusBind.
 func cannotOpen(l *config.Listener, err error) error {
-	key := "listeners." + l.Name + ".address"
+	return cannotOpenAddress(fmt.Sprintf("%s/%s", l.Address, l.Network()), "listeners."+l.Name+".address", err)
+}
+
+// cannotOpenAddress is cannotOpen for an address that is set by key.
+func cannotOpenAddress(address, key string, err error) error {
 	var why string
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -23,5 +27,5 @@ func cannotOpen(l *config.Listener, err error) error {
 	default:
 		why = fmt.Sprintf("cannot be opened: %v", err)
 	}
-	return &failure{statusBind, fmt.Errorf("%s/%s %s", l.Address, l.Network(), why)}
+	return &failure{statusBind, fmt.Errorf("%s %s", address, why)}
 }

@@ -31,12 +31,15 @@ const (
 type cli struct {
 	Help helpFlag `help:"Print this help."`
 
-	Serve   serveCmd   `cmd:"" help:"Run the broker. Without a configuration it listens on loopback only."`
-	Check   checkCmd   `cmd:"" help:"Check a configuration and report everything that is wrong with it."`
-	Pub     pubCmd     `cmd:"" help:"Publish messages, over MQTT-SN or MQTT."`
-	Sub     subCmd     `cmd:"" help:"Print messages, over MQTT-SN or MQTT."`
-	Dump    dumpCmd    `cmd:"" help:"Print the packets in hex lines or in a capture."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve    serveCmd    `cmd:"" help:"Run the broker. Without a configuration it listens on loopback only."`
+	Check    checkCmd    `cmd:"" help:"Check a configuration and report everything that is wrong with it."`
+	Pub      pubCmd      `cmd:"" help:"Publish messages, over MQTT-SN or MQTT."`
+	Sub      subCmd      `cmd:"" help:"Print messages, over MQTT-SN or MQTT."`
+	Clients  clientsCmd  `cmd:"" help:"Show the clients of the server that runs here."`
+	Kick     kickCmd     `cmd:"" help:"End a client's connection."`
+	Retained retainedCmd `cmd:"" help:"List, print and remove retained messages."`
+	Dump     dumpCmd     `cmd:"" help:"Print the packets in hex lines or in a capture."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
 // streams are what a command reads and writes: results go to out, everything
@@ -81,7 +84,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		command := "dormouse"
 		var pe *kong.ParseError
 		if errors.As(err, &pe) && pe.Context.Selected() != nil {
-			command += " " + pe.Context.Selected().Name
+			command = pe.Context.Selected().FullPath()
 		}
 		fmt.Fprintf(stderr, "%s: %v; try \"%s --help\"\n", command, err, command)
 		return statusUsage
@@ -93,7 +96,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	f := &failure{statusFailed, err}
 	errors.As(err, &f)
 	if f.err != nil {
-		fmt.Fprintf(stderr, "dormouse %s: %v\n", ctx.Selected().Name, err)
+		fmt.Fprintf(stderr, "%s: %v\n", ctx.Selected().FullPath(), err)
 	}
 	return f.status
 }

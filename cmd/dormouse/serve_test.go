@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,7 +39,8 @@ func serve(t *testing.T, args ...string) *process {
 	p := &process{t: t, cmd: exec.CommandContext(t.Context(), self)}
 	p.cmd.Args = append([]string{"dormouse", "serve",
 		"--set", "listeners.mqtt.address=127.0.0.1:0", "--set", "listeners.sn.address=127.0.0.1:0",
-		"--set", "listeners.ws.address=127.0.0.1:0", "--set", "admin.listen=127.0.0.1:0"}, args...)
+		"--set", "listeners.ws.address=127.0.0.1:0", "--set", "admin.listen=127.0.0.1:0",
+		"--set", "admin.unix_socket=" + filepath.Join(t.TempDir(), "s")}, args...)
 	p.cmd.Stderr = &p.err
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"dormouse/bridge"
+	"dormouse/cmd/dormouse/admin"
 	"dormouse/cmd/dormouse/config"
 	"dormouse/core"
 	"dormouse/core/mqtt"
@@ -24,6 +26,8 @@ type server struct {
 	broker *core.Broker
 	mqtt   *mqtt.Server
 	fronts []*front
+	admin  *admin.Server // nil: none
+	phase  atomic.Int32  // see there
 
 	opened  []string // what is open where, for people
 	running sync.WaitGroup
@@ -33,7 +37,8 @@ type server struct {
 // A front is one MQTT-SN listener and the gateway behind it.
 type front struct {
 	*gateway.Gateway
-	conn *udp.Conn
+	conn     *udp.Conn
+	listener string // its name
 }
 
 // open wires what c describes and opens its listeners; nobody is served yet.
@@ -61,6 +66,10 @@ func open(c *config.Config, log zerolog.Logger) (*server, error) {
 		}
 	}
 	s.broker.AddSys(func(yield func(name, value string)) { gateway.Sys(s.gateways(), yield) })
+	if err := s.openAdmin(c); err != nil {
+		s.close(context.Background())
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -86,7 +95,7 @@ func (s *server) openMQTTSN(c *config.Config, l *config.Listener, sensors *bridg
 		return err
 	}
 	g := gateway.New(gatewayConfig(c, l, s.log), conn, sensors, clock.Now())
-	s.fronts = append(s.fronts, &front{g, conn})
+	s.fronts = append(s.fronts, &front{g, conn, l.Name})
 	s.opened = append(s.opened, fmt.Sprintf("MQTT-SN on %v/udp", conn.Addr()))
 	return nil
 }
@@ -95,6 +104,9 @@ func (s *server) openMQTTSN(c *config.Config, l *config.Listener, sensors *bridg
 func (s *server) start() (failed <-chan error) {
 	var ctx context.Context
 	ctx, s.stop = context.WithCancel(context.Background())
+	if s.admin != nil {
+		s.admin.Serve()
+	}
 	failures := make(chan error, len(s.fronts))
 	s.running.Go(func() { s.tick(ctx) })
 	s.running.Go(func() { s.mqtt.Serve(ctx) })
@@ -106,6 +118,7 @@ func (s *server) start() (failed <-chan error) {
 		})
 		f.SetReady(true)
 	}
+	s.phase.Store(serving)
 	s.log.Info().Str("event", "started").Strs("listeners", s.opened).Msg("serving")
 	return failures
 }
@@ -127,10 +140,12 @@ func (s *server) tick(ctx context.Context) {
 
 // drain takes leave of everyone and closes everything, in this order: sensors
 // without a kept session, which would otherwise go on sending; MQTT clients;
-// then the listeners, so that sleepers and kept sessions notice nothing; core
-// last, when nobody can ask it anything. The error says that ctx ended first,
-// or that something could not be closed.
+// then the listeners, so that sleepers and kept sessions notice nothing; core,
+// when nobody can ask it anything. Operators, who are told first, see all of
+// it. The error says that ctx ended first, or that something could not be
+// closed.
 func (s *server) drain(ctx context.Context) error {
+	s.phase.Store(draining)
 	s.log.Info().Str("event", "draining").Msg("taking leave of clients")
 	var errs []error
 	for _, f := range s.fronts {
@@ -147,5 +162,9 @@ func (s *server) close(ctx context.Context) error {
 	for _, f := range s.fronts {
 		errs = append(errs, f.conn.Close())
 	}
-	return errors.Join(append(errs, s.broker.Close())...)
+	errs = append(errs, s.broker.Close())
+	if s.admin != nil {
+		errs = append(errs, s.admin.Close())
+	}
+	return errors.Join(errs...)
 }

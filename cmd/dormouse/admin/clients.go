@@ -108,6 +108,7 @@ func (s *Server) kick(w http.ResponseWriter, r *http.Request) {
 		noSuchClient(w, id)
 		return
 	}
+	s.o.Log.Info().Str("event", "client_kicked").Str("client", id).Msg("an operator has ended a client's connection")
 	w.WriteHeader(http.StatusNoContent)
 }
 

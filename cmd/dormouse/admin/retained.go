@@ -124,6 +124,8 @@ func (s *Server) removeRetained(w http.ResponseWriter, r *http.Request) {
 	case n == 0:
 		answerProblem(w, http.StatusNotFound, "nothing is retained at %q", filter)
 	default:
+		s.o.Log.Info().Str("event", "retained_removed").Str("filter", filter).Int("messages", n).
+			Msg("an operator has removed retained messages")
 		w.Header().Set("Content-Type", "application/json")
 		answer(w, Removal{n})
 	}

@@ -14,6 +14,9 @@ import (
 func (r *reader) validate(c *Config) {
 	r.listeners(c.Listeners)
 	r.predefined(c.MQTTSN.Predefined)
+	if a := c.Admin.Listen; !a.Addr().Unmap().IsLoopback() {
+		r.complain(r.at["admin.listen"], "%s is open beyond this machine, where anyone could look; admin.listen must be on loopback, such as 127.0.0.1:18080", a)
+	}
 	sn := &c.MQTTSN
 	if sn.Advertise.Enabled && len(sn.Advertise.Addresses) == 0 {
 		r.complain(r.at["mqttsn.advertise.enabled"], "mqttsn.advertise.enabled needs mqttsn.advertise.addresses to send to, such as [225.1.1.1:1884]")

@@ -24,6 +24,8 @@ const patience = 15 * time.Second
 type broker struct {
 	t        testing.TB
 	tcp, udp netip.AddrPort // MQTT and MQTT-SN
+	adminURL string         // of figures and health
+	admin    string         // socket of operators
 	process  *exec.Cmd
 	log      *transcript   // standard error
 	ended    chan struct{} // closed when the process is gone
@@ -51,7 +53,8 @@ var free = []string{
 func start(t testing.TB, settings ...string) *broker {
 	t.Helper()
 	var args []string
-	for _, s := range append(free[:len(free):len(free)], settings...) {
+	socket := "admin.unix_socket=" + socketPath(t)
+	for _, s := range append(append(free[:len(free):len(free)], socket), settings...) {
 		args = append(args, "--set", s)
 	}
 	b := launch(t, args...)
@@ -61,6 +64,18 @@ func start(t testing.TB, settings ...string) *broker {
 		}
 	})
 	return b
+}
+
+// socketPath returns a path short enough for a unix socket, however long the
+// test's name is.
+func socketPath(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "dormouse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return filepath.Join(dir, "admin.sock")
 }
 
 // configure writes a configuration file and returns its path.
@@ -121,6 +136,8 @@ func (b *broker) readAddresses(stdout io.Reader) error {
 			b.tcp, err = netip.ParseAddrPort(strings.TrimSuffix(rest, "/tcp"))
 		} else if rest, ok := strings.CutPrefix(line, "MQTT-SN on "); ok {
 			b.udp, err = netip.ParseAddrPort(strings.TrimSuffix(rest, "/udp"))
+		} else if rest, ok := strings.CutPrefix(line, "Admin on "); ok {
+			b.adminURL, b.admin, _ = strings.Cut(rest, " and ")
 		}
 		if err != nil {
 			return fmt.Errorf("line %q: %w", line, err)
