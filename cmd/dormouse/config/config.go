@@ -395,7 +395,7 @@ type Anonymous struct {
 // A Provider knows clients by name.
 type Provider struct {
 	// "passwd": a file in Mosquitto's format, see "dormouse passwd". It is read
-	// again on SIGHUP.
+	// again on SIGHUP; clients that are connected stay so.
 	Type string `yaml:"type" oneof:"passwd"`
 	File string `yaml:"file"`
 }

@@ -70,7 +70,18 @@ func TestProblems(t *testing.T) {
 			"d.yaml:2:31: \"a\\x1b[2J+\" cannot be published to: a topic has no + or # and does not begin with $"},
 
 		{"open listener", "listeners:\n  - {name: a, type: tcp, address: \":1883\"}\n",
-			`d.yaml:2:35: [::]:1883 is open beyond this machine, without passwords or encryption; write "security: insecure" if that is meant, or listen on 127.0.0.1`},
+			`d.yaml:2:35: [::]:1883 is open beyond this machine, and no client needs a password; make a file with "dormouse passwd create FILE" and name it in auth.providers, write "security: insecure" if that is meant, or listen on 127.0.0.1`},
+		{"open listener, passwords for who likes", "listeners:\n  - {name: a, type: tcp, address: \":1883\"}\nauth:\n  anonymous: {enabled: true}\n  providers: [{type: passwd, file: f}]\n",
+			`d.yaml:2:35: [::]:1883 is open beyond this machine, and auth.anonymous.enabled lets in everyone without a password; leave that out, write "security: insecure" if that is meant, or listen on 127.0.0.1`},
+		{"open sensors, passwords", "listeners:\n  - {name: a, type: mqttsn-udp, address: \"10.0.0.1:1884\"}\nauth: {providers: [{type: passwd, file: f}]}\n",
+			`d.yaml:2:42: 10.0.0.1:1884 is open beyond this machine, and MQTT-SN over UDP knows no passwords; write "security: insecure" if that is meant, or listen on 127.0.0.1`},
+		{"open listener, passwords misspelt", "listeners:\n  - {name: a, type: tcp, address: \":1883\"}\nauth: {provider: [{type: passwd, file: f}]}\n",
+			`d.yaml:3:8: there is no key "provider" in auth; did you mean "providers"?`},
+		{"half a provider", "auth:\n  providers:\n    - {type: passwd}\n    - {file: f}\n",
+			"d.yaml:3:7: auth.providers[0] has no file; name one made by \"dormouse passwd create\"\n" +
+				"d.yaml:4:7: auth.providers[1] has no type; it must be passwd"},
+		{"user that nobody knows", "sys_topics:\n  users: [ann]\n",
+			`d.yaml:2:3: sys_topics.users is for users whose password is checked; add auth.providers, or leave it out`},
 		{"host name", "listeners:\n  - name: a\n    type: tcp\n    address: localhost:1883\n",
 			`d.yaml:4:14: listeners[0].address: "localhost:1883" is not an IP address and port; write one like 127.0.0.1:1883, [::1]:1883 or :1883`},
 		{"no listener", "listeners: []\n", `d.yaml:1:1: listeners is empty; leave it out for the defaults`},
@@ -216,12 +227,32 @@ func TestSet(t *testing.T) {
 		"mqttsn.retry.max.x=1":      `--set mqttsn.retry.max.x=1: mqttsn.retry.max is a single value and has no "x" in it`,
 		"mqttsn.retry=5":            `--set mqttsn.retry=5: mqttsn.retry is "5"; it must be a section with keys of its own`,
 		"listeners.tls.address=:1":  `--set listeners.tls.address=:1: listeners has no entry "tls"; give its name or its number, counted from 0`,
-		"listeners.sn.address=:1":   `--set listeners.sn.address=:1: [::]:1 is open beyond this machine, without passwords or encryption; write "security: insecure" if that is meant, or listen on 127.0.0.1`,
+		"listeners.sn.address=:1":   `--set listeners.sn.address=:1: [::]:1 is open beyond this machine, and MQTT-SN over UDP knows no passwords; write "security: insecure" if that is meant, or listen on 127.0.0.1`,
 		"=1":                        `--set =1: there is no key "" at the top; the keys there are version, node, listeners, mqtt, mqttsn, limits, auth, admin, log, sys_topics`,
 		"mqttsn.predefined=[{id: 1": "--set mqttsn.predefined=[{id: 1: not YAML: could not find flow mapping end token '}'",
 	} {
 		if _, err := Load("", []string{arg}); err == nil || err.Error() != want {
 			t.Errorf("--set %s: %v\nwant %s", arg, err, want)
+		}
+	}
+}
+
+// TestOpen: a listener that everyone reaches is accepted where no one gets in
+// without a password, and where the operator says that he means it.
+func TestOpen(t *testing.T) {
+	for _, tt := range []struct{ kind, more string }{
+		{"tcp", ""}, {"ws", ""}, {"tcp", "  anonymous: {enabled: false}\n"},
+		{"tcp", "  anonymous: {enabled: loopback}\n"},
+	} {
+		text := "listeners:\n  - {name: a, type: " + tt.kind + ", address: \":1\"}\n" +
+			"  - {name: sn, type: mqttsn-udp, address: \":1\", security: insecure}\n" +
+			"auth:\n  providers: [{type: passwd, file: f}]\n" + tt.more
+		name := filepath.Join(t.TempDir(), "d.yaml")
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(name, nil); err != nil {
+			t.Errorf("with\n%s\nLoad says\n%v", text, err)
 		}
 	}
 }

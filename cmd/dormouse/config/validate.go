@@ -12,7 +12,8 @@ import (
 // together. A section with a mistake in it is left alone: it would be blamed
 // for what it lacks by that mistake.
 func (r *reader) validate(c *Config) {
-	r.listeners(c.Listeners)
+	r.listeners(c)
+	r.providers(c.Auth.Providers)
 	r.predefined(c.MQTTSN.Predefined)
 	if a := c.Admin.Listen; !a.Addr().Unmap().IsLoopback() {
 		r.complain(r.at["admin.listen"], "%s is open beyond this machine, where anyone could look; admin.listen must be on loopback, such as 127.0.0.1:18080", a)
@@ -23,6 +24,9 @@ func (r *reader) validate(c *Config) {
 	}
 	if d := time.Duration(sn.Advertise.Interval); d%time.Second != 0 {
 		r.complain(r.at["mqttsn.advertise.interval"], "mqttsn.advertise.interval is %v; clients are told whole seconds", d)
+	}
+	if len(c.SysTopics.Users) > 0 && len(c.Auth.Providers) == 0 {
+		r.complain(r.at["sys_topics.users"], "sys_topics.users is for users whose password is checked; add auth.providers, or leave it out")
 	}
 	for i, g := range sn.Multicast.Groups {
 		if !g.IsMulticast() {
@@ -40,7 +44,8 @@ var settingsOfSome = map[string][]string{
 	"allowed_origins": {"ws", "wss"},
 }
 
-func (r *reader) listeners(ls []Listener) {
+func (r *reader) listeners(c *Config) {
+	ls := c.Listeners
 	if len(ls) == 0 {
 		r.complain(r.at["listeners"], "listeners is empty; leave it out for the defaults")
 	}
@@ -80,14 +85,45 @@ func (r *reader) listeners(ls []Listener) {
 			r.complain(at("address"), "%s has no address; write one like 127.0.0.1:1883", key)
 			continue
 		}
-		if !l.Address.Addr().Unmap().IsLoopback() && l.Security == "" {
-			r.complain(at("address"), "%s is open beyond this machine, without passwords or encryption; write \"security: insecure\" if that is meant, or listen on 127.0.0.1", l.Address)
+		if why := r.exposed(c, l); why != "" {
+			r.complain(at("address"), "%s is open beyond this machine, and %s \"security: insecure\" if that is meant, or listen on 127.0.0.1", l.Address, why)
 		}
 		s := socket{l.Network(), l.Address.AddrPort}
 		if other, taken := sockets[s]; taken && l.Address.Port() != 0 {
 			r.complain(at("address"), "%s is the address of listener %q already; give each its own", l.Address, other)
 		}
 		sockets[s] = l.Name
+	}
+}
+
+// exposed says why l must not be open beyond this machine, and what to do but
+// for what always helps.
+func (r *reader) exposed(c *Config, l *Listener) string {
+	switch {
+	case l.Address.Addr().Unmap().IsLoopback() || l.Security == "insecure":
+		return ""
+	case l.Network() == "udp":
+		return "MQTT-SN over UDP knows no passwords; write"
+	case len(c.Auth.Providers) == 0 && !r.bad["auth"]:
+		return "no client needs a password; make a file with \"dormouse passwd create FILE\" and name it in auth.providers, write"
+	case c.Auth.Anonymous.Enabled == "true":
+		return "auth.anonymous.enabled lets in everyone without a password; leave that out, write"
+	}
+	return ""
+}
+
+func (r *reader) providers(ps []Provider) {
+	for i, p := range ps {
+		key := fmt.Sprintf("auth.providers[%d]", i)
+		if r.bad[key] {
+			continue
+		}
+		if p.Type == "" {
+			r.complain(r.at[key], "%s has no type; it must be passwd", key)
+		}
+		if p.File == "" {
+			r.complain(r.at[key], "%s has no file; name one made by \"dormouse passwd create\"", key)
+		}
 	}
 }
 
