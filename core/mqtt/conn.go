@@ -41,10 +41,13 @@ type conn struct {
 	connack  *packets.Packet // what is ours in CONNACK, until it is sent
 	expiry   time.Duration   // of the session, as granted
 	requests chan struct{}   // one in it for each that core has not answered
+	aliases  map[uint16]string
+	pace     *pace // nil: the client may publish as it likes
 
 	// Set before CONNACK is sent, then constant.
 	session   *core.Session
 	maxPacket uint32 // Maximum Packet Size of the client; zero: any
+	terse     bool   // the client wants no reason strings
 
 	mu      sync.Mutex    // guards what follows
 	change  sync.Cond     // for write: something of it has changed
@@ -52,6 +55,7 @@ type conn struct {
 	version byte          // protocol level
 	window  int           // Receive Maximum of the client
 	out     bytes.Buffer
+	queued  uint64       // packets in out
 	open    bool         // CONNACK is in out
 	mail    bool         // Next may have something
 	flying  int          // deliveries that the client has not acknowledged
@@ -74,7 +78,10 @@ func newConn(s *Server, listener string, socket net.Conn) *conn {
 		ending:   core.Lost,
 		written:  make(chan struct{}),
 	}
-	c.guard = guard{from: socket, connect: s.o.PreConnectBytes, limit: s.o.MaxPacketSize}
+	c.guard = guard{from: socket, connect: s.o.PreConnectBytes, limit: s.o.MaxPacketSize, users: s.o.MaxUserProperties}
+	if s.o.PublishRate != (PublishRate{}) {
+		c.pace = new(pace)
+	}
 	c.change.L = &c.mu
 	if at, err := netip.ParseAddrPort(socket.RemoteAddr().String()); err == nil {
 		c.ip = at.Addr().Unmap().WithZone("")
@@ -87,6 +94,7 @@ func newConn(s *Server, listener string, socket net.Conn) *conn {
 func (c *conn) serve() {
 	defer c.server.forget(c)
 	defer c.socket.Close()
+	defer c.countReceived()
 	if err := c.guard.next(c.await); err != nil {
 		c.turnAway(err)
 		return
@@ -157,7 +165,11 @@ func (c *conn) partLocked(code packets.Code) {
 		c.server.countClosed(code)
 	}
 	if failure && c.open && c.version == 5 {
-		c.encode(&c.out, &packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}, ReasonCode: code.Code})
+		c.say(&packets.Packet{
+			FixedHeader: packets.FixedHeader{Type: packets.Disconnect},
+			ReasonCode:  code.Code,
+			Properties:  packets.Properties{ReasonString: code.Reason},
+		})
 	}
 	now := time.Now()
 	c.socket.SetReadDeadline(now) // whoever reads is to stop
@@ -233,12 +245,16 @@ func (c *conn) Kick(why core.KickReason) {
 
 // Read is mochi's: it reads what the guard has let through.
 func (c *conn) Read(p []byte) (int, error) {
-	if len(c.guard.passed) == 0 {
+	for len(c.guard.passed) == 0 {
 		if c.isParting() {
 			return 0, net.ErrClosed
 		}
 		if err := c.guard.next(c.await); err != nil {
 			return 0, err
+		}
+		if c.guard.filters > c.server.o.MaxFilters {
+			c.refuseFilters()
+			c.guard.passed = nil
 		}
 	}
 	return c.guard.Read(p)
@@ -250,8 +266,10 @@ func (c *conn) isParting() bool {
 	return c.parting
 }
 
-// await gives the client its time for the next packet.
+// await gives the client its time for the next packet. It is called before
+// the socket is read, and so counts many packets at a time.
 func (c *conn) await() error {
+	c.countReceived()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.parting {
@@ -272,7 +290,8 @@ func (c *conn) Write(p []byte) (int, error) {
 		return 0, net.ErrClosed
 	}
 	c.out.Write(p)
-	c.queued()
+	c.queued++
+	c.toSend()
 	return len(p), nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -13,6 +14,7 @@ import (
 
 	"dormouse/core"
 	"dormouse/core/auth"
+	"dormouse/core/router"
 )
 
 // readConnect keeps CONNECT for enter and returns mochi's stand-in for it: a
@@ -34,22 +36,30 @@ func (c *conn) readConnect(pk packets.Packet) packets.Packet {
 	c.mu.Unlock()
 	c.request, c.connack = &pk, new(packets.Packet)
 	c.maxPacket = pk.Properties.MaximumPacketSize
+	c.terse = pk.Properties.RequestProblemInfoFlag && pk.Properties.RequestProblemInfo == 0
+	version := pk.ProtocolVersion
+	if version < 3 || version > 5 {
+		version = 4 // to be told that there is no such version
+	}
 	return packets.Packet{
 		FixedHeader:     pk.FixedHeader,
-		ProtocolVersion: pk.ProtocolVersion,
-		ReservedBit:     pk.ReservedBit,
+		ProtocolVersion: version,
 		Connect: packets.ConnectParams{
-			ProtocolName:     pk.Connect.ProtocolName,
+			ProtocolName:     []byte(protocolName(version)),
 			ClientIdentifier: c.name,
 			Clean:            true,
 			Keepalive:        math.MaxUint8,
 		},
-		Properties: packets.Properties{
-			MaximumPacketSize:      pk.Properties.MaximumPacketSize,
-			RequestProblemInfo:     pk.Properties.RequestProblemInfo,
-			RequestProblemInfoFlag: pk.Properties.RequestProblemInfoFlag,
-		},
+		Properties: packets.Properties{MaximumPacketSize: pk.Properties.MaximumPacketSize},
 	}
+}
+
+// protocolName is what CONNECT begins with in each version.
+func protocolName(version byte) string {
+	if version == 3 {
+		return "MQIsdp"
+	}
+	return "MQTT"
 }
 
 // enter opens the client's session. Any code but success is for CONNACK.
@@ -60,14 +70,10 @@ func (c *conn) enter() packets.Code {
 	if code == packets.CodeSuccess {
 		code = c.openSession(pk)
 	}
-	switch code {
-	case packets.CodeSuccess:
+	if code == packets.CodeSuccess {
 		return code
-	case packets.ErrBadUsernameOrPassword:
-		c.server.refusals.authentication.Add(1)
-	default:
-		c.server.refusals.other.Add(1)
 	}
+	c.server.countRefused(code)
 	c.server.incidents.Info().Str("event", "connect_refused").Str("client", c.id.ClientID).
 		Str("listener", c.listener).Str("remote", c.id.Remote).Str("reason", code.Reason).Msg("client refused")
 	return code
@@ -76,8 +82,14 @@ func (c *conn) enter() packets.Code {
 // mayEnter checks what mochi is not shown, grants the keep alive, names a
 // client that has no name, and authenticates it.
 func (c *conn) mayEnter(pk *packets.Packet) packets.Code {
-	p := &pk.Connect
+	p, o := &pk.Connect, &c.server.o
 	switch {
+	case !slices.Contains(o.Versions, c.version) || string(p.ProtocolName) != protocolName(c.version):
+		return packets.ErrUnsupportedProtocolVersion // [MQTT-3.1.2-1] [MQTT-3.1.2-2]
+	case c.guard.objection.Code != 0:
+		return c.guard.objection
+	case pk.ReservedBit != 0:
+		return packets.ErrMalformedFlags // [MQTT-3.1.2-3]
 	case !p.WillFlag && (p.WillQos > 0 || p.WillRetain):
 		return packets.ErrMalformedFlags // [MQTT-3.1.2-11]
 	case p.WillQos > 2:
@@ -91,7 +103,15 @@ func (c *conn) mayEnter(pk *packets.Packet) packets.Code {
 	case !presentable(c.id.User):
 		return packets.ErrBadUsernameOrPassword // [MQTT-3.1.3-11] of 3.1.1
 	case pk.Properties.AuthenticationMethod != "":
-		return packets.ErrBadAuthenticationMethod
+		return packets.ErrBadAuthenticationMethod // [MQTT-4.12.0-1]
+	case pk.Properties.AuthenticationData != nil:
+		return errAuthentication // MQTT 5 §3.1.2.11.10
+	case int(p.WillQos) > o.MaxQoS:
+		return packets.ErrQosNotSupported // [MQTT-3.2.2-12]
+	case p.WillRetain && !o.Retain:
+		return packets.ErrRetainNotSupported // [MQTT-3.2.2-13]
+	case router.HasWildcard(p.WillProperties.ResponseTopic):
+		return errResponseTopic
 	}
 	if c.id.ClientID == "" {
 		c.mu.Lock()
@@ -100,8 +120,8 @@ func (c *conn) mayEnter(pk *packets.Packet) packets.Code {
 		c.connack.Properties.AssignedClientID = c.id.ClientID // [MQTT-3.2.2-16]
 	}
 	keepalive := time.Duration(p.Keepalive) * time.Second
-	if keepalive > c.server.o.MaxKeepalive {
-		keepalive = c.server.o.MaxKeepalive.Truncate(time.Second)
+	if keepalive > o.MaxKeepalive {
+		keepalive = o.MaxKeepalive.Truncate(time.Second)
 		c.connack.Properties.ServerKeepAlive = uint16(keepalive / time.Second)
 		c.connack.Properties.ServerKeepAliveFlag = true
 	}
@@ -176,24 +196,39 @@ func (c *conn) grantExpiry(pk *packets.Packet) time.Duration {
 }
 
 // writeConnack puts into mochi's CONNACK what is ours: a success is told what
-// was granted, a refusal in words of its version.
+// was granted, a refusal in words of its version. What is left out is as the
+// specification says by default, §3.2.2.3.
 func (c *conn) writeConnack(pk packets.Packet) packets.Packet {
 	if pk.ReasonCode != packets.CodeSuccess.Code {
-		if c.version != 5 && pk.ReasonCode >= packets.ErrUnspecifiedError.Code {
-			pk.ReasonCode = returnCode(pk.ReasonCode)
-		}
-		return pk
+		return c.writeRefusal(pk)
 	}
-	ours := &c.connack.Properties
+	o, p := &c.server.o, &pk.Properties
+	granted := &c.connack.Properties
 	pk.SessionPresent = c.connack.SessionPresent && c.version > 3 // a reserved octet in MQTT 3.1
-	pk.Properties.AssignedClientID = ours.AssignedClientID
-	pk.Properties.ServerKeepAlive = ours.ServerKeepAlive
-	pk.Properties.ServerKeepAliveFlag = ours.ServerKeepAliveFlag
-	pk.Properties.SessionExpiryInterval = ours.SessionExpiryInterval
-	pk.Properties.SessionExpiryIntervalFlag = ours.SessionExpiryIntervalFlag
-	pk.Properties.MaximumPacketSize = uint32(c.server.o.MaxPacketSize)
-	pk.Properties.SharedSubAvailable = 0
-	pk.Properties.SharedSubAvailableFlag = true
+	p.AssignedClientID = granted.AssignedClientID
+	p.ServerKeepAlive, p.ServerKeepAliveFlag = granted.ServerKeepAlive, granted.ServerKeepAliveFlag
+	p.SessionExpiryInterval, p.SessionExpiryIntervalFlag = granted.SessionExpiryInterval, granted.SessionExpiryIntervalFlag
+	p.MaximumPacketSize = uint32(o.MaxPacketSize)
+	p.TopicAliasMaximum = uint16(o.TopicAliasMaximum)
+	p.MaximumQos, p.MaximumQosFlag = byte(o.MaxQoS), o.MaxQoS < 2
+	p.RetainAvailableFlag = !o.Retain
+	p.WildcardSubAvailableFlag = !o.WildcardSubscriptions
+	p.SharedSubAvailableFlag = !o.SharedSubscriptions
+	return pk
+}
+
+// writeRefusal leaves nothing of CONNACK but why, and not even that in words
+// to a client that would not take so long a packet.
+func (c *conn) writeRefusal(pk packets.Packet) packets.Packet {
+	const others = 16 // octets, at most
+	why := pk.Properties.ReasonString
+	if c.maxPacket > 0 && len(why)+others > int(c.maxPacket) {
+		why = ""
+	}
+	pk.Properties = packets.Properties{ReasonString: why}
+	if c.version != 5 && pk.ReasonCode >= packets.ErrUnspecifiedError.Code {
+		pk.ReasonCode = returnCode(pk.ReasonCode)
+	}
 	return pk
 }
 

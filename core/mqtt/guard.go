@@ -1,7 +1,6 @@
 package mqtt
 
 import (
-	"encoding/binary"
 	"io"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -17,6 +16,7 @@ type guard struct {
 	from    io.Reader
 	connect int // longest CONNECT, fixed header included
 	limit   int // longest packet of any other type
+	users   int // most user properties in one place
 
 	// version is the protocol level that CONNECT asked for; zero before.
 	version byte
@@ -24,6 +24,17 @@ type guard struct {
 	// reason is the reason code of an MQTT 5 DISCONNECT, which mochi overlooks
 	// if nothing follows it.
 	reason byte
+
+	// objection is what is wrong with a CONNECT that can be read, and so is
+	// answered by CONNACK. Its Code is zero if there is nothing.
+	objection packets.Code
+
+	// Of the current packet.
+	kind    byte
+	id      uint16 // of a SUBSCRIBE or UNSUBSCRIBE, as is filters
+	filters int
+
+	packets, octets uint64 // read so far, for whoever sets them back
 
 	buf    []byte // buf[at:] is not checked yet
 	at     int
@@ -55,6 +66,7 @@ func (g *guard) next(wait func() error) error {
 		if b := g.buf[g.at:]; size > 0 && size <= len(b) {
 			g.at += size
 			g.passed = b[:size]
+			g.packets++
 			return g.check(b[:size])
 		}
 		if !waited {
@@ -84,6 +96,7 @@ func (g *guard) fill() error {
 	g.at = 0
 	n, err := g.from.Read(g.buf[rest:cap(g.buf)])
 	g.buf = g.buf[:rest+n]
+	g.octets += uint64(n)
 	if n > 0 {
 		return nil
 	}
@@ -158,7 +171,8 @@ func (g *guard) check(packet []byte) error {
 	_, n, _ := length(packet[1:])
 	head := packet[0]
 	o := outline{rest: packet[1+n:]}
-	switch head >> 4 {
+	g.kind, g.filters = head>>4, 0
+	switch g.kind {
 	case packets.Connect:
 		g.checkConnect(&o)
 	case packets.Publish:
@@ -169,18 +183,16 @@ func (g *guard) check(packet []byte) error {
 		g.checkProperties(&o)
 		o.rest = nil // the payload
 	case packets.Subscribe:
-		o.skip(2)
-		g.checkProperties(&o)
-		for len(o.rest) > 0 {
+		g.checkRequest(&o)
+		for ; len(o.rest) > 0; g.filters++ {
 			o.field()
 			if options := o.octet(); g.version == 5 && (options&0xc0 != 0 || options&0x30 == 0x30) { // reserved bits, Retain Handling 3
 				o.fail(packets.ErrProtocolViolation) // [MQTT-3.8.3-5]
 			}
 		}
 	case packets.Unsubscribe:
-		o.skip(2)
-		g.checkProperties(&o)
-		for len(o.rest) > 0 {
+		g.checkRequest(&o)
+		for ; len(o.rest) > 0; g.filters++ {
 			o.field()
 		}
 	case packets.Puback, packets.Pubrec, packets.Pubrel, packets.Pubcomp:
@@ -216,6 +228,14 @@ func (g *guard) checkConnect(o *outline) {
 	}
 }
 
+// checkRequest checks what SUBSCRIBE and UNSUBSCRIBE begin with.
+func (g *guard) checkRequest(o *outline) {
+	if g.id = uint16(o.number(2)); g.id == 0 {
+		o.fail(packets.ErrProtocolViolationNoPacketID) // [MQTT-2.2.1-3]
+	}
+	g.checkProperties(o)
+}
+
 // checkReason checks what MQTT 5 has at the end of an acknowledgement or a
 // DISCONNECT, both optional: a reason code, which it returns, and properties.
 func (g *guard) checkReason(o *outline) (reason byte) {
@@ -229,24 +249,51 @@ func (g *guard) checkReason(o *outline) (reason byte) {
 }
 
 // checkProperties checks the properties that MQTT 5 has here: within their
-// section, and but for those of the user each there once, §2.2.2.2.
+// section, not too many, and but for those of the user each there once,
+// §2.2.2.2.
 func (g *guard) checkProperties(o *outline) {
 	if g.version != 5 {
 		return
 	}
 	section := outline{rest: o.skip(o.integer())}
 	var seen uint64
+	users := 0
 	for len(section.rest) > 0 {
 		id := section.octet()
-		if once := uint64(1) << id; seen&once == 0 || id == packets.PropUser {
-			seen |= once
-			section.property(id)
-		} else {
-			section.fail(packets.ErrProtocolViolation)
+		once := uint64(1) << id
+		switch value := section.property(id); {
+		case id == packets.PropUser:
+			if users++; users > g.users {
+				g.object(&section, errUserProperties)
+			}
+		case seen&once != 0 || !mayBe(id, value):
+			g.object(&section, packets.ErrProtocolViolation)
 		}
+		seen |= once
 	}
 	if section.err != nil {
 		o.fail(section.err)
+	}
+}
+
+// mayBe says whether a property may have this value, MQTT 5 §3.1.2.11.
+func mayBe(id byte, value uint32) bool {
+	switch id {
+	case packets.PropReceiveMaximum, packets.PropMaximumPacketSize:
+		return value > 0
+	case packets.PropRequestProblemInfo, packets.PropRequestResponseInfo:
+		return value <= 1
+	}
+	return true
+}
+
+// object refuses the current packet, of whose outline o is what is left: a
+// CONNECT by CONNACK, any other by the end of the connection.
+func (g *guard) object(o *outline, code packets.Code) {
+	if g.kind != packets.Connect {
+		o.fail(code)
+	} else if g.objection.Code == 0 {
+		g.objection = code
 	}
 }
 
@@ -283,18 +330,19 @@ func (o *outline) skip(n int) []byte {
 	return b
 }
 
-func (o *outline) octet() byte {
-	if b := o.skip(1); b != nil {
-		return b[0]
+// number reads a number of n octets; zero if they are not all there.
+func (o *outline) number(n int) (value uint32) {
+	for _, b := range o.skip(n) {
+		value = value<<8 | uint32(b)
 	}
-	return 0
+	return value
 }
+
+func (o *outline) octet() byte { return byte(o.number(1)) }
 
 // field skips a field that begins with its length in two octets.
 func (o *outline) field() {
-	if b := o.skip(2); b != nil {
-		o.skip(int(binary.BigEndian.Uint16(b)))
-	}
+	o.skip(int(o.number(2)))
 }
 
 // integer reads a variable byte integer.
@@ -308,15 +356,16 @@ func (o *outline) integer() int {
 	return value
 }
 
-// property skips the value of a property that a client may send.
-func (o *outline) property(id byte) {
+// property skips the value of a property that a client may send, and returns
+// it if it is a number of fixed size.
+func (o *outline) property(id byte) (value uint32) {
 	switch id {
 	case packets.PropPayloadFormat, packets.PropRequestProblemInfo, packets.PropRequestResponseInfo:
-		o.skip(1)
+		return o.number(1)
 	case packets.PropReceiveMaximum, packets.PropTopicAliasMaximum, packets.PropTopicAlias:
-		o.skip(2)
+		return o.number(2)
 	case packets.PropMessageExpiryInterval, packets.PropSessionExpiryInterval, packets.PropWillDelayInterval, packets.PropMaximumPacketSize:
-		o.skip(4)
+		return o.number(4)
 	case packets.PropSubscriptionIdentifier:
 		o.integer()
 	case packets.PropContentType, packets.PropResponseTopic, packets.PropCorrelationData,
@@ -328,4 +377,5 @@ func (o *outline) property(id byte) {
 	default:
 		o.fail(packets.ErrProtocolViolation)
 	}
+	return 0
 }

@@ -62,7 +62,7 @@ func (hooks) OnPacketRead(cl *mochi.Client, pk packets.Packet) (packets.Packet, 
 	case packets.Connect:
 		return c.readConnect(pk), nil
 	case packets.Publish:
-		if !c.reserved(&pk) {
+		if code = c.admit(&pk); code == packets.CodeSuccess && !c.reserved(&pk) {
 			return pk, nil
 		}
 	case packets.Puback, packets.Pubcomp:

@@ -9,6 +9,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"dormouse/core"
+	"dormouse/core/router"
 )
 
 // A quota counts the messages of QoS 1 and 2 that the client has sent and
@@ -40,9 +41,26 @@ func (q *quota) release(id uint16) {
 func (c *conn) begin() { c.requests <- struct{}{} }
 func (c *conn) end()   { <-c.requests }
 
+// admit checks a PUBLISH against what CONNACK has granted, and resolves its
+// topic alias.
+func (c *conn) admit(pk *packets.Packet) packets.Code {
+	switch {
+	case int(pk.FixedHeader.Qos) > c.server.o.MaxQoS:
+		return packets.ErrQosNotSupported // [MQTT-3.2.2-11]
+	case pk.FixedHeader.Retain && !c.server.o.Retain:
+		return packets.ErrRetainNotSupported // [MQTT-3.2.2-14]
+	case router.HasWildcard(pk.Properties.ResponseTopic):
+		return errResponseTopic
+	}
+	return c.unalias(pk)
+}
+
 // publish hands a message to core, and acknowledges it once core has answered.
 func (c *conn) publish(pk *packets.Packet) {
 	qos, id := pk.FixedHeader.Qos, pk.PacketID
+	if c.pace != nil {
+		c.slow(len(pk.TopicName) + len(pk.Payload))
+	}
 	if qos > 0 && c.version == 5 && !c.takeQuota(pk) {
 		c.part(packets.ErrReceiveMaximum) // [MQTT-3.3.4-9]
 		return
@@ -74,7 +92,7 @@ func (c *conn) published(qos byte, id uint16, err error) {
 	switch {
 	case qos > 0 && (err == nil || c.version == 5):
 		c.acknowledge(qos, id, code)
-	case qos > 0 || code == packets.ErrTopicNameInvalid:
+	case qos > 0 || code.Code == packets.ErrTopicNameInvalid.Code:
 		c.part(code)
 	}
 }
@@ -92,7 +110,11 @@ func (c *conn) acknowledge(qos byte, id uint16, code packets.Code) {
 		c.quota.release(id)
 	}
 	c.mu.Unlock()
-	c.answer(&packets.Packet{FixedHeader: packets.FixedHeader{Type: ack}, PacketID: id, ReasonCode: code.Code})
+	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: ack}, PacketID: id, ReasonCode: code.Code}
+	if code != packets.CodeSuccess {
+		pk.Properties.ReasonString = code.Reason
+	}
+	c.answer(&pk)
 }
 
 // reserved answers a PUBLISH to a topic that begins with a dollar sign, and
@@ -145,82 +167,6 @@ func (c *conn) received(pk *packets.Packet) {
 	}
 	c.session.Received(pk.PacketID)
 	c.answer(&packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: pk.PacketID})
-}
-
-// subscribe asks core for each filter, and answers SUBACK when it has heard
-// about the last.
-func (c *conn) subscribe(pk *packets.Packet) packets.Code {
-	ids := pk.Properties.SubscriptionIdentifier
-	if len(ids) > 1 || len(ids) == 1 && ids[0] == 0 {
-		return packets.ErrProtocolViolation // MQTT 5 §3.8.2.1.2
-	}
-	if code := pk.SubscribeValidate(); code != packets.CodeSuccess {
-		return code
-	}
-	answer := c.answerFilters(packets.Suback, pk)
-	for _, f := range pk.Filters {
-		c.session.Subscribe(core.Subscription{
-			Filter:            strings.Clone(f.Filter), // not to keep the packet for it
-			QoS:               core.QoS(f.Qos),
-			NoLocal:           f.NoLocal,
-			RetainAsPublished: f.RetainAsPublished,
-			RetainHandling:    f.RetainHandling,
-			ID:                uint32(f.Identifier),
-		}, func(granted core.QoS, err error) {
-			answer(c.granted(granted, err))
-		})
-	}
-	return packets.CodeSuccess
-}
-
-// answerFilters begins the answer, of type t, to a SUBSCRIBE or UNSUBSCRIBE. It
-// is to be told core's answer to each filter, and is sent with the last.
-func (c *conn) answerFilters(t byte, pk *packets.Packet) (answer func(code byte)) {
-	ack := &packets.Packet{FixedHeader: packets.FixedHeader{Type: t}, PacketID: pk.PacketID}
-	filters := len(pk.Filters)
-	c.begin()
-	return func(code byte) {
-		ack.ReasonCodes = append(ack.ReasonCodes, code)
-		if len(ack.ReasonCodes) == filters {
-			c.end()
-			c.answer(ack)
-		}
-	}
-}
-
-// granted is core's answer to one filter of a SUBSCRIBE.
-func (c *conn) granted(qos core.QoS, err error) byte {
-	switch {
-	case err == nil:
-		return byte(qos)
-	case c.version < 5:
-		return packets.ErrUnspecifiedError.Code // the only one, 3.1.1 §3.9.3
-	case errors.Is(err, core.ErrUnsupported):
-		return packets.ErrSharedSubscriptionsNotSupported.Code
-	}
-	return reasonFor(err, packets.ErrTopicFilterInvalid).Code
-}
-
-// unsubscribe asks core for each filter, and answers UNSUBACK when it has
-// heard about the last.
-func (c *conn) unsubscribe(pk *packets.Packet) packets.Code {
-	if code := pk.UnsubscribeValidate(); code != packets.CodeSuccess {
-		return code
-	}
-	answer := c.answerFilters(packets.Unsuback, pk)
-	for _, f := range pk.Filters {
-		c.session.Unsubscribe(f.Filter, func(existed bool, err error) {
-			code := packets.CodeSuccess
-			switch {
-			case err != nil:
-				code = reasonFor(err, packets.ErrTopicFilterInvalid)
-			case !existed:
-				code = packets.CodeNoSubscriptionExisted
-			}
-			answer(code.Code)
-		})
-	}
-	return packets.CodeSuccess
 }
 
 // disconnected takes DISCONNECT: with any reason but 0x00 the will is to be

@@ -8,16 +8,17 @@ import (
 	"dormouse/core"
 )
 
-// reasonFor is core's answer as a reason code of MQTT 5; topic is the one for
-// a topic or filter that cannot be.
+// reasonFor is core's answer as a reason code of MQTT 5, with core's words if
+// they tell the client more; topic is the one for a topic or filter that
+// cannot be.
 func reasonFor(err error, topic packets.Code) packets.Code {
 	switch {
 	case errors.Is(err, core.ErrNotAuthorized):
 		return packets.ErrNotAuthorized
 	case errors.Is(err, core.ErrInvalidTopic):
-		return topic
+		return packets.Code{Code: topic.Code, Reason: err.Error()}
 	case errors.Is(err, core.ErrQuota):
-		return packets.ErrQuotaExceeded
+		return packets.Code{Code: packets.ErrQuotaExceeded.Code, Reason: err.Error()}
 	case errors.Is(err, core.ErrBusy):
 		return packets.ErrServerBusy
 	case errors.Is(err, core.ErrClosed):
@@ -26,6 +27,13 @@ func reasonFor(err error, topic packets.Code) packets.Code {
 	return packets.ErrImplementationSpecificError
 }
 
+// What mochi has no words for.
+var (
+	errUserProperties = packets.Code{Code: packets.ErrQuotaExceeded.Code, Reason: "too many user properties"}
+	errResponseTopic  = packets.Code{Code: packets.ErrProtocolViolation.Code, Reason: "protocol violation: response topic with a wildcard"}
+	errAuthentication = packets.Code{Code: packets.ErrProtocolViolation.Code, Reason: "protocol violation: authentication data without a method"}
+)
+
 // badUserNameOrPassword is a return code for which mochi has another.
 const badUserNameOrPassword = 4
 
@@ -33,13 +41,14 @@ const badUserNameOrPassword = 4
 // 3.1.1.
 func returnCode(reason byte) byte {
 	switch reason {
-	case packets.ErrProtocolViolation.Code, packets.ErrUnsupportedProtocolVersion.Code:
+	case packets.ErrUnsupportedProtocolVersion.Code:
 		return packets.Err3UnsupportedProtocolVersion.Code
 	case packets.ErrClientIdentifierNotValid.Code:
 		return packets.Err3ClientIdentifierNotValid.Code
 	case packets.ErrBadUsernameOrPassword.Code:
 		return badUserNameOrPassword
-	case packets.ErrNotAuthorized.Code, packets.ErrTopicNameInvalid.Code:
+	case packets.ErrNotAuthorized.Code, packets.ErrTopicNameInvalid.Code,
+		packets.ErrQosNotSupported.Code, packets.ErrRetainNotSupported.Code:
 		return packets.Err3NotAuthorized.Code
 	}
 	return packets.Err3ServerUnavailable.Code

@@ -20,6 +20,7 @@ import (
 
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
 
 	"dormouse/core"
 )
@@ -31,6 +32,9 @@ type Server struct {
 	broker *core.Broker
 	mochi  *mochi.Server
 	names  atomic.Uint64 // of connections, for mochi
+
+	// arrivals bounds the connections a second.
+	arrivals *rate.Limiter
 
 	// incidents is the log for what a stranger can bring about.
 	incidents zerolog.Logger
@@ -59,6 +63,7 @@ func New(b *core.Broker, o Options) *Server {
 		broker:    b,
 		conns:     make(map[*conn]struct{}),
 		perIP:     make(map[netip.Addr]int),
+		arrivals:  rate.NewLimiter(rate.Limit(o.ConnectRate), max(1, int(o.ConnectRate))),
 		incidents: o.Log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Second}),
 	}
 	s.mochi = newMochi(&s.o)
@@ -124,7 +129,8 @@ func (s *Server) accept(ctx context.Context, l *listener) {
 	}
 }
 
-// admit starts a connection, or closes the socket if there are too many.
+// admit starts a connection, or closes the socket if there are too many or
+// they come too fast.
 func (s *Server) admit(l *listener, socket net.Conn) {
 	c := newConn(s, l.name, socket)
 	s.mu.Lock()
@@ -137,6 +143,9 @@ func (s *Server) admit(l *listener, socket net.Conn) {
 		socket.Close()
 	case s.perIP[c.ip] >= s.o.MaxConnectionsPerIP:
 		s.refusals.perIP.Add(1)
+		socket.Close()
+	case !c.ip.IsLoopback() && !s.arrivals.Allow():
+		s.refusals.rate.Add(1)
 		socket.Close()
 	default:
 		s.accepted.Add(1)

@@ -260,9 +260,12 @@ func TestConnack(t *testing.T) {
 	b := start(t, func(_ *coreOptions, o *Options) { o.ReceiveMaximum, o.MaxPacketSize = 7, 4096 })
 	_, ack := b.tryConnect(t, 5, "c", func(pk *packets.Packet) { pk.Properties.TopicAliasMaximum = 10 })
 	p := ack.Properties
-	if p.ReceiveMaximum != 7 || p.MaximumPacketSize != 4096 || p.TopicAliasMaximum != 0 ||
-		!p.SharedSubAvailableFlag || p.SharedSubAvailable != 0 || p.ServerKeepAliveFlag || p.AssignedClientID != "" {
+	if p.ReceiveMaximum != 7 || p.MaximumPacketSize != 4096 || p.TopicAliasMaximum != 16 ||
+		p.ServerKeepAliveFlag || p.SessionExpiryIntervalFlag || p.AssignedClientID != "" {
 		t.Errorf("CONNACK says %+v", p)
+	}
+	if p.MaximumQosFlag || p.RetainAvailableFlag || p.WildcardSubAvailableFlag || p.SharedSubAvailableFlag || p.SubIDAvailableFlag {
+		t.Errorf("CONNACK takes something back: %+v", p)
 	}
 	_, ack = b.tryConnect(t, 5, "c", func(pk *packets.Packet) { pk.Properties.AuthenticationMethod = "SCRAM" })
 	if ack.ReasonCode != packets.ErrBadAuthenticationMethod.Code {

@@ -9,20 +9,35 @@ import (
 // Stats are a server's figures: the connections there are now, and what has
 // come to pass since it started.
 type Stats struct {
-	Connections int    // connected or about to be
-	Accepted    uint64 // connections ever
+	Connections int     // connected or about to be
+	Accepted    uint64  // connections ever
+	Received    Traffic // what sockets were read, and the whole packets in it
+	Sent        Traffic // what sockets took, and the packets begun in it
 	Refused     Refusals
 	Closed      Closures
+	Filters     Filters
+	Throttled   uint64 // messages held back because the client publishes too fast
 	TooLarge    uint64 // messages dropped because a client takes none so long
 	Panics      uint64 // bugs in what reads packets; each cost one connection
 }
+
+// Traffic is MQTT packets of any type and the octets of them.
+type Traffic struct{ Packets, Bytes uint64 }
 
 // Refusals are clients that were not let in, by cause.
 type Refusals struct {
 	Full           uint64 // too many connections
 	PerIP          uint64 // too many from one IP address
+	Rate           uint64 // too many in a second
 	Timeout        uint64 // no CONNECT in time
+	Handshake      uint64 // no TLS or no WebSocket, by either side's fault
+	Version        uint64 // of a version of MQTT that is not spoken
+	Malformed      uint64 // CONNECT is against the protocol
+	UserProperties uint64 // CONNECT has too many
+	QoS            uint64 // the will's is beyond the highest
+	Retain         uint64 // the will is retained, and nothing may be
 	Authentication uint64
+	Busy           uint64 // memory or processor is short
 	Other          uint64 // answered by CONNACK with another reason
 }
 
@@ -31,43 +46,103 @@ type Closures struct {
 	Malformed      uint64 // packets that are none
 	Protocol       uint64 // packets against the protocol
 	TooLarge       uint64 // packets beyond the limit
+	UserProperties uint64 // too many in a packet
 	ReceiveMaximum uint64 // too many messages without an acknowledgement
+	TopicAlias     uint64 // of 0 or beyond the maximum
+	QoS            uint64 // a message beyond the highest
+	Retain         uint64 // a retained message, and none may be
 	KeepAlive      uint64 // silence
 	Stalled        uint64 // the client does not take what it gets
 	TakenOver      uint64
 	Other          uint64
 }
 
+// Filters are what SUBSCRIBE asked for and our settings refuse, by cause.
+type Filters struct {
+	TooMany   uint64 // packets with too many, UNSUBSCRIBE too
+	Wildcards uint64
+	Shared    uint64
+}
+
 // counters are what Stats reads.
 type counters struct {
-	accepted, tooLarge, panics atomic.Uint64
-	refusals                   struct{ full, perIP, timeout, authentication, other atomic.Uint64 }
-	closures                   struct {
-		malformed, protocol, tooLarge, receiveMaximum, keepAlive, stalled, takenOver, other atomic.Uint64
+	accepted, throttled, tooLarge, panics atomic.Uint64
+	received, sent                        struct{ packets, bytes atomic.Uint64 }
+	refusals                              struct {
+		full, perIP, rate, timeout, handshake, version, malformed, userProperties, qos, retain, authentication, busy, other atomic.Uint64
+	}
+	closures struct {
+		malformed, protocol, tooLarge, userProperties, receiveMaximum, topicAlias, qos, retain, keepAlive,
+		stalled, takenOver, other atomic.Uint64
+	}
+	filters struct{ tooMany, wildcards, shared atomic.Uint64 }
+}
+
+// countReceived counts what the guard has read since it was last called.
+func (c *conn) countReceived() {
+	g, n := &c.guard, &c.server.received
+	n.packets.Add(g.packets)
+	n.bytes.Add(g.octets)
+	g.packets, g.octets = 0, 0
+}
+
+// countRefused counts a CONNECT refused for a reason of MQTT 5.
+func (n *counters) countRefused(code packets.Code) {
+	r := &n.refusals
+	if code == errUserProperties {
+		r.userProperties.Add(1)
+		return
+	}
+	switch code.Code {
+	case packets.ErrUnsupportedProtocolVersion.Code:
+		r.version.Add(1)
+	case packets.ErrMalformedPacket.Code, packets.ErrProtocolViolation.Code:
+		r.malformed.Add(1)
+	case packets.ErrQosNotSupported.Code:
+		r.qos.Add(1)
+	case packets.ErrRetainNotSupported.Code:
+		r.retain.Add(1)
+	case packets.ErrBadUsernameOrPassword.Code, packets.ErrBadAuthenticationMethod.Code:
+		r.authentication.Add(1)
+	case packets.ErrServerBusy.Code:
+		r.busy.Add(1)
+	default:
+		r.other.Add(1)
 	}
 }
 
 // countClosed counts a connection closed for a reason of MQTT 5.
 func (n *counters) countClosed(code packets.Code) {
-	if code == packets.ErrPendingClientWritesExceeded {
-		n.closures.stalled.Add(1)
+	c := &n.closures
+	switch code {
+	case packets.ErrPendingClientWritesExceeded:
+		c.stalled.Add(1)
+		return
+	case errUserProperties:
+		c.userProperties.Add(1)
 		return
 	}
 	switch code.Code {
 	case packets.ErrMalformedPacket.Code:
-		n.closures.malformed.Add(1)
+		c.malformed.Add(1)
 	case packets.ErrProtocolViolation.Code:
-		n.closures.protocol.Add(1)
+		c.protocol.Add(1)
 	case packets.ErrPacketTooLarge.Code:
-		n.closures.tooLarge.Add(1)
+		c.tooLarge.Add(1)
 	case packets.ErrReceiveMaximum.Code:
-		n.closures.receiveMaximum.Add(1)
+		c.receiveMaximum.Add(1)
+	case packets.ErrTopicAliasInvalid.Code:
+		c.topicAlias.Add(1)
+	case packets.ErrQosNotSupported.Code:
+		c.qos.Add(1)
+	case packets.ErrRetainNotSupported.Code:
+		c.retain.Add(1)
 	case packets.ErrKeepAliveTimeout.Code:
-		n.closures.keepAlive.Add(1)
+		c.keepAlive.Add(1)
 	case packets.ErrSessionTakenOver.Code:
-		n.closures.takenOver.Add(1)
+		c.takenOver.Add(1)
 	default:
-		n.closures.other.Add(1)
+		c.other.Add(1)
 	}
 }
 
@@ -76,27 +151,44 @@ func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	connections := len(s.conns)
 	s.mu.Unlock()
+	r, c, f := &s.refusals, &s.closures, &s.filters
 	return Stats{
 		Connections: connections,
 		Accepted:    s.accepted.Load(),
+		Received:    Traffic{s.received.packets.Load(), s.received.bytes.Load()},
+		Sent:        Traffic{s.sent.packets.Load(), s.sent.bytes.Load()},
 		Refused: Refusals{
-			Full:           s.refusals.full.Load(),
-			PerIP:          s.refusals.perIP.Load(),
-			Timeout:        s.refusals.timeout.Load(),
-			Authentication: s.refusals.authentication.Load(),
-			Other:          s.refusals.other.Load(),
+			Full:           r.full.Load(),
+			PerIP:          r.perIP.Load(),
+			Rate:           r.rate.Load(),
+			Timeout:        r.timeout.Load(),
+			Handshake:      r.handshake.Load(),
+			Version:        r.version.Load(),
+			Malformed:      r.malformed.Load(),
+			UserProperties: r.userProperties.Load(),
+			QoS:            r.qos.Load(),
+			Retain:         r.retain.Load(),
+			Authentication: r.authentication.Load(),
+			Busy:           r.busy.Load(),
+			Other:          r.other.Load(),
 		},
 		Closed: Closures{
-			Malformed:      s.closures.malformed.Load(),
-			Protocol:       s.closures.protocol.Load(),
-			TooLarge:       s.closures.tooLarge.Load(),
-			ReceiveMaximum: s.closures.receiveMaximum.Load(),
-			KeepAlive:      s.closures.keepAlive.Load(),
-			Stalled:        s.closures.stalled.Load(),
-			TakenOver:      s.closures.takenOver.Load(),
-			Other:          s.closures.other.Load(),
+			Malformed:      c.malformed.Load(),
+			Protocol:       c.protocol.Load(),
+			TooLarge:       c.tooLarge.Load(),
+			UserProperties: c.userProperties.Load(),
+			ReceiveMaximum: c.receiveMaximum.Load(),
+			TopicAlias:     c.topicAlias.Load(),
+			QoS:            c.qos.Load(),
+			Retain:         c.retain.Load(),
+			KeepAlive:      c.keepAlive.Load(),
+			Stalled:        c.stalled.Load(),
+			TakenOver:      c.takenOver.Load(),
+			Other:          c.other.Load(),
 		},
-		TooLarge: s.tooLarge.Load(),
-		Panics:   s.panics.Load(),
+		Filters:   Filters{TooMany: f.tooMany.Load(), Wildcards: f.wildcards.Load(), Shared: f.shared.Load()},
+		Throttled: s.throttled.Load(),
+		TooLarge:  s.tooLarge.Load(),
+		Panics:    s.panics.Load(),
 	}
 }

@@ -70,13 +70,15 @@ func (c *conn) send(answers, batch *bytes.Buffer, room int) error {
 		c.mail = false
 	}
 	c.mu.Unlock()
+	var packed uint64
 	sent, more := 0, false
 	if pull {
-		sent, more = c.pull(batch, room)
+		packed, sent, more = c.pull(batch, room)
 	}
 
 	c.mu.Lock()
 	*answers, c.out = c.out, *answers
+	packed, c.queued = packed+c.queued, 0
 	c.mail = c.mail || more
 	c.flying += sent
 	parting := c.parting
@@ -84,6 +86,7 @@ func (c *conn) send(answers, batch *bytes.Buffer, room int) error {
 	if parting {
 		batch.Reset() // nothing may follow DISCONNECT
 	}
+	c.server.sent.packets.Add(packed)
 	if err := c.put(answers.Bytes()); err != nil {
 		return err
 	}
@@ -109,6 +112,7 @@ func (c *conn) put(b []byte) error {
 		}
 		c.mu.Unlock()
 		n, err := c.socket.Write(b[:min(len(b), chunk)])
+		c.server.sent.bytes.Add(uint64(n))
 		if err != nil {
 			return err
 		}
@@ -118,13 +122,15 @@ func (c *conn) put(b []byte) error {
 }
 
 // pull puts messages into batch, room of QoS 1 and 2 at most, and returns how
-// many of those there are and whether there may be more.
-func (c *conn) pull(batch *bytes.Buffer, room int) (sent int, more bool) {
+// many packets that are, how many of those the client is to acknowledge, and
+// whether there may be more.
+func (c *conn) pull(batch *bytes.Buffer, room int) (packed uint64, sent int, more bool) {
 	for batch.Len() < chunk && sent < room {
 		d, ok := c.session.Next()
 		if !ok {
-			return sent, false
+			return packed, sent, false
 		}
+		packed++
 		if d.Released {
 			c.encode(batch, &packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: d.ID})
 			sent++
@@ -132,7 +138,8 @@ func (c *conn) pull(batch *bytes.Buffer, room int) (sent int, more bool) {
 		}
 		from := batch.Len()
 		c.encode(batch, c.publication(&d))
-		if c.maxPacket > 0 && batch.Len()-from > int(c.maxPacket) {
+		if c.tooLong(batch.Len() - from) {
+			packed--
 			// To the client it is as if it had been sent [MQTT-3.1.2-25].
 			batch.Truncate(from)
 			c.server.tooLarge.Add(1)
@@ -145,8 +152,11 @@ func (c *conn) pull(batch *bytes.Buffer, room int) (sent int, more bool) {
 			sent++
 		}
 	}
-	return sent, true
+	return packed, sent, true
 }
+
+// tooLong reports whether the client takes no packet of n octets.
+func (c *conn) tooLong(n int) bool { return c.maxPacket > 0 && n > int(c.maxPacket) }
 
 // landed notes that the client has acknowledged a delivery. One that guesses
 // its identifier may do so before send has counted it.
@@ -161,14 +171,39 @@ func (c *conn) landed() {
 func (c *conn) answer(pk *packets.Packet) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.parting {
-		c.encode(&c.out, pk)
-		c.queued()
+	if c.parting {
+		return
 	}
+	if !c.say(pk) {
+		c.partLocked(packets.ErrPacketTooLarge) // [MQTT-3.1.2-24]
+		return
+	}
+	c.toSend()
 }
 
-// queued follows what was put into out.
-func (c *conn) queued() {
+// say puts pk into out, without its reason string if the client wants none or
+// takes no packet that long. It reports whether it takes the rest.
+func (c *conn) say(pk *packets.Packet) bool {
+	if c.terse && pk.FixedHeader.Type != packets.Disconnect { // [MQTT-3.1.2-29]
+		pk.Properties.ReasonString = ""
+	}
+	from := c.out.Len()
+	c.encode(&c.out, pk)
+	if c.tooLong(c.out.Len()-from) && pk.Properties.ReasonString != "" {
+		c.out.Truncate(from)
+		pk.Properties.ReasonString = ""
+		c.encode(&c.out, pk)
+	}
+	if c.tooLong(c.out.Len() - from) {
+		c.out.Truncate(from)
+		return false
+	}
+	c.queued++
+	return true
+}
+
+// toSend follows what was put into out.
+func (c *conn) toSend() {
 	if c.out.Len() > outLimit {
 		c.partLocked(packets.ErrPendingClientWritesExceeded)
 	}
