@@ -285,13 +285,21 @@ func TestRefusals(t *testing.T) {
 // TestKicks: the broker's reasons are the session's.
 func TestKicks(t *testing.T) {
 	c := core.New(core.DefaultOptions())
-	s := new(seat)
-	open(t, New(c, DefaultConfig()), "a", session.Request{}, s)
-	if err := c.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if len(s.kicks) != 1 || s.kicks[0] != session.ShuttingDown {
-		t.Errorf("it was kicked with %v", s.kicks)
+	b := New(c, DefaultConfig())
+	for _, tt := range []struct {
+		want session.Reason
+		kick func()
+	}{
+		{session.TakenOver, func() { open(t, b, "a", session.Request{}, new(seat)) }},
+		{session.Kicked, func() { c.Kick("a", false) }},
+		{session.ShuttingDown, func() { c.Close() }},
+	} {
+		s := new(seat)
+		open(t, b, "a", session.Request{}, s)
+		tt.kick()
+		if len(s.kicks) != 1 || s.kicks[0] != tt.want {
+			t.Errorf("it was kicked with %v, want %v", s.kicks, tt.want)
+		}
 	}
 }
 
