@@ -1,8 +1,9 @@
-.PHONY: build run test check bench fuzz packages
+.PHONY: build run test check bench fuzz packages programs
 
 # Where the race detector pays: what has goroutines or is called from many.
 CONCURRENT = ./core/... ./bridge/... ./mqttsn/gateway/... ./mqttsn/transport/... ./mqttsn/client/...
 FUZZTIME   = 100000x
+MQTTJS     = cmd/dormouse/e2e/testdata/mqttjs
 LINT       = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 build:
@@ -19,12 +20,21 @@ test: packages
 	go test -count=1 ./...
 	go test -race -short $(CONCURRENT)
 
-# The programs that the end-to-end tests talk to and ask.
-packages:
-	@for p in mosquitto_sub:mosquitto-clients tshark:tshark ip:iproute2; do \
+# What the end-to-end tests talk to and ask.
+packages: $(MQTTJS)/node_modules/.package-lock.json
+
+programs:
+	@PATH=$$PATH:/usr/sbin; for p in mosquitto_sub:mosquitto-clients mosquitto:mosquitto tshark:tshark ip:iproute2 \
+			node:nodejs npm:npm; do \
 		command -v $${p%:*} >/dev/null || missing="$$missing $${p#*:}"; \
 	done; \
-	[ -z "$$missing" ] || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy $$missing; }
+	/usr/bin/python3 -c 'import paho.mqtt.client' 2>/dev/null || missing="$$missing python3-paho-mqtt"; \
+	[ -z "$$missing" ] || { apt-get update -q && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; }
+
+$(MQTTJS)/node_modules/.package-lock.json: $(MQTTJS)/package-lock.json | programs
+	npm --prefix $(MQTTJS) ci --no-audit --no-fund
+	touch $@
 
 check:
 	$(LINT) run ./...

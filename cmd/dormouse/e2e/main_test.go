@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -19,13 +20,9 @@ func TestMain(m *testing.M) { os.Exit(runAll(m)) }
 
 // runAll builds the binary, runs the tests, and has the wire inspected.
 func runAll(m *testing.M) int {
-	for program, debian := range map[string]string{
-		"mosquitto_pub": "mosquitto-clients", "mosquitto_sub": "mosquitto-clients", "tshark": "tshark",
-	} {
-		if _, err := exec.LookPath(program); err != nil {
-			fmt.Fprintf(os.Stderr, "e2e: %s is missing; run: apt-get install %s\n", program, debian)
-			return 1
-		}
+	if err := findPrograms(); err != nil {
+		fmt.Fprintf(os.Stderr, "e2e: %v; run: make packages\n", err)
+		return 1
 	}
 	dir, err := os.MkdirTemp("", "dormouse-e2e")
 	if err != nil {
@@ -51,4 +48,21 @@ func runAll(m *testing.M) int {
 	}
 	fmt.Println("e2e:", summary)
 	return status
+}
+
+// findPrograms reports what is not installed of what the tests talk to and ask.
+func findPrograms() error {
+	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin") // where Debian has mosquitto
+	for _, program := range []string{"mosquitto", "mosquitto_pub", "mosquitto_sub", "tshark", python, "node"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Errorf("%s is missing", program)
+		}
+	}
+	if exec.Command(python, "-c", "import paho.mqtt.client").Run() != nil {
+		return errors.New("Python's paho-mqtt is missing")
+	}
+	if _, err := os.Stat("testdata/mqttjs/node_modules/mqtt"); err != nil {
+		return fmt.Errorf("MQTT.js is missing: %w", err)
+	}
+	return nil
 }

@@ -22,15 +22,27 @@ func (b *broker) mosquittoSub(t testing.TB, filter string, qos int, more ...stri
 	t.Helper()
 	args := append([]string{"-oL", "mosquitto_sub", "-d", "-F", "message %q %r %t %p", "-h", b.tcp.Addr().String(), "-p", port(b.tcp),
 		"-t", filter, "-q", strconv.Itoa(qos)}, more...)
-	p := spawn(t, "stdbuf", args...) // it would keep "Subscribed" back in a pipe
-	for !strings.HasPrefix(p.line(), "Subscribed") {
+	// It would keep "Subscribed" back in a pipe.
+	return spawn(t, "stdbuf", args...).subscribed("mosquitto_sub")
+}
+
+// subscribed waits until a subscriber says so, and returns what it receives. It
+// prints in the format that mosquittoSub asks for, and may print what is retained
+// first.
+func (p *program) subscribed(id string) inbox {
+	p.t.Helper()
+	in := newInbox(p.t, id)
+	take := func(line string) {
+		if m, ok := parseMosquitto(line); ok {
+			in.mail <- m
+		}
 	}
-	in := newInbox(t, "mosquitto_sub")
+	for line := p.line(); !strings.HasPrefix(line, "Subscribed"); line = p.line() {
+		take(line)
+	}
 	go func() {
 		for line := range p.lines {
-			if m, ok := parseMosquitto(line); ok {
-				in.mail <- m
-			}
+			take(line)
 		}
 	}()
 	return in

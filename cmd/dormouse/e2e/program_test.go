@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -31,12 +32,18 @@ type program struct {
 	t     testing.TB
 	name  string
 	lines chan string // closed at its end
+	errs  transcript  // standard error
+
+	process *os.Process
+	ended   chan struct{} // closed when the process is gone
 }
 
 // spawn starts a program that ends when it will, or with the test.
 func spawn(t testing.TB, name string, args ...string) *program {
 	t.Helper()
+	p := &program{t: t, name: name, lines: make(chan string, 4096), ended: make(chan struct{})}
 	cmd := exec.Command(name, args...)
+	cmd.Stderr = &p.errs
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -44,21 +51,25 @@ func spawn(t testing.TB, name string, args ...string) *program {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p := &program{t, name, make(chan string, 4096)}
-	ended := make(chan struct{})
+	p.process = cmd.Process
 	go func() {
-		defer close(ended)
+		defer close(p.ended)
 		for out := bufio.NewScanner(stdout); out.Scan(); {
 			p.lines <- out.Text()
 		}
 		close(p.lines)
 		cmd.Wait()
 	}()
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		<-ended
-	})
+	t.Cleanup(p.kill)
 	return p
+}
+
+// kill ends the program as a power cut would.
+func (p *program) kill() {
+	p.process.Kill()
+	for range p.lines { // what nobody wanted
+	}
+	<-p.ended
 }
 
 // line returns the next line of the program.
@@ -66,7 +77,7 @@ func (p *program) line() string {
 	p.t.Helper()
 	line := await(p.t, p.lines, "line from "+p.name)
 	if line == "" {
-		p.t.Fatalf("%s has ended", p.name)
+		p.t.Fatalf("%s has ended: %s", p.name, &p.errs)
 	}
 	return line
 }

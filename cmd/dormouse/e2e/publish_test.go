@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -189,5 +190,22 @@ func want(t testing.TB, got, want message) {
 	t.Helper()
 	if got != want {
 		t.Errorf("received %v, want %v", got, want)
+	}
+}
+
+// wantInEachQoS receives n messages, and wants those of each QoS in their order:
+// client libraries hold one of QoS 2 back until its PUBREL, others not.
+func wantInEachQoS(t testing.TB, sub interface{ receive() message }, n int, nth func(i int) message) {
+	t.Helper()
+	var got, wanted [3][]message
+	for i := range n {
+		g, w := sub.receive(), nth(i)
+		got[g.qos] = append(got[g.qos], g)
+		wanted[w.qos] = append(wanted[w.qos], w)
+	}
+	for qos := range got {
+		if !slices.Equal(got[qos], wanted[qos]) {
+			t.Errorf("received %v, want %v", got[qos], wanted[qos])
+		}
 	}
 }

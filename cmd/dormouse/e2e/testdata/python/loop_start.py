@@ -1,0 +1,27 @@
+# loop_start.py PORT TRANSPORT [USER PASSWORD]: publish readings in JSON, as tutorials do, until standard input ends.
+import json
+import sys
+
+import paho.mqtt.client as mqtt
+
+port, transport = int(sys.argv[1]), sys.argv[2]
+
+client = mqtt.Client("greenhouse", transport=transport)
+client.will_set("greenhouse/status", json.dumps({"online": False}), qos=1, retain=True)
+if len(sys.argv) > 3:
+    client.username_pw_set(sys.argv[3], sys.argv[4])
+client.connect("127.0.0.1", port)
+client.loop_start()
+
+client.publish("greenhouse/status", json.dumps({"online": True}), qos=1, retain=True).wait_for_publish(15)
+for i in range(30):
+    reading = {"sensor": "dht22", "number": i, "temperature": 21.5, "unit": "°C"}
+    info = client.publish("greenhouse/climate", json.dumps(reading), qos=i % 3)
+    info.wait_for_publish(15)
+    if not info.is_published():
+        sys.exit("reading %d is not published" % i)
+print("published", flush=True)
+
+sys.stdin.read()
+client.loop_stop()
+client.disconnect()
