@@ -30,7 +30,7 @@ func (s *server) openAdmin(c *config.Config) error {
 		return cannotOpenAddress(c.Admin.Listen.String()+"/tcp", "admin.listen", err)
 	}
 	says := fmt.Sprintf("Admin on http://%v", http.Addr())
-	socket, err := s.openSocket(c)
+	socket, err := s.openSocket(admin.SocketPath(c.Admin.UnixSocket), c.Admin.UnixSocket != "")
 	if err != nil {
 		http.Close()
 		return err
@@ -55,14 +55,13 @@ func (s *server) openAdmin(c *config.Config) error {
 }
 
 // openSocket opens the socket. One that the operator has named must open; the
-// default may be another server's.
-func (s *server) openSocket(c *config.Config) (net.Listener, error) {
-	path := admin.SocketPath(c.Admin.UnixSocket)
+// default may be another server's, and then there is none.
+func (s *server) openSocket(path string, named bool) (net.Listener, error) {
 	socket, err := admin.Listen(path)
 	switch {
 	case err == nil:
 		return socket, nil
-	case c.Admin.UnixSocket == "":
+	case !named:
 		s.log.Warn().Err(err).Str("event", "admin_socket_unavailable").Str("socket", path).
 			Msg(`"dormouse clients", "kick" and "retained" do not reach this server; give it a socket with admin.unix_socket`)
 		return nil, nil

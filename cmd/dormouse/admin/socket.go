@@ -18,19 +18,25 @@ const maxPath = 107
 // SocketPath returns where the socket is, given how it is configured: the
 // server and its commands agree on this.
 func SocketPath(configured string) string {
-	switch runtime := os.Getenv("XDG_RUNTIME_DIR"); {
-	case configured != "":
+	if configured != "" {
 		return configured
-	case os.Geteuid() == 0:
-		return "/run/dormouse/admin.sock"
-	case runtime != "":
-		return filepath.Join(runtime, "dormouse", "admin.sock")
 	}
-	return filepath.Join(sharedDir(), "admin.sock")
+	return defaultPath(os.Geteuid(), os.Getenv("XDG_RUNTIME_DIR"))
 }
 
-// sharedDir is a directory of this user in one where everybody may make some.
-func sharedDir() string { return fmt.Sprintf("/tmp/dormouse-%d", os.Geteuid()) }
+func defaultPath(user int, runtimeDir string) string {
+	dir := sharedDir(user)
+	switch {
+	case user == 0:
+		dir = "/run/dormouse"
+	case runtimeDir != "":
+		dir = filepath.Join(runtimeDir, "dormouse")
+	}
+	return filepath.Join(dir, "admin.sock")
+}
+
+// sharedDir is a user's directory in one where everybody may make some.
+func sharedDir(user int) string { return fmt.Sprintf("/tmp/dormouse-%d", user) }
 
 // ErrSocketTaken: a server that lives answers on the socket.
 var ErrSocketTaken = errors.New("another server answers on it")
@@ -77,13 +83,16 @@ func clearAway(path string) error {
 	return err
 }
 
-// trust refuses a directory that is not this user's alone where anybody could
-// have made it.
+// trust refuses a directory where anybody could have made it before us, unless
+// it is this user's alone.
 func trust(path string) error {
-	dir := filepath.Dir(path)
-	if dir != sharedDir() {
-		return nil
+	if dir := filepath.Dir(path); dir == sharedDir(os.Geteuid()) {
+		return private(dir)
 	}
+	return nil
+}
+
+func private(dir string) error {
 	info, err := os.Lstat(dir)
 	if err != nil {
 		return err
