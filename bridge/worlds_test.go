@@ -133,7 +133,7 @@ func newWorld(t *testing.T) *world {
 	co.Queue.Messages = 100_000
 	b := core.New(co)
 	s := mqtt.New(b, mqtt.DefaultOptions())
-	addr, err := s.Listen("mqtt", "127.0.0.1:0")
+	addr, err := s.Listen(mqtt.ListenerConfig{Name: "mqtt", Address: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,6 +55,7 @@ var only = map[string][]string{
 	"github.com/alecthomas/kong":   {"cmd/dormouse"},
 	"github.com/goccy/go-yaml":     {"cmd/dormouse/config"},
 	"github.com/gopacket/gopacket": {"cmd/dormouse"},
+	"github.com/gorilla/websocket": {"core/mqtt"},
 	"github.com/mattn/go-isatty":   {"cmd/dormouse"},
 	"github.com/prometheus/":       {"cmd/dormouse/admin"},
 	"github.com/rs/zerolog":        {"cmd/dormouse", "cmd/dormouse/admin", "core", "core/mqtt"},

@@ -81,7 +81,7 @@ func (s *server) gateways() (gs []*gateway.Gateway) {
 }
 
 func (s *server) openMQTT(l *config.Listener) error {
-	addr, err := s.mqtt.Listen(l.Name, l.Address.String())
+	addr, err := s.mqtt.Listen(mqtt.ListenerConfig{Name: l.Name, Address: l.Address.String()})
 	if err != nil {
 		return err
 	}

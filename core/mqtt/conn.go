@@ -30,9 +30,14 @@ const linger = time.Second
 type conn struct {
 	server   *Server
 	socket   net.Conn
+	port     *listener
 	listener string
 	ip       netip.Addr
 	name     string // mochi's client id for it
+
+	// stream is what MQTT is spoken over: the socket, or TLS, or a WebSocket
+	// upon either. Constant once CONNECT is awaited.
+	stream io.ReadWriter
 
 	// Of the goroutine that reads.
 	guard    guard
@@ -67,11 +72,13 @@ type conn struct {
 	written chan struct{} // closed when write has ended
 }
 
-func newConn(s *Server, listener string, socket net.Conn) *conn {
+func newConn(s *Server, port *listener, socket net.Conn) *conn {
 	c := &conn{
 		server:   s,
 		socket:   socket,
-		listener: listener,
+		port:     port,
+		listener: port.name,
+		stream:   socket,
 		name:     strconv.FormatUint(s.names.Add(1), 10),
 		idle:     s.o.ConnectTimeout,
 		requests: make(chan struct{}, s.o.ReceiveMaximum),
@@ -95,7 +102,7 @@ func (c *conn) serve() {
 	defer c.server.forget(c)
 	defer c.socket.Close()
 	defer c.countReceived()
-	if err := c.guard.next(c.await); err != nil {
+	if err := c.guard.next(c.arrive); err != nil {
 		c.turnAway(err)
 		return
 	}
@@ -108,16 +115,28 @@ func (c *conn) serve() {
 	c.farewell()
 }
 
-// turnAway notes that a stranger did not get as far as CONNECT.
+// turnAway notes that a stranger did not get as far as CONNECT. Only TLS and
+// WebSocket have a way to tell it why.
 func (c *conn) turnAway(err error) {
+	log := c.server.o.Log.Debug().Str("event", "no_connect")
 	var code packets.Code
-	if errors.As(err, &code) {
+	var failed *handshakeError
+	switch {
+	case errors.As(err, &code):
 		c.server.countClosed(code)
-	} else if errors.Is(err, os.ErrDeadlineExceeded) && !c.isParting() {
-		c.server.refusals.timeout.Add(1)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		if !c.isParting() {
+			c.server.refusals.timeout.Add(1)
+		}
+	case errors.As(err, &failed):
+		c.server.refusals.handshake.Add(1)
+		log = c.server.incidents.Info().Str("event", "handshake_failed")
 	}
-	c.server.o.Log.Debug().Err(err).Str("event", "no_connect").Str("listener", c.listener).
+	log.Err(err).Str("listener", c.listener).
 		Stringer("remote", c.socket.RemoteAddr()).Msg("connection closed before CONNECT")
+	if c.port.layered() {
+		c.hangUp()
+	}
 }
 
 // establish runs mochi until the connection ends. A panic ends this
@@ -201,12 +220,16 @@ func (c *conn) detach() {
 	c.session.Detach(how, func(error) {})
 }
 
-// farewell waits until what is to be sent has been, and then for the client
-// to hang up: a socket closed with octets unread would take back what it has
-// sent.
+// farewell hangs up once what is to be sent has been.
 func (c *conn) farewell() {
 	<-c.written
-	if half, ok := c.socket.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
+	c.hangUp()
+}
+
+// hangUp ends our half of the connection and waits for the client to do so,
+// too: a socket closed with octets unread would take back what it has sent.
+func (c *conn) hangUp() {
+	if closeWrite(c.stream) != nil {
 		return
 	}
 	c.socket.SetReadDeadline(time.Now().Add(linger))

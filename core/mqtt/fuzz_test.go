@@ -48,7 +48,7 @@ func FuzzConnection(f *testing.F) {
 		if five {
 			connect = []byte("\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01c")
 		}
-		c := newConn(s, "fuzz", line{bytes.NewReader(append(connect, b...))})
+		c := newConn(s, &listener{name: "fuzz"}, line{bytes.NewReader(append(connect, b...))})
 		s.running.Add(1)
 		c.serve()
 		if n := s.Stats().Panics; n != 0 {

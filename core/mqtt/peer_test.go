@@ -37,7 +37,7 @@ func start(t testing.TB, change func(*core.Options, *Options)) *broker {
 	}
 	b := &broker{core: core.New(co)}
 	b.server = New(b.core, o)
-	addr, err := b.server.Listen("test", "127.0.0.1:0")
+	addr, err := b.server.Listen(ListenerConfig{Name: "test", Address: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}

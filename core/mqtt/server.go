@@ -50,12 +50,6 @@ type Server struct {
 	counters
 }
 
-// A listener is one port.
-type listener struct {
-	net.Listener
-	name string
-}
-
 // New returns a server for b without listeners. Its Options must be valid.
 func New(b *core.Broker, o Options) *Server {
 	s := &Server{
@@ -68,24 +62,6 @@ func New(b *core.Broker, o Options) *Server {
 	}
 	s.mochi = newMochi(&s.o)
 	return s
-}
-
-// Listen opens a TCP address, such as "127.0.0.1:1883", under a name that
-// core.Identity shows. It is served once Serve runs. Port 0 lets the system
-// choose; the address that it is open on is returned.
-func (s *Server) Listen(name, address string) (net.Addr, error) {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stopped {
-		l.Close()
-		return nil, net.ErrClosed
-	}
-	s.listeners = append(s.listeners, &listener{l, name})
-	return l.Addr(), nil
 }
 
 // Serve accepts clients on all listeners until ctx is done or Close is called.
@@ -132,7 +108,7 @@ func (s *Server) accept(ctx context.Context, l *listener) {
 // admit starts a connection, or closes the socket if there are too many or
 // they come too fast.
 func (s *Server) admit(l *listener, socket net.Conn) {
-	c := newConn(s, l.name, socket)
+	c := newConn(s, l, socket)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {

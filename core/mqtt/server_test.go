@@ -39,11 +39,11 @@ func TestConnectionLimits(t *testing.T) {
 // is there stays until Close.
 func TestServeStops(t *testing.T) {
 	s := New(core.New(core.DefaultOptions()), DefaultOptions())
-	addr, err := s.Listen("test", "127.0.0.1:0")
+	addr, err := s.Listen(ListenerConfig{Name: "test", Address: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Listen("again", addr.String()); err == nil {
+	if _, err := s.Listen(ListenerConfig{Name: "again", Address: addr.String()}); err == nil {
 		t.Error("an address was opened twice")
 	}
 	b := &broker{server: s, addr: addr.String()}
@@ -62,7 +62,7 @@ func TestServeStops(t *testing.T) {
 	if code := p.expectEnd(); code != 0x8b {
 		t.Errorf("DISCONNECT 0x%02x, want 0x8b", code)
 	}
-	if _, err := s.Listen("late", "127.0.0.1:0"); err == nil {
+	if _, err := s.Listen(ListenerConfig{Name: "late", Address: "127.0.0.1:0"}); err == nil {
 		t.Error("a server that is closed has opened a port")
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"sync"
-	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
@@ -106,12 +105,8 @@ func (c *conn) send(answers, batch *bytes.Buffer, room int) error {
 // the connection is parting, linger for all.
 func (c *conn) put(b []byte) error {
 	for len(b) > 0 {
-		c.mu.Lock()
-		if !c.parting {
-			c.socket.SetWriteDeadline(time.Now().Add(c.server.o.WriteTimeout))
-		}
-		c.mu.Unlock()
-		n, err := c.socket.Write(b[:min(len(b), chunk)])
+		c.mayWrite()
+		n, err := c.stream.Write(b[:min(len(b), chunk)])
 		c.server.sent.bytes.Add(uint64(n))
 		if err != nil {
 			return err

@@ -1,0 +1,95 @@
+package mqtt
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"time"
+)
+
+// arrive gives a stranger ConnectTimeout for everything until CONNECT, and
+// goes through what its port has ahead of MQTT.
+func (c *conn) arrive() error {
+	c.mu.Lock()
+	if c.parting {
+		c.mu.Unlock()
+		return net.ErrClosed
+	}
+	err := c.socket.SetDeadline(time.Now().Add(c.idle))
+	c.mu.Unlock()
+	if err == nil && c.port.tls != nil {
+		err = c.secure()
+	}
+	if err == nil && c.port.web != nil {
+		err = c.upgrade()
+	}
+	c.guard.from = c.stream
+	return err
+}
+
+// A handshakeError says why TLS or a WebSocket did not come about.
+type handshakeError struct{ err error }
+
+func (e *handshakeError) Error() string { return e.err.Error() }
+func (e *handshakeError) Unwrap() error { return e.err }
+
+// secure makes TLS of the socket.
+func (c *conn) secure() error {
+	t := tls.Server(wire{c.socket, c}, c.port.tls())
+	c.stream = &secure{t, c.socket}
+	if err := t.Handshake(); err != nil {
+		return &handshakeError{fmt.Errorf("TLS handshake: %w", err)}
+	}
+	return nil
+}
+
+// A secure is a socket with TLS.
+type secure struct {
+	*tls.Conn
+	socket net.Conn
+}
+
+// CloseWrite says so in TLS and in TCP, since not every client minds the
+// former, and there is none yet if the handshake failed.
+func (s *secure) CloseWrite() error {
+	s.Conn.CloseWrite()
+	return closeWrite(s.socket)
+}
+
+// A wire is a connection's socket as TLS and WebSocket may see it: when
+// time is over is for the connection to say, and for no library.
+type wire struct {
+	net.Conn
+	c *conn
+}
+
+func (wire) SetDeadline(time.Time) error      { return nil }
+func (wire) SetReadDeadline(time.Time) error  { return nil }
+func (wire) SetWriteDeadline(time.Time) error { return nil }
+
+// Write is also asked by whoever reads: for the answer to a ping, or new keys.
+func (w wire) Write(p []byte) (int, error) {
+	w.c.mayWrite()
+	return w.Conn.Write(p)
+}
+
+// CloseWrite ends the socket's half.
+func (w wire) CloseWrite() error { return closeWrite(w.Conn) }
+
+// closeWrite says that nothing follows on s, which can still be read.
+func closeWrite(s any) error {
+	if half, ok := s.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return net.ErrClosed
+}
+
+// mayWrite gives the client WriteTimeout to take what is about to be sent. It
+// prolongs neither a farewell nor the time until CONNECT.
+func (c *conn) mayWrite() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.version != 0 && !c.parting {
+		c.socket.SetWriteDeadline(time.Now().Add(c.server.o.WriteTimeout))
+	}
+}
