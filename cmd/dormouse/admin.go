@@ -77,6 +77,7 @@ func (s *server) openSocket(path string, named bool) (net.Listener, error) {
 func (s *server) figures() []admin.Figures {
 	return []admin.Figures{
 		func(yield func(name, help, label string, value uint64)) { gateway.Each(s.gateways(), yield) },
+		s.auth.Each,
 	}
 }
 

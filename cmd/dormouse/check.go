@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 
 	"dormouse/cmd/dormouse/config"
+	"dormouse/core/auth"
 )
 
 // settings are the flags that say what is configured.
@@ -37,7 +39,10 @@ type checkCmd struct {
 // Run reports what is wrong with a configuration: in JSON to standard output
 // for programs, as text to standard error.
 func (c *checkCmd) Run(s *streams) error {
-	_, err := c.load()
+	cfg, err := c.load()
+	if err == nil {
+		err = checkFiles(cfg, s.err)
+	}
 	var problems config.Problems
 	if told := err == nil || errors.As(err, &problems); told && c.Format == "json" {
 		report := struct {
@@ -53,4 +58,30 @@ func (c *checkCmd) Run(s *streams) error {
 		fmt.Fprintln(s.out, "ok")
 	}
 	return err
+}
+
+// checkFiles reads the files that c names, warns of what is unwise and returns
+// what is wrong.
+func checkFiles(c *config.Config, warnings io.Writer) error {
+	known, err := auth.New(authOptions(c))
+	if err != nil {
+		return &failure{statusUsage, asProblems(err)}
+	}
+	for _, file := range known.Exposed() {
+		fmt.Fprintf(warnings, "dormouse check: warning: %s: %s\n", file, exposedAdvice)
+	}
+	return nil
+}
+
+// asProblems is what is wrong with password files as a configuration's own.
+func asProblems(err error) error {
+	var found auth.Problems
+	if !errors.As(err, &found) {
+		return err
+	}
+	var ps config.Problems
+	for _, p := range found {
+		ps = append(ps, &config.Problem{Source: p.File, Line: p.Line, Column: min(p.Line, 1), Message: p.Message})
+	}
+	return ps
 }

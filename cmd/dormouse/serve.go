@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/signal"
 	"syscall"
 	"time"
@@ -16,7 +17,7 @@ type serveCmd struct{ settings }
 
 // Run opens what the configuration names, says so on standard output, and
 // serves until SIGTERM or SIGINT; then it drains. A second signal ends the
-// process at once.
+// process at once. SIGHUP has it reload.
 func (c *serveCmd) Run(s *streams) error {
 	cfg, err := c.load()
 	if err != nil {
@@ -24,6 +25,9 @@ func (c *serveCmd) Run(s *streams) error {
 	}
 	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer restore()
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	defer signal.Stop(reload)
 
 	srv, err := open(cfg, newLog(cfg, s.err))
 	if err != nil {
@@ -35,10 +39,16 @@ func (c *serveCmd) Run(s *streams) error {
 	failed := srv.start()
 	fmt.Fprintln(s.out, "ready")
 
-	select {
-	case err = <-failed:
-	case <-ctx.Done():
-		restore()
+	for serving := true; serving; {
+		select {
+		case <-reload:
+			srv.reload()
+		case err = <-failed:
+			serving = false
+		case <-ctx.Done():
+			restore()
+			serving = false
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()

@@ -14,6 +14,7 @@ import (
 	"dormouse/cmd/dormouse/admin"
 	"dormouse/cmd/dormouse/config"
 	"dormouse/core"
+	"dormouse/core/auth"
 	"dormouse/core/mqtt"
 	"dormouse/mqttsn/clock"
 	"dormouse/mqttsn/gateway"
@@ -24,6 +25,7 @@ import (
 type server struct {
 	log    zerolog.Logger
 	broker *core.Broker
+	auth   *auth.Authenticator
 	mqtt   *mqtt.Server
 	fronts []*front
 	admin  *admin.Server // nil: none
@@ -44,12 +46,20 @@ type front struct {
 // open wires what c describes and opens its listeners; nobody is served yet.
 // On error nothing stays open.
 func open(c *config.Config, log zerolog.Logger) (*server, error) {
+	known, err := auth.New(authOptions(c))
+	if err != nil {
+		return nil, &failure{statusUsage, err}
+	}
+	co, mo := coreOptions(c, log), mqttOptions(c, log)
+	co.Authorize, mo.Authenticate = sysReadersOf(c).authorize, known.Authenticate
 	s := &server{
 		log:    log,
-		broker: core.New(coreOptions(c, log)),
+		auth:   known,
+		broker: core.New(co),
 		stop:   func() {},
 	}
-	s.mqtt = mqtt.New(s.broker, mqttOptions(c, log))
+	s.warnOfExposed()
+	s.mqtt = mqtt.New(s.broker, mo)
 	sensors := bridge.New(s.broker, bridgeConfig(c))
 	for i := range c.Listeners {
 		l := &c.Listeners[i]

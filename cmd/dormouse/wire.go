@@ -11,6 +11,7 @@ import (
 	"dormouse/bridge"
 	"dormouse/cmd/dormouse/config"
 	"dormouse/core"
+	"dormouse/core/auth"
 	"dormouse/core/mqtt"
 	"dormouse/core/router"
 	"dormouse/mqttsn/gateway"
@@ -90,6 +91,27 @@ func mqttOptions(c *config.Config, log zerolog.Logger) mqtt.Options {
 	o.MaxKeepalive = time.Duration(c.MQTT.MaxKeepalive)
 	o.MaxSessionExpiry = time.Duration(c.MQTT.MaxSessionExpiry)
 	return o
+}
+
+var anonymousFrom = map[string]auth.From{
+	"false": auth.Nowhere, "loopback": auth.Loopback, "true": auth.Anywhere,
+}
+
+func authOptions(c *config.Config) auth.Options {
+	o := auth.Options{Anonymous: anonymousFrom[c.Auth.Anonymous.Enabled]}
+	for _, l := range c.Listeners {
+		if l.Security == "insecure" {
+			o.Open = append(o.Open, l.Name)
+		}
+	}
+	for _, p := range c.Auth.Providers {
+		o.Files = append(o.Files, p.File)
+	}
+	return o
+}
+
+func sysReadersOf(c *config.Config) sysReaders {
+	return sysReaders{from: config.Prefixes(c.SysTopics.Allow), users: c.SysTopics.Users}
 }
 
 func sessionConfig(c *config.Config) session.Config {

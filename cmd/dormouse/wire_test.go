@@ -96,13 +96,14 @@ func settingsOf(t reflect.Type, key string) map[string]reflect.StructField {
 func TestEverySettingCounts(t *testing.T) {
 	left := settingsOf(reflect.TypeFor[config.Config](), "")
 	for _, key := range []string{"version", "listeners", "node.id", "log.level", "log.format",
-		"auth.anonymous.enabled", "auth.providers", "admin.enabled", "admin.listen", "admin.unix_socket",
-		"limits.memory_soft", "limits.memory_hard", "sys_topics.allow", "sys_topics.users"} {
+		"admin.enabled", "admin.listen", "admin.unix_socket",
+		"limits.memory_soft", "limits.memory_hard"} {
 		delete(left, key) // seen elsewhere
 	}
 	advertising := []string{"mqttsn.advertise.addresses=[225.1.1.1:1884]", "mqttsn.advertise.enabled=true"}
+	knowing := []string{"auth.providers=[{type: passwd, file: f}]", "sys_topics.users=[ops]"}
 	hearing := []string{"mqttsn.multicast.groups=[225.1.1.1]"}
-	for _, sets := range [][]string{advertising, append(hearing, "mqttsn.multicast.port=7")} {
+	for _, sets := range [][]string{advertising, knowing, append(hearing, "mqttsn.multicast.port=7")} {
 		for _, set := range sets {
 			key, _, _ := strings.Cut(set, "=")
 			delete(left, key)
@@ -142,7 +143,8 @@ func TestEverySettingCounts(t *testing.T) {
 		"limits.queue.bytes=7KiB", "limits.queue.overflow=drop_newest", "limits.retained.messages=7",
 		"limits.retained.bytes=7KiB", "limits.unauthenticated_udp.responses_per_prefix=7/s",
 		"limits.unauthenticated_udp.prefix_v4=8", "limits.unauthenticated_udp.prefix_v6=64",
-		"sys_topics.enabled=false", "sys_topics.interval=7s",
+		"sys_topics.enabled=false", "sys_topics.interval=7s", "sys_topics.allow=[any]",
+		"auth.anonymous.enabled=false", "auth.providers=[{type: passwd, file: f}]", "listeners.mqtt.security=insecure",
 		"listeners.sn.sockets=7", "listeners.sn.recv_buffer=1MiB",
 	} {
 		key, _, _ := strings.Cut(set, "=")
@@ -167,5 +169,5 @@ func wired(c *config.Config) []any {
 	o.Now = nil
 	g := gatewayConfig(c, &c.Listeners[1], zerolog.Nop())
 	g.Seed, g.Log = 0, nil
-	return []any{o, mqttOptions(c, zerolog.Nop()), g, bridgeConfig(c), udpConfig(c, &c.Listeners[1])}
+	return []any{o, mqttOptions(c, zerolog.Nop()), authOptions(c), sysReadersOf(c), g, bridgeConfig(c), udpConfig(c, &c.Listeners[1])}
 }

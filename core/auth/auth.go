@@ -61,13 +61,6 @@ type Authenticator struct {
 	hashed, remembered, busy atomic.Uint64
 }
 
-// Stats are what has come to pass since the start.
-type Stats struct {
-	Hashed     uint64 // passwords checked at the cost of a hash
-	Remembered uint64 // passwords known from a short while ago
-	Busy       uint64 // clients told to come again later
-}
-
 // New returns an Authenticator that has read its files. The error is that of
 // Reload.
 func New(o Options) (*Authenticator, error) {
@@ -174,7 +167,11 @@ func (a *Authenticator) enter() bool {
 
 func (a *Authenticator) leave() { <-a.slots }
 
-// Stats returns the figures as they are.
-func (a *Authenticator) Stats() Stats {
-	return Stats{Hashed: a.hashed.Load(), Remembered: a.remembered.Load(), Busy: a.busy.Load()}
+// Each yields the figures under their exported names.
+func (a *Authenticator) Each(yield func(name, help, label string, value uint64)) {
+	const name, help = "dormouse_password_checks_total",
+		"Passwords that clients have shown: checked by a hash, known from minutes ago, or not checked because too many came at once. Many hashes are someone who guesses."
+	yield(name, help, `by="hash"`, a.hashed.Load())
+	yield(name, help, `by="memory"`, a.remembered.Load())
+	yield(name, help, `by="none"`, a.busy.Load())
 }

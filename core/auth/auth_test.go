@@ -2,6 +2,7 @@ package auth
 
 import (
 	"errors"
+	"maps"
 	"runtime"
 	"strings"
 	"sync"
@@ -169,7 +170,7 @@ func TestHostile64(t *testing.T) {
 			}
 		}
 		a.wantHashed(t, 0, "a crowd")
-		if n := a.Stats().Busy; n != crowd {
+		if n := a.busy.Load(); n != crowd {
 			t.Errorf("%d are counted as told to come later, want %d", n, crowd)
 		}
 
@@ -215,6 +216,22 @@ func TestRemembered(t *testing.T) {
 		login("annx", "secre", ErrBad, 1)
 		login("ann", "changed", nil, 1)
 	})
+}
+
+// TestFigures counts each password shown, once.
+func TestFigures(t *testing.T) {
+	a := authenticator(t, Options{Anonymous: Anywhere, Files: []string{write(t, entry("ann", "a", pbkdf))}})
+	for _, password := range []string{"a", "a", "a", "wrong", ""} {
+		a.Authenticate(named("ann"), []byte(password))
+	}
+	a.Authenticate(named(""), nil)
+	got := map[string]uint64{}
+	a.Each(func(name, _, label string, value uint64) { got[name+"{"+label+"}"] = value })
+	want := map[string]uint64{`dormouse_password_checks_total{by="hash"}`: 2,
+		`dormouse_password_checks_total{by="memory"}`: 2, `dormouse_password_checks_total{by="none"}`: 0}
+	if !maps.Equal(got, want) {
+		t.Errorf("the figures are %v, want %v", got, want)
+	}
 }
 
 // TestReload: a file with a mistake in it does not replace a good one, nor is
