@@ -38,6 +38,7 @@ type cli struct {
 	Clients  clientsCmd  `cmd:"" help:"Show the clients of the server that runs here."`
 	Kick     kickCmd     `cmd:"" help:"End a client's connection."`
 	Retained retainedCmd `cmd:"" help:"List, print and remove retained messages."`
+	Passwd   passwdCmd   `cmd:"" help:"Keep a file of users and their passwords."`
 	Dump     dumpCmd     `cmd:"" help:"Print the packets in hex lines or in a capture."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
