@@ -77,6 +77,11 @@ func (b *broker) dial(t testing.TB) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newPeer(t, c)
+}
+
+// newPeer makes a client of a connection.
+func newPeer(t testing.TB, c net.Conn) *peer {
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(patience))
 	return &peer{t: t, Conn: c, in: bufio.NewReader(c)}

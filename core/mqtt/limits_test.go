@@ -1,0 +1,414 @@
+package mqtt
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"dormouse/core"
+)
+
+// named gives a CONNECT the protocol name of its version.
+func named(version byte) func(*packets.Packet) {
+	return func(pk *packets.Packet) { pk.Connect.ProtocolName = []byte(protocolName(version)) }
+}
+
+// TestVersions: a version that is not spoken, or a name that is not its own,
+// is answered in the words of its version.
+func TestVersions(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		spoken []byte
+		want   map[byte]byte // the answer to each version
+	}{
+		{[]byte{3, 4, 5}, map[byte]byte{3: 0, 4: 0, 5: 0, 0: 1, 2: 1, 6: 1, 0x84: 1}},
+		{[]byte{4}, map[byte]byte{3: 1, 4: 0, 5: 0x84}},
+		{[]byte{3, 5}, map[byte]byte{3: 0, 4: 1, 5: 0}},
+	} {
+		b := start(t, func(_ *core.Options, o *Options) { o.Versions = tt.spoken })
+		refused := uint64(0)
+		for version, want := range tt.want {
+			p, ack := b.tryConnect(t, version, "c", named(version))
+			if ack.ReasonCode != want {
+				t.Errorf("of %v, version %d: CONNACK 0x%02x, want 0x%02x", tt.spoken, version, ack.ReasonCode, want)
+			}
+			if want != 0 {
+				refused++
+				p.expectEnd()
+			}
+		}
+		if n := b.server.Stats().Refused.Version; n != refused {
+			t.Errorf("of %v, %d are counted, want %d", tt.spoken, n, refused)
+		}
+	}
+	b := start(t, nil)
+	for _, tt := range []struct {
+		version byte
+		name    string
+		want    byte
+	}{{5, "MQXX", 0x84}, {4, "MQXX", 1}, {4, "MQIsdp", 1}, {3, "MQTT", 1}, {5, "", 0x84}, {5, "mqtt", 0x84}} {
+		p, ack := b.tryConnect(t, tt.version, "c", func(pk *packets.Packet) { pk.Connect.ProtocolName = []byte(tt.name) })
+		if ack.ReasonCode != tt.want {
+			t.Errorf("%q in version %d: CONNACK 0x%02x, want 0x%02x", tt.name, tt.version, ack.ReasonCode, tt.want)
+		}
+		p.expectEnd()
+	}
+	b.canary(t)
+}
+
+// willing leaves a will at a QoS, retained or not.
+func willing(version, qos byte, retain bool) func(*packets.Packet) {
+	return func(pk *packets.Packet) {
+		named(version)(pk)
+		c := &pk.Connect
+		c.WillFlag, c.WillTopic, c.WillPayload, c.WillQos, c.WillRetain = true, "will", []byte("x"), qos, retain
+	}
+}
+
+// TestMaxQoS: clients are told, granted no more, and lost if they take more.
+func TestMaxQoS(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(_ *core.Options, o *Options) { o.MaxQoS = 1 })
+	p, ack := b.tryConnect(t, 5, "p", nil)
+	if q := ack.Properties; !q.MaximumQosFlag || q.MaximumQos != 1 {
+		t.Errorf("Maximum QoS is %d (told: %v), want 1", q.MaximumQos, q.MaximumQosFlag)
+	}
+	if got := p.subscribe(2, "a", "b"); string(got) != "\x01\x01" {
+		t.Errorf("SUBACK % x, want 01 01", got)
+	}
+	p.publish("a", "fine", 1, 1)
+	p.expect(packets.Puback)
+	p.expectMessage("a fine 1 1")
+	p.publish("a", "too much", 2, 2)
+	if code := p.expectEnd(); code != packets.ErrQosNotSupported.Code {
+		t.Errorf("DISCONNECT 0x%02x, want 0x9b", code)
+	}
+	old := b.connect(t, 4, "old", nil)
+	old.publish("a", "too much", 2, 2)
+	old.expectEnd()
+	for version, want := range map[byte]byte{3: 5, 4: 5, 5: 0x9b} {
+		if _, ack := b.tryConnect(t, version, "w", willing(version, 2, false)); ack.ReasonCode != want {
+			t.Errorf("a will of QoS 2 in version %d: CONNACK 0x%02x, want 0x%02x", version, ack.ReasonCode, want)
+		}
+	}
+	if s := b.server.Stats(); s.Closed.QoS != 2 || s.Refused.QoS != 3 {
+		t.Errorf("counted %d closed and %d refused, want 2 and 3", s.Closed.QoS, s.Refused.QoS)
+	}
+	b.connect(t, 5, "w", willing(5, 1, false))
+}
+
+// TestNoRetain: clients are told, and lost if they retain all the same.
+func TestNoRetain(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(_ *core.Options, o *Options) { o.Retain = false })
+	p, ack := b.tryConnect(t, 5, "p", nil)
+	if q := ack.Properties; !q.RetainAvailableFlag || q.RetainAvailable != 0 {
+		t.Error("the client is not told that there are no retained messages")
+	}
+	retain := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish, Retain: true}, TopicName: "r", Payload: []byte("x")}
+	p.send(retain)
+	if code := p.expectEnd(); code != packets.ErrRetainNotSupported.Code {
+		t.Errorf("DISCONNECT 0x%02x, want 0x9a", code)
+	}
+	old := b.connect(t, 4, "old", nil)
+	old.send(retain)
+	old.expectEnd()
+	for version, want := range map[byte]byte{3: 5, 4: 5, 5: 0x9a} {
+		if _, ack := b.tryConnect(t, version, "w", willing(version, 0, true)); ack.ReasonCode != want {
+			t.Errorf("a retained will in version %d: CONNACK 0x%02x, want 0x%02x", version, ack.ReasonCode, want)
+		}
+	}
+	if n := b.core.Stats().Retained; n != 0 {
+		t.Errorf("%d messages are retained, want none", n)
+	}
+	if s := b.server.Stats(); s.Closed.Retain != 2 || s.Refused.Retain != 3 {
+		t.Errorf("counted %d closed and %d refused, want 2 and 3", s.Closed.Retain, s.Refused.Retain)
+	}
+}
+
+// TestNoWildcards, and no shared subscriptions: clients are told, each filter
+// is refused by itself, the others are granted.
+func TestNoWildcards(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(_ *core.Options, o *Options) { o.WildcardSubscriptions, o.SharedSubscriptions = false, false })
+	p5, ack := b.tryConnect(t, 5, "p5", nil)
+	if q := ack.Properties; !q.WildcardSubAvailableFlag || q.WildcardSubAvailable != 0 || !q.SharedSubAvailableFlag || q.SharedSubAvailable != 0 {
+		t.Errorf("the client is told %+v", q)
+	}
+	filters := []string{"#", "a", "a/+/b", "$share/g/a", "$share/g/#", "b"}
+	if got := p5.subscribe(1, filters...); string(got) != "\xa2\x01\xa2\x9e\x9e\x01" {
+		t.Errorf("SUBACK % x, want a2 01 a2 9e 9e 01", got)
+	}
+	if got := p5.subscribe(1, "+"); string(got) != "\xa2" {
+		t.Errorf("SUBACK % x, want a2", got)
+	}
+	p4 := b.connect(t, 4, "p4", nil)
+	if got := p4.subscribe(1, filters...); string(got) != "\x80\x01\x80\x80\x80\x01" {
+		t.Errorf("SUBACK % x, want 80 01 80 80 80 01", got)
+	}
+	if f := b.server.Stats().Filters; f.Wildcards != 5 || f.Shared != 4 {
+		t.Errorf("counted %d wildcards and %d shared, want 5 and 4", f.Wildcards, f.Shared)
+	}
+	p5.publish("a", "x", 1, 1)
+	p5.expect(packets.Puback)
+	p5.expectMessage("a x 1 1")
+	p4.expectMessage("a x 1 1")
+}
+
+// TestMaxFilters: a packet with too many filters is refused as a whole, and
+// the client stays.
+func TestMaxFilters(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(co *core.Options, o *Options) { o.MaxFilters, co.MaxSubscriptions = 3, 100 })
+	filters := []string{"a", "b", "c", "d"}
+	for version, want := range map[byte]string{4: "\x80\x80\x80\x80", 5: "\x97\x97\x97\x97"} {
+		p := b.connect(t, version, fmt.Sprint("p", version), nil)
+		if got := p.subscribe(1, filters...); string(got) != want {
+			t.Errorf("SUBACK % x, want % x", got, want)
+		}
+		if n := b.core.Stats().Subscriptions; n != 0 {
+			t.Errorf("%d subscriptions, want none", n)
+		}
+		if got := p.subscribe(1, filters[:3]...); string(got) != "\x01\x01\x01" {
+			t.Errorf("SUBACK % x, want 01 01 01", got)
+		}
+		unsubscribe := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Unsubscribe, Qos: 1}, PacketID: 5}
+		for _, f := range filters {
+			unsubscribe.Filters = append(unsubscribe.Filters, packets.Subscription{Filter: f})
+		}
+		p.send(unsubscribe)
+		if version == 4 { // UNSUBACK cannot say no
+			p.expectEnd()
+			await(t, "the client to be gone", func() bool { return b.core.Stats().Connected == 0 })
+			continue
+		}
+		if got := p.expect(packets.Unsuback); got.PacketID != 5 || string(got.ReasonCodes) != "\x83\x83\x83\x83" {
+			t.Errorf("UNSUBACK of %d % x, want of 5 83 83 83 83", got.PacketID, got.ReasonCodes)
+		}
+		p.publish("a", "still subscribed", 1, 1)
+		p.expect(packets.Puback)
+		p.expectMessage("a still subscribed 1 1")
+		p.disconnect()
+		await(t, "the client to be gone", func() bool { return b.core.Stats().Connected == 0 })
+	}
+	if n := b.server.Stats().Filters.TooMany; n != 4 {
+		t.Errorf("%d are counted, want 4", n)
+	}
+}
+
+// TestHostile11UserProperties: a packet with more user properties than it may
+// have is turned away before anything is made of them.
+func TestHostile11UserProperties(t *testing.T) {
+	b := start(t, func(_ *core.Options, o *Options) { o.MaxUserProperties, o.PreConnectBytes = 2, 1<<17 })
+	many := func(n int) (u []packets.UserProperty) {
+		return slices.Repeat([]packets.UserProperty{{Key: "k", Val: "v"}}, n)
+	}
+	publish := func(n int) packets.Packet {
+		return packets.Packet{
+			FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1}, TopicName: "q", PacketID: 1,
+			Properties: packets.Properties{User: many(n)},
+		}
+	}
+	p := b.connect(t, 5, "p", nil)
+	p.send(publish(2))
+	p.expect(packets.Puback)
+	for _, n := range []int{3, 60 << 10 / 7} {
+		p := b.connect(t, 5, "p", nil)
+		p.send(publish(n))
+		if code := p.expectEnd(); code != packets.ErrQuotaExceeded.Code {
+			t.Errorf("%d of PUBLISH: DISCONNECT 0x%02x, want 0x97", n, code)
+		}
+		for place, set := range map[string]func(*packets.Packet){
+			"CONNECT": func(pk *packets.Packet) { pk.Properties.User = many(n) },
+			"a will": func(pk *packets.Packet) {
+				willing(5, 0, false)(pk)
+				pk.Connect.WillProperties.User = many(n)
+			},
+		} {
+			_, ack := b.tryConnect(t, 5, "c", set)
+			if ack.ReasonCode != packets.ErrQuotaExceeded.Code {
+				t.Errorf("%d of %s: CONNACK 0x%02x, want 0x97", n, place, ack.ReasonCode)
+			}
+		}
+	}
+	both, ack := b.tryConnect(t, 5, "both", func(pk *packets.Packet) {
+		willing(5, 0, false)(pk)
+		pk.Properties.User, pk.Connect.WillProperties.User = many(2), many(2) // which count apart
+	})
+	if ack.ReasonCode != 0 {
+		t.Errorf("CONNACK 0x%02x, want success", ack.ReasonCode)
+	}
+	both.ping()
+	if s := b.server.Stats(); s.Closed.UserProperties != 2 || s.Refused.UserProperties != 4 {
+		t.Errorf("counted %d closed and %d refused, want 2 and 4", s.Closed.UserProperties, s.Refused.UserProperties)
+	}
+
+	reader := strings.NewReader("")
+	g := guard{from: reader, version: 5, limit: 1 << 20, users: 20}
+	wire := p.encode(publish(60 << 10 / 7))
+	if allocated := testing.AllocsPerRun(10, func() {
+		reader.Reset(string(wire))
+		g.buf, g.at = wire, 0
+		if err := g.next(nil); err != errUserProperties {
+			t.Fatalf("the guard says %v", err)
+		}
+	}); allocated > 5 {
+		t.Errorf("the guard allocates %v times over a packet that it refuses", allocated)
+	}
+}
+
+// A place is an end of a pipe that has come from an address.
+type place struct {
+	net.Conn
+	from string
+}
+
+func (p place) RemoteAddr() net.Addr {
+	a, err := net.ResolveTCPAddr("tcp", p.from)
+	if err != nil {
+		panic(err)
+	}
+	return a
+}
+
+// from admits a connection from an address, over a pipe.
+func (b *broker) from(t testing.TB, address string) *peer {
+	client, socket := net.Pipe()
+	b.server.admit(&listener{name: "pipe"}, place{socket, address})
+	p := newPeer(t, client)
+	p.SetDeadline(time.Time{}) // in virtual time a wait in vain is noticed at once
+	return p
+}
+
+// inVirtualTime runs a broker without a port, whose peers come by from.
+func inVirtualTime(t *testing.T, change func(*core.Options, *Options), f func(*testing.T, *broker)) {
+	synctest.Test(t, func(t *testing.T) {
+		co, o := core.DefaultOptions(), DefaultOptions()
+		change(&co, &o)
+		b := &broker{core: core.New(co)}
+		b.server = New(b.core, o)
+		f(t, b)
+		b.close(t)
+	})
+}
+
+// TestConnectRate: those that come too fast from beyond are closed at once and
+// counted; those from this machine are let in; and a little later the next.
+func TestConnectRate(t *testing.T) {
+	t.Parallel()
+	set := func(_ *core.Options, o *Options) { o.ConnectRate = 2 }
+	inVirtualTime(t, set, func(t *testing.T, b *broker) {
+		hello := func(address string) bool {
+			p := b.from(t, address)
+			p.version = 4
+			p.send(packets.Packet{
+				FixedHeader: packets.FixedHeader{Type: packets.Connect},
+				Connect:     packets.ConnectParams{ProtocolName: []byte("MQTT"), ClientIdentifier: address, Clean: true},
+			})
+			_, err := p.next()
+			return err == nil
+		}
+		say := func(want string, addresses ...string) {
+			t.Helper()
+			var got []string
+			for _, a := range addresses {
+				got = append(got, fmt.Sprint(hello(a)))
+			}
+			if s := strings.Join(got, " "); s != want {
+				t.Errorf("let in: %s; want %s", s, want)
+			}
+		}
+		say("true true false", "192.0.2.1:1", "[2001:db8::1]:2", "192.0.2.3:3")
+		say("true true true", "127.0.0.1:4", "[::1]:5", "127.7.7.7:6")
+		say("false", "192.0.2.7:7")
+		time.Sleep(500 * time.Millisecond)
+		say("true false", "192.0.2.8:8", "192.0.2.9:9")
+		if n := b.server.Stats().Refused.Rate; n != 3 {
+			t.Errorf("%d are counted, want 3", n)
+		}
+	})
+}
+
+// TestPublishRate: a client that publishes faster than it may is read more
+// slowly, loses nothing, and is not taken to be silent meanwhile.
+func TestPublishRate(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		rate    PublishRate
+		payload int
+		want    time.Duration // until ten messages are acknowledged
+		held    uint64
+	}{
+		{"any", PublishRate{}, 1, 0, 0},
+		{"2 messages", PublishRate{Messages: 2}, 1, 4 * time.Second, 8},
+		{"messages and bytes", PublishRate{Messages: 2, Bytes: 1 << 20}, 1, 4 * time.Second, 8},
+		{"200 bytes", PublishRate{Bytes: 200}, 99, 4 * time.Second, 8},
+		{"a message of more than a second", PublishRate{Bytes: 100}, 299, 29 * time.Second, 10},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			set := func(_ *core.Options, o *Options) { o.PublishRate = tt.rate }
+			inVirtualTime(t, set, func(t *testing.T, b *broker) {
+				p := b.from(t, "192.0.2.1:1")
+				p.version = 4
+				began := time.Now()
+				go func() {
+					p.send(packets.Packet{
+						FixedHeader: packets.FixedHeader{Type: packets.Connect},
+						Connect:     packets.ConnectParams{ProtocolName: []byte("MQTT"), ClientIdentifier: "p", Clean: true, Keepalive: 1},
+					})
+					for n := range uint16(10) {
+						p.publish("q", strings.Repeat("x", tt.payload), 1, n+1)
+					}
+					p.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pingreq}})
+				}()
+				p.expect(packets.Connack)
+				for n := range uint16(10) {
+					if ack := p.expect(packets.Puback); ack.PacketID != n+1 {
+						t.Fatalf("PUBACK for %d, want %d", ack.PacketID, n+1)
+					}
+				}
+				if took := time.Since(began); took != tt.want {
+					t.Errorf("ten messages took %v, want %v", took, tt.want)
+				}
+				p.expect(packets.Pingresp)
+				if n := b.server.Stats().Throttled; n != tt.held {
+					t.Errorf("%d messages are counted as held back, want %d", n, tt.held)
+				}
+			})
+		})
+	}
+}
+
+// TestPublishRateEnds: a client that is held back is gone as soon as any other
+// when the server stops.
+func TestPublishRateEnds(t *testing.T) {
+	t.Parallel()
+	set := func(_ *core.Options, o *Options) { o.PublishRate.Bytes = 1 }
+	inVirtualTime(t, set, func(t *testing.T, b *broker) {
+		p := b.from(t, "192.0.2.1:1")
+		p.version = 5
+		p.send(packets.Packet{
+			FixedHeader: packets.FixedHeader{Type: packets.Connect},
+			Connect:     packets.ConnectParams{ProtocolName: []byte("MQTT"), ClientIdentifier: "p", Clean: true},
+		})
+		p.expect(packets.Connack)
+		p.publish("q", strings.Repeat("x", 1000), 0, 0)
+		synctest.Wait()
+		began := time.Now()
+		go b.close(t)
+		if code := p.expectEnd(); code != packets.ErrServerShuttingDown.Code {
+			t.Errorf("DISCONNECT 0x%02x, want 0x8b", code)
+		}
+		synctest.Wait()
+		if n, took := b.server.Stats().Connections, time.Since(began); n != 0 || took > linger {
+			t.Errorf("%d connections are left after %v", n, took)
+		}
+	})
+}
