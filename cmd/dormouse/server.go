@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,7 @@ type server struct {
 	fronts []*front
 	admin  *admin.Server // nil: none
 	phase  atomic.Int32  // see there
+	memory *memory
 
 	opened  []string // what is open where, for people
 	running sync.WaitGroup
@@ -58,6 +60,7 @@ func open(c *config.Config, log zerolog.Logger) (*server, error) {
 		broker: core.New(co),
 		stop:   func() {},
 	}
+	s.memory = newMemory(c, memoryBound(os.DirFS("/")), s.broker, log)
 	s.warnOfExposed()
 	s.mqtt = mqtt.New(s.broker, mo)
 	sensors := bridge.New(s.broker, bridgeConfig(c))
@@ -76,6 +79,7 @@ func open(c *config.Config, log zerolog.Logger) (*server, error) {
 		}
 	}
 	s.broker.AddSys(func(yield func(name, value string)) { gateway.Sys(s.gateways(), yield) })
+	s.broker.AddSys(s.memory.sys)
 	if err := s.openAdmin(c); err != nil {
 		s.close(context.Background())
 		return nil, err
@@ -118,6 +122,8 @@ func (s *server) start() (failed <-chan error) {
 		s.admin.Serve()
 	}
 	failures := make(chan error, len(s.fronts))
+	s.memory.limitMemory()
+	s.running.Go(func() { s.memory.watch(ctx) })
 	s.running.Go(func() { s.tick(ctx) })
 	s.running.Go(func() { s.mqtt.Serve(ctx) })
 	for _, f := range s.fronts {

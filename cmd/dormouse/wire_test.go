@@ -96,8 +96,7 @@ func settingsOf(t reflect.Type, key string) map[string]reflect.StructField {
 func TestEverySettingCounts(t *testing.T) {
 	left := settingsOf(reflect.TypeFor[config.Config](), "")
 	for _, key := range []string{"version", "listeners", "node.id", "log.level", "log.format",
-		"admin.enabled", "admin.listen", "admin.unix_socket",
-		"limits.memory_soft", "limits.memory_hard"} {
+		"admin.enabled", "admin.listen", "admin.unix_socket"} {
 		delete(left, key) // seen elsewhere
 	}
 	advertising := []string{"mqttsn.advertise.addresses=[225.1.1.1:1884]", "mqttsn.advertise.enabled=true"}
@@ -141,7 +140,7 @@ func TestEverySettingCounts(t *testing.T) {
 		"limits.client_publish_rate.messages=7", "limits.client_publish_rate.bytes=7",
 		"limits.retained.per_publisher=7", "limits.retained.replay_per_subscribe=7", "limits.retained.replay_rate=7/s",
 		"limits.queue.bytes=7KiB", "limits.queue.overflow=drop_newest", "limits.retained.messages=7",
-		"limits.retained.bytes=7KiB", "limits.unauthenticated_udp.responses_per_prefix=7/s",
+		"limits.memory_soft=7%", "limits.memory_hard=80%", "limits.retained.bytes=7KiB", "limits.unauthenticated_udp.responses_per_prefix=7/s",
 		"limits.unauthenticated_udp.prefix_v4=8", "limits.unauthenticated_udp.prefix_v6=64",
 		"sys_topics.enabled=false", "sys_topics.interval=7s", "sys_topics.allow=[any]",
 		"auth.anonymous.enabled=false", "auth.providers=[{type: passwd, file: f}]", "listeners.mqtt.security=insecure",
@@ -169,5 +168,5 @@ func wired(c *config.Config) []any {
 	o.Now = nil
 	g := gatewayConfig(c, &c.Listeners[1], zerolog.Nop())
 	g.Seed, g.Log = 0, nil
-	return []any{o, mqttOptions(c, zerolog.Nop()), authOptions(c), sysReadersOf(c), g, bridgeConfig(c), udpConfig(c, &c.Listeners[1])}
+	return []any{o, mqttOptions(c, zerolog.Nop()), authOptions(c), sysReadersOf(c), g, bridgeConfig(c), udpConfig(c, &c.Listeners[1]), newMemory(c, 1, nil, zerolog.Nop())}
 }

@@ -58,6 +58,10 @@ func TestProblems(t *testing.T) {
 			`d.yaml:1:12: listeners is "tcp"; it must be a list`},
 		{"no value", "mqttsn:\n  search_allow:\n  gateway_id: 1\n",
 			`d.yaml:2:16: mqttsn.search_allow has no value; give it one, or leave the line out`},
+		{"memory", "limits:\n  memory_soft: 75%\n  memory_hard: 50%\n",
+			`d.yaml:3:16: limits.memory_hard is 50%, below limits.memory_soft, 75%; QoS 0 is to go first`},
+		{"memory, by default", "limits: {memory_soft: 95%}\n",
+			`d.yaml:1:23: limits.memory_hard is 90%, below limits.memory_soft, 95%; QoS 0 is to go first`},
 		{"alias", "mqttsn:\n  forwarders: &f [any]\n  search_allow: *f\n",
 			"d.yaml:2:15: anchors, aliases and tags are not supported; write the value out\n" +
 				"d.yaml:3:17: anchors, aliases and tags are not supported; write the value out"},

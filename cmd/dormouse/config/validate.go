@@ -18,6 +18,7 @@ func (r *reader) validate(c *Config) {
 	if a := c.Admin.Listen; !a.Addr().Unmap().IsLoopback() {
 		r.complain(r.at["admin.listen"], "%s is open beyond this machine, where anyone could look; admin.listen must be on loopback, such as 127.0.0.1:18080", a)
 	}
+	r.memory(c.Limits.MemorySoft, c.Limits.MemoryHard)
 	sn := &c.MQTTSN
 	if sn.Advertise.Enabled && len(sn.Advertise.Addresses) == 0 {
 		r.complain(r.at["mqttsn.advertise.enabled"], "mqttsn.advertise.enabled needs mqttsn.advertise.addresses to send to, such as [225.1.1.1:1884]")
@@ -33,6 +34,18 @@ func (r *reader) validate(c *Config) {
 			r.complain(r.at[fmt.Sprintf("mqttsn.multicast.groups[%d]", i)], "%v is not a multicast address; groups are in 224.0.0.0/4 or ff00::/8", g)
 		}
 	}
+}
+
+// memory complains about a hard bound below the soft one.
+func (r *reader) memory(soft, hard Percent) {
+	if soft == 0 || hard == 0 || hard >= soft {
+		return
+	}
+	at, set := r.at["limits.memory_hard"]
+	if !set {
+		at = r.at["limits.memory_soft"]
+	}
+	r.complain(at, "limits.memory_hard is %v, below limits.memory_soft, %v; QoS 0 is to go first", hard, soft)
 }
 
 // settingsOfSome are the settings that only some types of listener have.
