@@ -143,11 +143,19 @@ func (b *Broker) mayPublish(who Identity, topic string) error {
 		b.dropped.invalid.Add(1)
 		return err
 	}
-	if topic[0] == '$' || !b.authorized(who, ActPublish, topic) {
+	if topic[0] == '$' && !isBridgeState(topic, who.ClientID) || !b.authorized(who, ActPublish, topic) {
 		b.dropped.unauthorized.Add(1)
 		return ErrNotAuthorized
 	}
 	return nil
+}
+
+// isBridgeState reports whether topic is where Mosquitto, bridged to us under
+// this client id, says whether it is connected: by a retained message and a
+// will that it will not connect without, see notification_topic in
+// mosquitto.conf(5).
+func isBridgeState(topic, clientID string) bool {
+	return clientID != "" && topic == "$SYS/broker/connection/"+clientID+"/state"
 }
 
 func (b *Broker) authorized(who Identity, to Action, topic string) bool {

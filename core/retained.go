@@ -16,7 +16,7 @@ type retained struct {
 	mu     sync.RWMutex
 	topics router.Topics[*keepsake]
 	due    deadlines[*keepsake]
-	count  int // without $SYS, which the limits do not bound
+	count  int // without our own below $SYS, which the limits do not bound
 	bytes  int
 	shares map[string]int // messages of each client that has any
 }
@@ -27,7 +27,8 @@ type keepsake struct {
 	deadline
 }
 
-func counted(l *letter) bool { return l.Topic[0] != '$' }
+// counted reports whether l is a client's, not our own below $SYS.
+func counted(l *letter) bool { return l.Topic[0] != '$' || l.Publisher != "" }
 
 // room says whether l can be kept within the limits: nil, or which is in the
 // way. What takes the place of its publisher's own always fits in its share.

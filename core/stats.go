@@ -8,7 +8,7 @@ type Stats struct {
 	Clients       int // sessions
 	Connected     int // sessions that are attached
 	Subscriptions int
-	Retained      int // retained messages, $SYS not counted
+	Retained      int // retained messages, without our own below $SYS
 	RetainedBytes int // their topics, payloads and properties
 
 	Expired       uint64 // sessions whose time was up
