@@ -26,6 +26,7 @@ type process struct {
 	out      *bufio.Scanner
 	err      bytes.Buffer
 	tcp, udp string // addresses
+	opened   []string
 }
 
 // serve starts the test's own binary as dormouse, on free ports, and waits for
@@ -51,6 +52,7 @@ func serve(t *testing.T, args ...string) *process {
 		t.Fatal(err)
 	}
 	for p.out.Scan() && p.out.Text() != "ready" {
+		p.opened = append(p.opened, p.out.Text())
 		if rest, ok := strings.CutPrefix(p.out.Text(), "MQTT on "); ok {
 			p.tcp = strings.TrimSuffix(rest, "/tcp")
 		}
