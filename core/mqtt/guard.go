@@ -21,6 +21,9 @@ type guard struct {
 	// version is the protocol level that CONNECT asked for; zero before.
 	version byte
 
+	// bridge is whether CONNECT says so: it is another broker's.
+	bridge bool
+
 	// reason is the reason code of an MQTT 5 DISCONNECT, which mochi overlooks
 	// if nothing follows it.
 	reason byte
@@ -45,6 +48,11 @@ const (
 	bufferMin  = 512     // octets for most clients' packets
 	bufferKeep = 4 << 10 // a larger buffer does not outlive its packet
 )
+
+// bridgeBit, in the protocol level of 3.1 or 3.1.1, says that the client is
+// another broker: Mosquitto's private extension, see try_private in
+// mosquitto.conf(5).
+const bridgeBit = 0x80
 
 // Read reads of the current packet. It does not go on to the next one: when
 // nothing is left it returns 0, nil.
@@ -206,6 +214,10 @@ func (g *guard) check(packet []byte) error {
 
 func (g *guard) checkConnect(o *outline) {
 	o.field()
+	if b := o.rest; len(b) > 0 && (b[0] == bridgeBit|3 || b[0] == bridgeBit|4) {
+		g.bridge = true
+		b[0] &^= bridgeBit // which mochi does not know
+	}
 	g.version = o.octet()
 	if g.version > 5 {
 		o.rest = nil // for mochi to refuse: what follows is not ours to know

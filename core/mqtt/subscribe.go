@@ -51,7 +51,8 @@ func (r *reply) heard(i int, code packets.Code) {
 	}
 }
 
-// subscribe asks core for each filter that may be asked for at all.
+// subscribe asks core for each filter that may be asked for at all. A bridge
+// has its own messages already, and keeps what is retained retained.
 func (c *conn) subscribe(pk *packets.Packet) packets.Code {
 	ids := pk.Properties.SubscriptionIdentifier
 	if len(ids) > 1 || len(ids) == 1 && ids[0] == 0 {
@@ -84,8 +85,8 @@ func (c *conn) subscribe(pk *packets.Packet) packets.Code {
 		c.session.Subscribe(core.Subscription{
 			Filter:            strings.Clone(f.Filter), // not to keep the packet for it
 			QoS:               core.QoS(min(int(f.Qos), c.server.o.MaxQoS)),
-			NoLocal:           f.NoLocal,
-			RetainAsPublished: f.RetainAsPublished,
+			NoLocal:           f.NoLocal || c.guard.bridge,
+			RetainAsPublished: f.RetainAsPublished || c.guard.bridge,
 			RetainHandling:    f.RetainHandling,
 			ID:                uint32(f.Identifier),
 		}, func(granted core.QoS, err error) {
