@@ -116,6 +116,8 @@ func (h *history) checkWhatCame(s *subscriber, known map[string]*publication, or
 			complain("%s got %s on %s instead of %s", s.who, r.payload, r.topic, p.topic)
 		case !s.wanted(r, p):
 			complain("%s got %s on %s without a subscription", s.who, r.payload, r.topic)
+		case r.qos > p.qos || !r.retain && r.qos < min(p.qos, s.surely(p)):
+			complain("%s got %s at QoS %d; it was published at %d and wanted at %d", s.who, r.payload, r.qos, p.qos, s.surely(p))
 		}
 		if r.retain {
 			continue // for a new subscription: once for each
@@ -141,6 +143,16 @@ func (s *subscriber) wanted(r reception, p *publication) bool {
 	})
 }
 
+// surely is the QoS at which s surely wanted p.
+func (s *subscriber) surely(p *publication) (qos byte) {
+	for _, i := range s.subs {
+		if i.granted != 0 && i.granted < p.sent && i.leaving == 0 && matches(i.filter, p.topic) {
+			qos = max(qos, i.qos)
+		}
+	}
+	return qos
+}
+
 // checkWhatShould: all that the broker took on itself while the subscriber
 // surely wanted it.
 func (h *history) checkWhatShould(s *subscriber, complain func(string, ...any)) {
@@ -155,11 +167,8 @@ func (h *history) checkWhatShould(s *subscriber, complain func(string, ...any)) 
 		if p.qos == 0 || p.done == 0 || p.payload == "" || got[p.payload] || h.horizon > 0 && p.sent > h.horizon {
 			continue
 		}
-		for _, i := range s.subs {
-			if i.qos > 0 && i.granted != 0 && i.granted < p.sent && i.leaving == 0 && matches(i.filter, p.topic) {
-				complain("%s never got %s on %s", s.who, p.payload, p.topic)
-				break
-			}
+		if s.surely(p) > 0 {
+			complain("%s never got %s on %s", s.who, p.payload, p.topic)
 		}
 	}
 }
@@ -263,6 +272,8 @@ func TestHistoryChecker(t *testing.T) {
 		"lost":                   func(_ *history, _, s *subscriber) { s.got = nil },
 		"lost at QoS 2":          func(_ *history, s, _ *subscriber) { s.got = s.got[1:] },
 		"twice at QoS 2":         func(_ *history, s, _ *subscriber) { s.got = append(s.got, s.got[1]) },
+		"at a lower QoS":         func(_ *history, s, _ *subscriber) { s.got[1].qos = 1 },
+		"at a higher QoS":        func(h *history, _, _ *subscriber) { h.publications[1].qos = 0 },
 		"twice without DUP":      func(_ *history, _, s *subscriber) { s.got[1].dup = false },
 		"out of order":           func(_ *history, s, _ *subscriber) { s.got[0], s.got[1] = s.got[1], s.got[0] },
 		"made up":                func(_ *history, s, _ *subscriber) { s.got[0].payload = "p9" },

@@ -227,6 +227,9 @@ func (a *mqttActor) subscribe(filter string, qos byte) {
 			i.leaving = now // it may be there or not
 		case ack.ReasonCodes[0] == qos:
 			i.granted = now
+			if !authorize(a.identity(), 0, filter) {
+				a.w.Errorf("%s was let subscribe to %s", a.id, filter)
+			}
 		default:
 			i.leaving, i.left = now, i.asked
 			if authorize(a.identity(), 0, filter) {
