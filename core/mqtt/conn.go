@@ -135,6 +135,7 @@ func (c *conn) turnAway(err error) {
 	log.Err(err).Str("listener", c.listener).
 		Stringer("remote", c.socket.RemoteAddr()).Msg("connection closed before CONNECT")
 	if c.port.layered() {
+		c.socket.SetWriteDeadline(time.Now().Add(linger))
 		c.hangUp()
 	}
 }

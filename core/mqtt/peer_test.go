@@ -26,10 +26,17 @@ type broker struct {
 	core   *core.Broker
 	server *Server
 	addr   string
+	dialer func(address string) (net.Conn, error) // nil: TCP
 }
 
 // start runs a broker until the test ends, when nobody may be left.
 func start(t testing.TB, change func(*core.Options, *Options)) *broker {
+	t.Helper()
+	return startOn(t, ListenerConfig{}, change)
+}
+
+// startOn is start with another port than one of TCP.
+func startOn(t testing.TB, port ListenerConfig, change func(*core.Options, *Options)) *broker {
 	t.Helper()
 	co, o := core.DefaultOptions(), DefaultOptions()
 	if change != nil {
@@ -37,7 +44,8 @@ func start(t testing.TB, change func(*core.Options, *Options)) *broker {
 	}
 	b := &broker{core: core.New(co)}
 	b.server = New(b.core, o)
-	addr, err := b.server.Listen(ListenerConfig{Name: "test", Address: "127.0.0.1:0"})
+	port.Name, port.Address = "test", "127.0.0.1:0"
+	addr, err := b.server.Listen(port)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +81,11 @@ type peer struct {
 // dial opens a connection and says nothing.
 func (b *broker) dial(t testing.TB) *peer {
 	t.Helper()
-	c, err := net.Dial("tcp", b.addr)
+	dial := b.dialer
+	if dial == nil {
+		dial = dialTCP
+	}
+	c, err := dial(b.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +98,8 @@ func newPeer(t testing.TB, c net.Conn) *peer {
 	c.SetDeadline(time.Now().Add(patience))
 	return &peer{t: t, Conn: c, in: bufio.NewReader(c)}
 }
+
+func dialTCP(address string) (net.Conn, error) { return net.Dial("tcp", address) }
 
 // connect makes a client with a clean session, unless change says otherwise.
 func (b *broker) connect(t testing.TB, version byte, id string, change func(*packets.Packet)) *peer {

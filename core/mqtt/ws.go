@@ -182,7 +182,7 @@ func (w *webSocket) Read(p []byte) (int, error) {
 		if w.frame == nil {
 			kind, frame, err := w.NextReader()
 			if err != nil {
-				return 0, w.because(err)
+				return 0, because(err)
 			}
 			if kind != websocket.BinaryMessage {
 				w.farewell = websocket.CloseUnsupportedData
@@ -195,36 +195,31 @@ func (w *webSocket) Read(p []byte) (int, error) {
 			w.frame, err = nil, nil
 		}
 		if n > 0 || err != nil {
-			return n, w.because(err)
+			return n, because(err)
 		}
 	}
 }
 
 // because returns err, from gorilla, as what it is to the connection. Of what
-// comes from the network it hides all but whether time was over.
-func (w *webSocket) because(err error) error {
+// comes from the network gorilla hides all but whether time was over.
+func because(err error) error {
 	var network net.Error
 	var closed *websocket.CloseError
 	switch {
-	case err == nil, errors.As(err, &closed):
-		return err
-	case errors.As(err, &network):
-		if network.Timeout() {
-			return os.ErrDeadlineExceeded
-		}
+	case errors.As(err, &network) && network.Timeout():
+		return os.ErrDeadlineExceeded
+	case err == nil, errors.As(err, &network), errors.As(err, &closed):
 		return err
 	}
 	return errBadFrame
 }
 
-// Write sends p in one frame.
+// Write sends p in one frame. Behind a Close frame nothing may follow: whoever
+// reads finds out why there was one.
 func (w *webSocket) Write(p []byte) (int, error) {
-	if err := w.WriteMessage(websocket.BinaryMessage, p); err != nil {
-		var network net.Error
-		if errors.As(err, &network) && network.Timeout() {
-			err = os.ErrDeadlineExceeded
-		}
-		return 0, err
+	err := w.WriteMessage(websocket.BinaryMessage, p)
+	if err != nil && !errors.Is(err, websocket.ErrCloseSent) {
+		return 0, because(err)
 	}
 	return len(p), nil
 }
