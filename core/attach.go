@@ -20,6 +20,7 @@ import (
 // again ends the old Session without kicking; if it is refused, the old one
 // counts as lost.
 func (b *Broker) Open(id Identity, o SessionOptions, sink Sink, done func(s *Session, present bool, err error)) {
+	b.opened.Add(1)
 	err := b.mayLeave(id, o.Will)
 	if id.ClientID == "" {
 		err = ErrUnsupported
@@ -269,7 +270,9 @@ func (b *Broker) schedule(c *client) {
 func (b *Broker) dropQoS0(c *client) {
 	if c.mail != nil && c.mail.qos0 > 0 {
 		b.dropped.detached.Add(uint64(c.mail.qos0))
+		before := c.backlog()
 		c.mail.removeAllQoS0()
+		b.owed.changed(c, before)
 		c.tidy()
 	}
 }
@@ -286,10 +289,10 @@ func (b *Broker) end(c *client) {
 	b.topics.Lock()
 	b.unroute(c)
 	b.topics.Unlock()
-	if c.mail != nil {
-		b.dropped.ended.Add(uint64(c.mail.waits() + len(c.mail.inflight)))
-	}
+	owed := c.backlog()
+	b.dropped.ended.Add(uint64(owed.waiting + owed.inflight))
 	c.gone, c.mail, c.will, c.edge = true, nil, nil, ""
+	b.owed.changed(c, owed)
 }
 
 // unroute ends the subscriptions of c, which is locked as is Broker.topics.

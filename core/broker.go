@@ -43,7 +43,8 @@ type Broker struct {
 	publications sync.Pool
 
 	counters
-	sys sys
+	owed backlogs
+	sys  sys
 }
 
 // New returns a broker. Its Options must be valid.
@@ -61,6 +62,7 @@ func New(o Options) *Broker {
 		return p
 	}
 	b.sys.started = o.Now()
+	b.addLoads()
 	return b
 }
 

@@ -130,6 +130,22 @@ func TestNothingOwedIsLost(t *testing.T) {
 					rt.Fatalf("told of mail: %v, with %d owed", told, len(list))
 				}
 			},
+			"": func(rt *rapid.T) {
+				waiting, bytes, inflight := 0, 0, 0
+				for _, m := range list {
+					if m.taken {
+						inflight++
+						continue
+					}
+					waiting++
+					bytes += len("t") + len(m.payload)
+				}
+				s := w.Stats()
+				if s.Waiting != waiting || s.WaitingBytes != bytes || s.Inflight != inflight {
+					rt.Fatalf("%d wait, %d octets, %d in flight; want %d, %d, %d",
+						s.Waiting, s.WaitingBytes, s.Inflight, waiting, bytes, inflight)
+				}
+			},
 		})
 	})
 }

@@ -40,8 +40,10 @@ func (b *Broker) publish(m Message, origin *store.Accepted, done func(error)) er
 		p.recycle()
 		return err
 	}
-	b.received.messages.Add(1)
-	b.received.bytes.Add(uint64(len(m.Topic) + len(m.Payload)))
+	if m.Publisher != "" || m.Topic[0] != '$' { // what the broker says of itself it has not received
+		b.received.messages.Add(1)
+		b.received.bytes.Add(uint64(len(m.Topic) + len(m.Payload)))
+	}
 	b.store.Sync(p.then)
 	return nil
 }
@@ -190,7 +192,9 @@ func (b *Broker) post(c *client, it item) {
 		c.mu.Unlock()
 		return
 	}
+	before := c.backlog()
 	report := b.overflowed(c, c.box().admit(it, b.o.Queue))
+	b.owed.changed(c, before)
 	sink := c.wake(b.o.MaxInflight)
 	c.mu.Unlock()
 	b.logOverflow(c.id, report)

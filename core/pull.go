@@ -10,7 +10,9 @@ func (s *Session) Next() (Delivery, bool) {
 		c.mu.Unlock()
 		return Delivery{}, false
 	}
+	before := c.backlog()
 	d, ok := s.next()
+	b.owed.changed(c, before)
 	var sink Sink
 	if ok {
 		if d.Message != nil {
@@ -138,7 +140,9 @@ func (s *Session) flying(id uint16, do func(c *client, i int)) {
 	if s.lock() && c.mail != nil {
 		if i := c.mail.flying(id); i >= 0 {
 			known = true
+			before := c.backlog()
 			do(c, i)
+			b.owed.changed(c, before)
 			sink = c.wake(b.o.MaxInflight)
 			c.tidy()
 		}

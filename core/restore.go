@@ -11,6 +11,11 @@ import (
 // connection went with the process and is not published.
 func (b *Broker) Restore() error {
 	letters := make(map[uint64]*letter)
+	defer func() {
+		for _, c := range b.clients {
+			b.owed.changed(c, backlog{})
+		}
+	}()
 	return b.store.Load(func(f store.Fact) error {
 		switch f := f.(type) {
 		case *store.Session:

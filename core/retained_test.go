@@ -327,3 +327,16 @@ func TestBoundOnOnesRetained(t *testing.T) {
 		t.Errorf("%d clients are counted, only ann has anything", n)
 	}
 }
+
+// TestSysIsForThoseWhoAsk by its name: no wildcard at the start matches it, for
+// what is retained or for what comes.
+func TestSysIsForThoseWhoAsk(t *testing.T) {
+	w := newWorld(t)
+	w.waits(10 * time.Second)
+	wild := w.comes("wild").subscribes("#", "+/broker/uptime", "+/#", "+/+/+")
+	asks := w.comes("asks").subscribes("$SYS/broker/uptime:0", "$SYS/+/version:0")
+	asks.gets("!$SYS/broker/uptime=1 seconds", "!$SYS/broker/version=dormouse")
+	w.waits(10 * time.Second)
+	asks.gets("$SYS/broker/uptime=11 seconds")
+	wild.gets()
+}

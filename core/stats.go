@@ -10,7 +10,11 @@ type Stats struct {
 	Subscriptions int
 	Retained      int // retained messages, without our own below $SYS
 	RetainedBytes int // their topics, payloads and properties
+	Waiting       int // messages in queues, one for each who is to have it
+	WaitingBytes  int // their topics, payloads and properties
+	Inflight      int // messages taken from a queue and not acknowledged
 
+	Opened        uint64 // calls of Open, refused ones too
 	Expired       uint64 // sessions whose time was up
 	Received      Flow   // messages taken from publishers
 	Sent          Flow   // deliveries handed out by Next
@@ -43,7 +47,7 @@ type Drops struct {
 // counters are what Stats reads.
 type counters struct {
 	connected                atomic.Int64
-	expired, wills           atomic.Uint64
+	opened, expired, wills   atomic.Uint64
 	strayAcks, storeRefusals atomic.Uint64
 	received, sent           flow
 	dropped                  drops
@@ -81,6 +85,10 @@ func (b *Broker) Stats() Stats {
 	b.retained.mu.RUnlock()
 
 	s.Connected = int(b.connected.Load())
+	s.Waiting = int(b.owed.waiting.Load())
+	s.WaitingBytes = int(b.owed.bytes.Load())
+	s.Inflight = int(b.owed.inflight.Load())
+	s.Opened = b.opened.Load()
 	s.Expired = b.expired.Load()
 	s.Received = b.received.load()
 	s.Sent = b.sent.load()

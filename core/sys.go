@@ -15,6 +15,9 @@ type sys struct {
 	sources []func(yield func(name, value string))
 	last    map[string]string
 	most    int // clients that were ever attached at once
+
+	loads  []*load
+	loaded time.Time // when they were last brought up to date
 }
 
 // AddSys adds values to what is published below $SYS/broker/: from yields
@@ -23,6 +26,15 @@ func (b *Broker) AddSys(from func(yield func(name, value string))) {
 	b.sys.mu.Lock()
 	defer b.sys.mu.Unlock()
 	b.sys.sources = append(b.sys.sources, from)
+}
+
+// AddLoad adds how many of something there are a minute to what is published
+// below $SYS/broker/load/: name is such as "bytes/received", and count how many
+// there ever were. It is called from Tick.
+func (b *Broker) AddLoad(name string, count func() uint64) {
+	b.sys.mu.Lock()
+	defer b.sys.mu.Unlock()
+	b.sys.loads = append(b.sys.loads, &load{name: name, count: count})
 }
 
 // publishSys publishes what has changed since the last time, retained, if it
@@ -56,11 +68,12 @@ func (b *Broker) changedSys(now time.Time) (changed []Message) {
 	for _, from := range y.sources {
 		from(note)
 	}
+	y.eachLoad(now, note)
 	return changed
 }
 
-// eachSys yields core's own values under Mosquitto's names. The caller holds
-// sys.mu.
+// eachSys yields core's own values under Mosquitto's names. A message that
+// waits for two counts twice among those stored. The caller holds sys.mu.
 func (b *Broker) eachSys(now time.Time, yield func(name, value string)) {
 	s := b.Stats()
 	b.sys.most = max(b.sys.most, s.Connected)
@@ -68,13 +81,16 @@ func (b *Broker) eachSys(now time.Time, yield func(name, value string)) {
 
 	yield("version", b.o.Version)
 	yield("uptime", fmt.Sprintf("%d seconds", int(now.Sub(b.sys.started).Seconds())))
+	yield("memory/pressure", b.Pressure().String())
 	number("clients/total", uint64(s.Clients))
 	number("clients/connected", uint64(s.Connected))
+	number("clients/active", uint64(s.Connected))
 	number("clients/disconnected", uint64(s.Clients-s.Connected))
+	number("clients/inactive", uint64(s.Clients-s.Connected))
 	number("clients/maximum", uint64(b.sys.most))
 	number("clients/expired", s.Expired)
-	number("messages/received", s.Received.Messages)
-	number("messages/sent", s.Sent.Messages)
+	number("messages/stored", uint64(s.Retained+s.Waiting+s.Inflight))
+	number("messages/inflight", uint64(s.Inflight))
 	number("publish/messages/received", s.Received.Messages)
 	number("publish/messages/sent", s.Sent.Messages)
 	number("publish/messages/dropped", s.Dropped.Total())
@@ -82,6 +98,6 @@ func (b *Broker) eachSys(now time.Time, yield func(name, value string)) {
 	number("publish/bytes/sent", s.Sent.Bytes)
 	number("subscriptions/count", uint64(s.Subscriptions))
 	number("retained messages/count", uint64(s.Retained))
-	number("store/messages/count", uint64(s.Retained))
-	number("store/messages/bytes", uint64(s.RetainedBytes))
+	number("store/messages/count", uint64(s.Retained+s.Waiting+s.Inflight))
+	number("store/messages/bytes", uint64(s.RetainedBytes+s.WaitingBytes))
 }

@@ -1,0 +1,77 @@
+package core
+
+// Each yields the figures of b under their exported names. A name ends in its
+// unit, and "total" marks a counter. What a reader should do about it goes in
+// help. A figure that comes in parts has a label, such as reason="expired",
+// from a closed set. Names are an interface: testdata/metrics.txt pins them.
+func Each(b *Broker, yield func(name, help, label string, value uint64)) {
+	s := b.Stats()
+	yield("dormouse_sessions",
+		"Sessions, connected or not. See limits.max_sessions.", "", uint64(s.Clients))
+	yield("dormouse_sessions_connected",
+		"Sessions with a connection, of MQTT or MQTT-SN.", "", uint64(s.Connected))
+	yield("dormouse_sessions_opened_total",
+		"Connections that asked for a session, refused ones too. Many more than sessions: clients that cannot hold a connection.", "", s.Opened)
+	yield("dormouse_sessions_expired_total",
+		"Sessions whose client did not come back in time. See mqtt.max_session_expiry.", "", s.Expired)
+	for _, r := range []part{
+		{"limit", s.Dropped.Sessions}, {"memory", s.Dropped.Busy},
+	} {
+		yield("dormouse_sessions_refused_total",
+			"Clients turned away. limit: see limits.max_sessions. memory: see limits.memory_soft.", r.label("reason"), r.n)
+	}
+	yield("dormouse_subscriptions",
+		"Subscriptions of all sessions.", "", uint64(s.Subscriptions))
+
+	yield("dormouse_retained_messages",
+		"Retained messages, without $SYS. See limits.retained.messages.", "", uint64(s.Retained))
+	yield("dormouse_retained_bytes",
+		"Octets of their topics, payloads and properties. See limits.retained.bytes.", "", uint64(s.RetainedBytes))
+	yield("dormouse_messages_waiting",
+		"Messages in queues, one for each client that is to have it. Growing: clients that are away or slow.", "", uint64(s.Waiting))
+	yield("dormouse_messages_waiting_bytes",
+		"Octets of their topics, payloads and properties, though a message is kept once for all. See limits.queue.", "", uint64(s.WaitingBytes))
+	yield("dormouse_messages_inflight",
+		"Messages sent and not acknowledged yet. Growing: clients that do not answer.", "", uint64(s.Inflight))
+
+	yield("dormouse_messages_received_total",
+		"Messages taken from publishers.", "", s.Received.Messages)
+	yield("dormouse_messages_received_bytes_total",
+		"Octets of their topics and payloads.", "", s.Received.Bytes)
+	yield("dormouse_messages_sent_total",
+		"Messages handed out to subscribers.", "", s.Sent.Messages)
+	yield("dormouse_messages_sent_bytes_total",
+		"Octets of their topics and payloads.", "", s.Sent.Bytes)
+	for _, r := range []part{
+		{"queue_full", s.Dropped.Overflow}, {"expired", s.Dropped.Expired},
+		{"disconnected", s.Dropped.Detached}, {"session_ended", s.Dropped.Ended},
+		{"invalid_topic", s.Dropped.Invalid}, {"not_authorized", s.Dropped.Unauthorized},
+		{"retained_full", s.Dropped.Quota}, {"retained_per_publisher", s.Dropped.Share},
+		{"memory_soft", s.Dropped.Shed}, {"memory_hard", s.Dropped.Refused},
+	} {
+		yield("dormouse_messages_dropped_total",
+			"Messages that did not reach whom they were meant for. queue_full: see the log for the clients, and limits.queue. Others: see limits of that name.", r.label("reason"), r.n)
+	}
+	yield("dormouse_wills_published_total",
+		"Wills published. Many at once: a network that went away.", "", s.Wills)
+	yield("dormouse_acks_stray_total",
+		"Acknowledgements of nothing in flight. Many: a client that is broken.", "", s.StrayAcks)
+	yield("dormouse_store_refusals_total",
+		"Facts that the store refused when nobody could be told. Any: see the log, and free its disk.", "", s.StoreRefusals)
+	for p := NoPressure; p <= Hard; p++ {
+		on := uint64(0)
+		if b.Pressure() == p {
+			on = 1
+		}
+		yield("dormouse_memory_pressure",
+			"1 at how short memory is. soft, hard: see limits.memory_soft and memory_hard.", part{p.String(), on}.label("level"), on)
+	}
+}
+
+// A part is one of those that make up a figure.
+type part struct {
+	name string
+	n    uint64
+}
+
+func (p part) label(key string) string { return key + `="` + p.name + `"` }
