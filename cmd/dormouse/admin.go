@@ -76,6 +76,7 @@ func (s *server) openSocket(path string, named bool) (net.Listener, error) {
 // figures are those of all that s is made of.
 func (s *server) figures() []admin.Figures {
 	return []admin.Figures{
+		func(yield func(name, help, label string, value uint64)) { core.Each(s.broker, yield) },
 		func(yield func(name, help, label string, value uint64)) { gateway.Each(s.gateways(), yield) },
 		s.auth.Each,
 	}
