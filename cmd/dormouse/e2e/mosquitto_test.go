@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -10,7 +11,12 @@ import (
 // mosquittoPub publishes with mosquitto_pub and waits for it to end.
 func (b *broker) mosquittoPub(t testing.TB, topic, payload string, qos int, more ...string) {
 	t.Helper()
-	args := append([]string{"-h", b.tcp.Addr().String(), "-p", port(b.tcp), "-t", topic, "-m", payload, "-q", strconv.Itoa(qos)}, more...)
+	mosquittoPub(t, b.tcp, topic, payload, qos, more...)
+}
+
+func mosquittoPub(t testing.TB, to netip.AddrPort, topic, payload string, qos int, more ...string) {
+	t.Helper()
+	args := append([]string{"-h", to.Addr().String(), "-p", port(to), "-t", topic, "-m", payload, "-q", strconv.Itoa(qos)}, more...)
 	if status, _, stderr := runProgram(t, "", "mosquitto_pub", args...); status != 0 {
 		t.Fatalf("mosquitto_pub ends with status %d: %s", status, stderr)
 	}
@@ -20,7 +26,12 @@ func (b *broker) mosquittoPub(t testing.TB, topic, payload string, qos int, more
 // until the test ends.
 func (b *broker) mosquittoSub(t testing.TB, filter string, qos int, more ...string) inbox {
 	t.Helper()
-	args := append([]string{"-oL", "mosquitto_sub", "-d", "-F", "message %q %r %t %p", "-h", b.tcp.Addr().String(), "-p", port(b.tcp),
+	return mosquittoSub(t, b.tcp, filter, qos, more...)
+}
+
+func mosquittoSub(t testing.TB, at netip.AddrPort, filter string, qos int, more ...string) inbox {
+	t.Helper()
+	args := append([]string{"-oL", "mosquitto_sub", "-d", "-F", "message %q %r %t %p", "-h", at.Addr().String(), "-p", port(at),
 		"-t", filter, "-q", strconv.Itoa(qos)}, more...)
 	// It would keep "Subscribed" back in a pipe.
 	return spawn(t, "stdbuf", args...).subscribed("mosquitto_sub")
