@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -193,7 +194,7 @@ func TestServerWatchesItsMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.memory.bound = 1 << 20 // far less than it takes
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(math.MaxInt64))
 	s.start()
 	defer s.drain(t.Context())
 	if got := debug.SetMemoryLimit(-1); got != s.memory.limit() {

@@ -78,8 +78,7 @@ func open(c *config.Config, log zerolog.Logger) (*server, error) {
 			return nil, cannotOpen(l, err)
 		}
 	}
-	s.broker.AddSys(func(yield func(name, value string)) { gateway.Sys(s.gateways(), yield) })
-	s.broker.AddSys(s.memory.sys)
+	s.addSys()
 	if err := s.openAdmin(c); err != nil {
 		s.close(context.Background())
 		return nil, err
