@@ -14,7 +14,7 @@ import (
 
 // A clientsCmd shows who is there.
 type clientsCmd struct {
-	operation
+	inquiry
 	ID    string `arg:"" optional:"" help:"Show all about this client."`
 	Edge  string `enum:"mqtt,mqttsn," default:"" placeholder:"EDGE" help:"Only those of mqtt, or of mqttsn."`
 	State string `enum:"connected,connecting,active,asleep,awake,lost,disconnected," default:"" placeholder:"STATE" help:"Only those that are connected (MQTT), connecting, active, asleep, awake (MQTT-SN), lost or disconnected."`
@@ -23,7 +23,7 @@ type clientsCmd struct {
 // Run prints a line for each session, or all about one.
 func (c *clientsCmd) Run(s *streams) error {
 	if c.ID == "" {
-		_, err := show(&c.operation, s.out, "/v1/clients", url.Values{"edge": {c.Edge}, "state": {c.State}},
+		_, err := show(&c.inquiry, s.out, "/v1/clients", url.Values{"edge": {c.Edge}, "state": {c.State}},
 			cells("ID", "EDGE", "STATE", "LISTENER", "REMOTE", "USER", "SUBSCRIPTIONS",
 				"WAITING", "IN FLIGHT", "DROPPED", "SINCE", "UNTIL"), clientLine)
 		return err

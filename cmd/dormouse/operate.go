@@ -23,6 +23,11 @@ import (
 type operation struct {
 	settings
 	Socket string `placeholder:"PATH" help:"Admin socket of the server. By default admin.unix_socket of the configuration."`
+}
+
+// An inquiry is an operation with something to print.
+type inquiry struct {
+	operation
 	Output string `short:"o" enum:"text,json" default:"text" help:"How to print: text for people, or json."`
 }
 
@@ -69,9 +74,9 @@ func (o *operation) ask(method, path string, query url.Values, take func(io.Read
 
 // show prints the answer to a request for a list of T, in JSON as it comes, or
 // else a line for each element under a headline. It returns how many there are.
-func show[T any](o *operation, out io.Writer, path string, query url.Values, headline string, line func(T) string) (n int, err error) {
-	err = o.ask(http.MethodGet, path, query, func(body io.Reader) error {
-		if o.Output == "json" {
+func show[T any](q *inquiry, out io.Writer, path string, query url.Values, headline string, line func(T) string) (n int, err error) {
+	err = q.ask(http.MethodGet, path, query, func(body io.Reader) error {
+		if q.Output == "json" {
 			n, err = copyList(out, body)
 			return err
 		}

@@ -21,7 +21,7 @@ type retainedCmd struct {
 }
 
 type retainedLsCmd struct {
-	operation
+	inquiry
 	Filter string `arg:"" optional:"" default:"#" help:"Topic filter. By default all but $$SYS."`
 }
 
@@ -30,7 +30,7 @@ var errNothing = &failure{statusFailed, nil}
 
 // Run prints a line for each message.
 func (c *retainedLsCmd) Run(s *streams) error {
-	n, err := show(&c.operation, s.out, "/v1/retained", url.Values{"filter": {c.Filter}},
+	n, err := show(&c.inquiry, s.out, "/v1/retained", url.Values{"filter": {c.Filter}},
 		cells("TOPIC", "BYTES", "QOS", "PUBLISHER", "EXPIRES"), func(m admin.Retained) string {
 			return cells(cell(m.Topic), m.Bytes, m.QoS, cell(m.Publisher), moment(m.Expires))
 		})
@@ -41,7 +41,7 @@ func (c *retainedLsCmd) Run(s *streams) error {
 }
 
 type retainedGetCmd struct {
-	operation
+	inquiry
 	Topic string `arg:"" help:"The topic."`
 }
 
@@ -67,7 +67,7 @@ func (c *retainedGetCmd) Run(s *streams) error {
 }
 
 type retainedRmCmd struct {
-	operation
+	inquiry
 	Filter string `arg:"" name:"topic" help:"The topic; or with --yes a filter."`
 	Yes    bool   `help:"Remove whatever the filter matches."`
 }
