@@ -8,6 +8,7 @@ import (
 	"dormouse/cmd/dormouse/admin"
 	"dormouse/cmd/dormouse/config"
 	"dormouse/core"
+	"dormouse/core/mqtt"
 	"dormouse/mqttsn/gateway"
 )
 
@@ -77,6 +78,7 @@ func (s *server) openSocket(path string, named bool) (net.Listener, error) {
 func (s *server) figures() []admin.Figures {
 	return []admin.Figures{
 		func(yield func(name, help, label string, value uint64)) { core.Each(s.broker, yield) },
+		func(yield func(name, help, label string, value uint64)) { mqtt.Each(s.mqtt, yield) },
 		func(yield func(name, help, label string, value uint64)) { gateway.Each(s.gateways(), yield) },
 		s.auth.Each,
 	}
