@@ -24,14 +24,15 @@ import (
 
 // A server is one broker with its edges: all that "dormouse serve" runs.
 type server struct {
-	log    zerolog.Logger
-	broker *core.Broker
-	auth   *auth.Authenticator
-	mqtt   *mqtt.Server
-	fronts []*front
-	admin  *admin.Server // nil: none
-	phase  atomic.Int32  // see there
-	memory *memory
+	log          zerolog.Logger
+	broker       *core.Broker
+	auth         *auth.Authenticator
+	mqtt         *mqtt.Server
+	fronts       []*front
+	admin        *admin.Server  // nil: none
+	certificates []*certificate // of the listeners with TLS
+	phase        atomic.Int32   // see there
+	memory       *memory
 
 	opened  []string // what is open where, for people
 	running sync.WaitGroup
@@ -52,26 +53,31 @@ func open(c *config.Config, log zerolog.Logger) (*server, error) {
 	if err != nil {
 		return nil, &failure{statusUsage, err}
 	}
+	certificates, err := readCertificates(c)
+	if err != nil {
+		return nil, &failure{statusUsage, err}
+	}
 	co, mo := coreOptions(c, log), mqttOptions(c, log)
 	co.Authorize, mo.Authenticate = sysReadersOf(c).authorize, known.Authenticate
 	s := &server{
-		log:    log,
-		auth:   known,
-		broker: core.New(co),
-		stop:   func() {},
+		log:          log,
+		auth:         known,
+		certificates: certificates,
+		broker:       core.New(co),
+		stop:         func() {},
 	}
 	s.memory = newMemory(c, memoryBound(os.DirFS("/")), s.broker, log)
-	s.warnOfExposed()
+	s.warnOfFiles()
 	s.mqtt = mqtt.New(s.broker, mo)
 	sensors := bridge.New(s.broker, bridgeConfig(c))
 	for i := range c.Listeners {
 		l := &c.Listeners[i]
 		var err error
 		switch l.Type {
-		case "tcp":
-			err = s.openMQTT(l)
 		case "mqttsn-udp":
 			err = s.openMQTTSN(c, l, sensors)
+		default:
+			err = s.openMQTT(l)
 		}
 		if err != nil {
 			s.close(context.Background())
@@ -94,11 +100,27 @@ func (s *server) gateways() (gs []*gateway.Gateway) {
 }
 
 func (s *server) openMQTT(l *config.Listener) error {
-	addr, err := s.mqtt.Listen(mqtt.ListenerConfig{Name: l.Name, Address: l.Address.String()})
+	m := mqtt.ListenerConfig{Name: l.Name, Address: l.Address.String()}
+	for _, c := range s.certificates {
+		if c.listener == l {
+			m.TLS = c.current.Load
+		}
+	}
+	if l.Web() {
+		m.WebSocket = &mqtt.WebSocket{Path: l.Path, AllowedOrigins: l.AllowedOrigins}
+	}
+	addr, err := s.mqtt.Listen(m)
 	if err != nil {
 		return err
 	}
-	s.opened = append(s.opened, fmt.Sprintf("MQTT on %v/tcp", addr))
+	says := fmt.Sprintf("MQTT on %v/tcp", addr)
+	switch {
+	case l.Web():
+		says = fmt.Sprintf("MQTT over WebSocket on %s://%v%s", l.Type, addr, l.Path)
+	case l.Secured():
+		says = fmt.Sprintf("MQTT over TLS on %v/tcp", addr)
+	}
+	s.opened = append(s.opened, says)
 	return nil
 }
 

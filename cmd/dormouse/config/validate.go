@@ -94,6 +94,12 @@ func (r *reader) listeners(c *Config) {
 				r.complain(at(name), "%s.%s is for %s; leave it out", key, name, strings.Join(kinds, " and "))
 			}
 		}
+		if l.Secured() {
+			r.tls(key, l, at)
+		}
+		if l.Web() {
+			r.web(key, l, at)
+		}
 		if !l.Address.IsValid() {
 			r.complain(at("address"), "%s has no address; write one like 127.0.0.1:1883", key)
 			continue

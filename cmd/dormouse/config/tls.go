@@ -1,0 +1,145 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"strings"
+)
+
+// Secured reports whether l speaks TLS.
+func (l *Listener) Secured() bool { return l.Type == "tls" || l.Type == "wss" }
+
+// Web reports whether l speaks WebSocket.
+func (l *Listener) Web() bool { return l.Type == "ws" || l.Type == "wss" }
+
+// A fileError says what is wrong with the file of a setting, and what to do.
+type fileError struct {
+	key string // below the listener's
+	why string
+}
+
+func (e *fileError) Error() string { return e.key + ": " + e.why }
+
+var clientAuth = map[string]tls.ClientAuthType{
+	"none":    tls.NoClientCert,
+	"request": tls.VerifyClientCertIfGiven,
+	"require": tls.RequireAndVerifyClientCert,
+}
+
+var tlsVersions = map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
+
+// ServerTLS reads l's files and returns what it is to secure connections with.
+// The error says which file of which key it is about, and what to do.
+func (l *Listener) ServerTLS() (*tls.Config, error) {
+	t := &l.TLS
+	certificate, err := t.certificate()
+	if err != nil {
+		return nil, err
+	}
+	c := &tls.Config{
+		Certificates: []tls.Certificate{certificate},
+		ClientAuth:   clientAuth[t.ClientAuth],
+		MinVersion:   tlsVersions[t.MinVersion],
+		NextProtos:   []string{"mqtt"},
+	}
+	if l.Web() {
+		c.NextProtos = []string{"http/1.1"} // what browsers ask for
+	}
+	if t.ClientCAFile != "" {
+		text, err := readPEM("tls.client_ca_file", t.ClientCAFile)
+		if err != nil {
+			return nil, err
+		}
+		c.ClientCAs = x509.NewCertPool()
+		if !c.ClientCAs.AppendCertsFromPEM(text) {
+			return nil, noCertificate("tls.client_ca_file", t.ClientCAFile)
+		}
+	}
+	return c, nil
+}
+
+func (t *TLS) certificate() (tls.Certificate, error) {
+	const ofCertificate, ofKey = "tls.cert_file", "tls.key_file"
+	text, err := readPEM(ofCertificate, t.CertFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	if block, _ := pem.Decode(text); block == nil || block.Type != "CERTIFICATE" {
+		return tls.Certificate{}, noCertificate(ofCertificate, t.CertFile)
+	} else if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+		return tls.Certificate{}, &fileError{ofCertificate, fmt.Sprintf("the certificate in %s cannot be read: %v", t.CertFile, err)}
+	}
+	key, err := readPEM(ofKey, t.KeyFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	pair, err := tls.X509KeyPair(text, key)
+	if err != nil {
+		return tls.Certificate{}, &fileError{ofKey, fmt.Sprintf(
+			"%s does not go with the certificate in cert_file: %v; name the private key that it was made with, without a passphrase", t.KeyFile, err)}
+	}
+	return pair, nil
+}
+
+func noCertificate(key, file string) error {
+	return &fileError{key, fmt.Sprintf("%s does not begin with a certificate in PEM, -----BEGIN CERTIFICATE-----; name one that does", file)}
+}
+
+func readPEM(key, file string) ([]byte, error) {
+	text, err := os.ReadFile(file)
+	switch {
+	case err == nil:
+		return text, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, &fileError{key, fmt.Sprintf("there is no file %s; name one that there is", file)}
+	case errors.Is(err, fs.ErrPermission):
+		return nil, &fileError{key, fmt.Sprintf("%s may not be read by this user; change its owner or mode", file)}
+	}
+	return nil, &fileError{key, fmt.Sprintf("%s cannot be read: %v", file, errors.Unwrap(err))}
+}
+
+// tls complains about the certificates of l, whose key is key.
+func (r *reader) tls(key string, l *Listener, at func(string) place) {
+	t := &l.TLS
+	switch {
+	case t.CertFile == "":
+		r.complain(at("tls"), "%s has no tls.cert_file; a listener of type %s needs a certificate in PEM", key, l.Type)
+	case t.KeyFile == "":
+		r.complain(at("tls"), "%s has no tls.key_file; a listener of type %s needs its certificate's private key in PEM", key, l.Type)
+	case t.ClientAuth != "none" && t.ClientCAFile == "":
+		r.complain(at("tls.client_auth"), "%s.tls.client_auth is %s and there is no client_ca_file; name the authorities that clients' certificates are from", key, t.ClientAuth)
+	case t.ClientAuth == "none" && t.ClientCAFile != "":
+		r.complain(at("tls.client_ca_file"), "%s.tls.client_ca_file is of no use while client_auth is none; make that request or require, or leave the file out", key)
+	default:
+		_, err := l.ServerTLS()
+		var wrong *fileError
+		if errors.As(err, &wrong) {
+			r.complain(at(wrong.key), "%s.%v", key, wrong)
+		}
+	}
+}
+
+// web complains about where the WebSocket of l is and who may come.
+func (r *reader) web(key string, l *Listener, at func(string) place) {
+	if !strings.HasPrefix(l.Path, "/") || strings.ContainsAny(l.Path, "?#% ") {
+		r.complain(at("path"), "%s.path is %q; it must be a path such as /mqtt", key, l.Path)
+	}
+	for i, origin := range l.AllowedOrigins {
+		if name := fmt.Sprintf("allowed_origins[%d]", i); origin != "*" && !isOrigin(origin) {
+			r.complain(at(name), "%s.%s is %q; it must be such as https://example.org or http://192.0.2.1:8080, or *", key, name, origin)
+		}
+	}
+}
+
+// isOrigin reports whether a web page may be from there: a scheme and a host,
+// with or without a port.
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Host != "" && s == u.Scheme+"://"+u.Host
+}
