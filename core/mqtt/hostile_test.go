@@ -246,6 +246,29 @@ func TestHostile25Sys(t *testing.T) {
 	}
 }
 
+// TestHostile62Shares: what is meant for a shared subscription and is none is
+// refused, not taken for a filter that never matches.
+func TestHostile62Shares(t *testing.T) {
+	t.Parallel()
+	b := start(t, nil)
+	p, old := b.connect(t, 5, "p", nil), b.connect(t, 4, "old", nil)
+	for _, filter := range []string{"$SHARE/g/a", "$Share/g/#", "$share", "$SHARE"} {
+		if got := p.subscribe(1, filter, "fine"); string(got) != "\x8f\x01" {
+			t.Errorf("SUBSCRIBE to %s and another: SUBACK % x, want 8f 01", filter, got)
+		}
+		if got := old.subscribe(1, filter, "fine"); string(got) != "\x80\x01" {
+			t.Errorf("SUBSCRIBE to %s and another in 3.1.1: SUBACK % x, want 80 01", filter, got)
+		}
+	}
+	p.send(packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1,
+		Filters: packets.Subscriptions{{Filter: "own", NoLocal: true}, {Filter: "$share/g/a", NoLocal: true}},
+	})
+	if code := p.expectEnd(); code != packets.ErrProtocolViolation.Code {
+		t.Errorf("No Local of a shared subscription: DISCONNECT 0x%02x, want 0x82 [MQTT-3.8.3-4]", code)
+	}
+}
+
 // TestHostile70Strings: what is no UTF-8 of MQTT ends the connection, wherever
 // it is; what a topic may not hold though it is UTF-8 is refused.
 func TestHostile70Strings(t *testing.T) {
