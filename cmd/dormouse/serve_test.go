@@ -109,7 +109,6 @@ const (
 	connectSN  = "\x08\x04\x04\x01\x00\x3csn"
 	connackSN  = "\x03\x05\x00"
 	goodbyeSN  = "\x02\x18"
-	goodbye5   = "\xe0\x02\x8b\x00" // DISCONNECT, Server shutting down
 	connack5   = "\x20"
 	disconnect = "\xe0"
 )
@@ -134,7 +133,7 @@ func TestServe(t *testing.T) {
 			if got := hear(t, sensor); got != goodbyeSN {
 				t.Errorf("the sensor was told %x, want DISCONNECT", got)
 			}
-			if got := hear(t, mqtt); got != goodbye5 && got != disconnect+"\x01\x8b" {
+			if got := hear(t, mqtt); len(got) < 3 || got[:1] != disconnect || got[2] != 0x8b {
 				t.Errorf("the MQTT client was told %x, want DISCONNECT with 8b", got)
 			}
 			if log := p.err.String(); !strings.Contains(log, `"event":"started"`) || !strings.Contains(log, `"client":"sn"`) {

@@ -66,6 +66,7 @@ func newWorldOn(t testing.TB, net memnet.Config, d *disk, change func(*Config)) 
 		o.Store = d
 	}
 	o.SysInterval = 0
+	o.Retained.PerPublisher = o.Retained.Messages // few publishers say much
 	o.Now = func() time.Time { return time.Unix(0, 0).Add(w.now.Sub(0)) }
 	w.core = core.New(o)
 
