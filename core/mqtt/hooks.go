@@ -14,8 +14,9 @@ import (
 // connection's.
 type hooks struct{ mochi.HookBase }
 
-// newMochi returns a mochi that parses and frames, and does nothing else. It
-// never serves: each connection is handed to EstablishConnection.
+// newMochi returns a mochi that takes CONNECT and answers it, and does nothing
+// else. It never serves: each connection is handed to EstablishConnection, and
+// taken back by the end of file.
 func newMochi(o *Options) *mochi.Server {
 	m := mochi.New(&mochi.Options{
 		Logger:                  slog.New(redact{zerolog.NewSlogHandler(o.Log)}),
@@ -43,7 +44,7 @@ func (hooks) ID() string { return "core" }
 func (hooks) Provides(question byte) bool {
 	switch question {
 	case mochi.OnPacketRead, mochi.OnConnect, mochi.OnConnectAuthenticate, mochi.OnSessionEstablished,
-		mochi.OnPacketEncode, mochi.OnACLCheck, mochi.OnPublish:
+		mochi.OnPacketEncode:
 		return true
 	}
 	return false
@@ -52,46 +53,9 @@ func (hooks) Provides(question byte) bool {
 // of returns the connection that mochi knows as cl.
 func of(cl *mochi.Client) *conn { return cl.Net.Conn.(*conn) }
 
-// OnPacketRead takes from mochi all packets that are core's to answer. What it
-// returns instead is a PUBACK, of which mochi makes nothing. PUBLISH goes on
-// to OnPublish by way of mochi's checks.
+// OnPacketRead sees CONNECT, and nothing else.
 func (hooks) OnPacketRead(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
-	c := of(cl)
-	code := packets.CodeSuccess
-	switch pk.FixedHeader.Type {
-	case packets.Connect:
-		return c.readConnect(pk), nil
-	case packets.Publish:
-		if code = c.admit(&pk); code == packets.CodeSuccess && !c.reserved(&pk) {
-			return pk, nil
-		}
-	case packets.Puback, packets.Pubcomp:
-		c.acknowledged(pk.PacketID)
-	case packets.Pubrec:
-		c.received(&pk)
-	case packets.Pubrel:
-		c.release(pk.PacketID)
-	case packets.Subscribe:
-		code = c.subscribe(&pk)
-	case packets.Unsubscribe:
-		code = c.unsubscribe(&pk)
-	case packets.Disconnect:
-		code = c.disconnected(&pk)
-		pk = packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}, ProtocolVersion: c.version}
-		return pk, c.unless(code)
-	default:
-		return pk, nil
-	}
-	return packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Puback}, ProtocolVersion: c.version}, c.unless(code)
-}
-
-// unless parts with the client for any code but success.
-func (c *conn) unless(code packets.Code) error {
-	if code == packets.CodeSuccess {
-		return nil
-	}
-	c.part(code)
-	return packets.ErrRejectPacket
+	return of(cl).readConnect(pk), nil
 }
 
 // OnConnect lets the client in, or refuses it by CONNACK. Before MQTT 5, none
@@ -120,28 +84,7 @@ func (hooks) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return 
 // OnSessionEstablished comes behind CONNACK: messages may follow.
 func (hooks) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) { of(cl).established() }
 
-// OnPacketEncode puts into CONNACK what is core's. mochi's DISCONNECT becomes
-// ours, and its own octets find the connection parting.
+// OnPacketEncode puts into CONNACK, the one packet of mochi's, what is core's.
 func (hooks) OnPacketEncode(cl *mochi.Client, pk packets.Packet) packets.Packet {
-	c := of(cl)
-	switch pk.FixedHeader.Type {
-	case packets.Connack:
-		return c.writeConnack(pk)
-	case packets.Disconnect:
-		c.part(packets.Code{Code: pk.ReasonCode, Reason: pk.Properties.ReasonString})
-	}
-	return pk
-}
-
-// OnACLCheck lets all through to OnPublish: core asks who may what.
-func (hooks) OnACLCheck(*mochi.Client, string, bool) bool { return true }
-
-// OnPublish hands a message to core. mochi is neither to route nor to retain
-// it, nor to acknowledge it: core does that once it is as durable as promised.
-func (hooks) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
-	of(cl).publish(&pk)
-	if pk.FixedHeader.Qos == 0 {
-		return pk, packets.CodeSuccessIgnore
-	}
-	return pk, packets.ErrRejectPacket
+	return of(cl).writeConnack(pk)
 }

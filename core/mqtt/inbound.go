@@ -3,7 +3,6 @@ package mqtt
 import (
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -52,7 +51,10 @@ func (c *conn) admit(pk *packets.Packet) packets.Code {
 	case router.HasWildcard(pk.Properties.ResponseTopic):
 		return errResponseTopic
 	}
-	return c.unalias(pk)
+	if code := c.unalias(pk); code != packets.CodeSuccess {
+		return code
+	}
+	return pk.PublishValidate(0) // no alias is left
 }
 
 // publish hands a message to core, and acknowledges it once core has answered.
@@ -115,17 +117,6 @@ func (c *conn) acknowledge(qos byte, id uint16, code packets.Code) {
 		pk.Properties.ReasonString = code.Reason
 	}
 	c.answer(&pk)
-}
-
-// reserved answers a PUBLISH to a topic that begins with a dollar sign, and
-// reports whether it was one. Such topics are the broker's own; mochi would
-// drop some of them without an answer.
-func (c *conn) reserved(pk *packets.Packet) bool {
-	if !strings.HasPrefix(pk.TopicName, "$") || pk.FixedHeader.Qos > 0 && pk.PacketID == 0 {
-		return false
-	}
-	c.publish(pk)
-	return true
 }
 
 // release answers PUBREL.

@@ -3,11 +3,11 @@
 // else is core's: sessions, subscriptions, queues, QoS, retained messages,
 // wills and takeover.
 //
-// Of mochi's server only EstablishConnection runs, once for each connection:
-// neither its event loop, nor its listeners, nor $SYS. What it sees of a
-// CONNECT is a stand-in with a client id of its own, without session, will or
-// password, so that its own ideas of these never come to bear. Its topic
-// index and its maps of messages in flight stay empty.
+// Of mochi's server only EstablishConnection runs, once for each connection,
+// and only until CONNACK: neither its event loop, nor its listeners, nor $SYS.
+// What it sees of a CONNECT is a stand-in with a client id of its own, without
+// session, will or password, so that its own ideas of these never come to
+// bear. From then on its decoders and encoders serve, without its server.
 package mqtt
 
 import (

@@ -225,6 +225,8 @@ func (c *conn) encode(b *bytes.Buffer, pk *packets.Packet) {
 		pk.SubackEncode(b)
 	case packets.Unsuback:
 		pk.UnsubackEncode(b)
+	case packets.Pingresp:
+		pk.PingrespEncode(b)
 	case packets.Disconnect:
 		pk.DisconnectEncode(b)
 	}

@@ -1,0 +1,103 @@
+package mqtt
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"sync"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// decoded are packets that were decoded and dealt with.
+var decoded = sync.Pool{New: func() any { return new(packets.Packet) }}
+
+// receive takes what follows CONNECT, packet by packet, and returns why that
+// has come to an end. Of mochi it takes the decoders. Its server has no part in
+// that: beneath its 16 KB of stack for a packet an idle client could not be
+// had for less, and it copies each twice.
+func (c *conn) receive() error {
+	for !c.isParting() {
+		if err := c.guard.next(c.await); err != nil {
+			return err
+		}
+		if c.guard.filters > c.server.o.MaxFilters {
+			c.refuseFilters()
+			continue
+		}
+		pk := decoded.Get().(*packets.Packet)
+		pk.ProtocolVersion = c.version
+		err := decode(pk, c.guard.passed)
+		if err == nil {
+			err = c.take(pk)
+		}
+		*pk = packets.Packet{}
+		decoded.Put(pk)
+		if err != nil {
+			return err
+		}
+	}
+	return net.ErrClosed
+}
+
+// decode reads a whole packet, which the guard has passed, into pk. Its strings
+// and its payload lie in a copy of their own.
+func decode(pk *packets.Packet, packet []byte) error {
+	if err := pk.FixedHeader.Decode(packet[0]); err != nil {
+		return err
+	}
+	_, n, _ := length(packet[1:])
+	body := bytes.Clone(packet[1+n:])
+	pk.FixedHeader.Remaining = len(body)
+	switch pk.FixedHeader.Type {
+	case packets.Publish:
+		return pk.PublishDecode(body)
+	case packets.Puback:
+		return pk.PubackDecode(body)
+	case packets.Pubrec:
+		return pk.PubrecDecode(body)
+	case packets.Pubrel:
+		return pk.PubrelDecode(body)
+	case packets.Pubcomp:
+		return pk.PubcompDecode(body)
+	case packets.Subscribe:
+		return pk.SubscribeDecode(body)
+	case packets.Unsubscribe:
+		return pk.UnsubscribeDecode(body)
+	case packets.Disconnect:
+		return pk.DisconnectDecode(body)
+	}
+	return nil // PINGREQ has nothing else
+}
+
+// take does what a packet asks for. It does not keep it.
+func (c *conn) take(pk *packets.Packet) error {
+	code := packets.CodeSuccess
+	switch pk.FixedHeader.Type {
+	case packets.Publish:
+		code = c.admit(pk)
+		if code == packets.CodeSuccess {
+			c.publish(pk)
+		}
+	case packets.Puback, packets.Pubcomp:
+		c.acknowledged(pk.PacketID)
+	case packets.Pubrec:
+		c.received(pk)
+	case packets.Pubrel:
+		c.release(pk.PacketID)
+	case packets.Subscribe:
+		code = c.subscribe(pk)
+	case packets.Unsubscribe:
+		code = c.unsubscribe(pk)
+	case packets.Pingreq:
+		c.answer(&packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pingresp}})
+	case packets.Disconnect:
+		if code = c.disconnected(pk); code == packets.CodeSuccess {
+			return io.EOF
+		}
+	}
+	if code != packets.CodeSuccess {
+		return code
+	}
+	return nil
+}
