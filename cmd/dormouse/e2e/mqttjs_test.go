@@ -10,7 +10,7 @@ import (
 // MQTT 5 abbreviates topics and brings properties through.
 func TestMQTTJS(t *testing.T) {
 	t.Parallel()
-	for transport := range transports {
+	for transport, address := range transports {
 		for version, extra := range map[string]struct{ published, properties string }{
 			"4": {published: "published, 0 by alias"},
 			"5": {"published, 29 by alias", ` text/plain {"unit":"%","place":["attic","cellar"]}`},
@@ -19,7 +19,7 @@ func TestMQTTJS(t *testing.T) {
 				t.Parallel()
 				b := start(t)
 				script := func(name string, args ...string) *program {
-					return spawn(t, "node", append([]string{"testdata/mqttjs/" + name, b.url(transport), version}, args...)...)
+					return spawn(t, "node", append([]string{"testdata/mqttjs/" + name, address(b), version}, args...)...)
 				}
 				status := func(payload string, retained bool) message {
 					return message{"greenhouse/status", payload, 1, retained}

@@ -17,7 +17,7 @@ func TestPythonPaho(t *testing.T) {
 			t.Parallel()
 			b := start(t)
 			script := func(name string, args ...string) *program {
-				return spawn(t, python, append([]string{"-u", "testdata/python/" + name, port(address(b)), transport}, args...)...)
+				return spawn(t, python, append([]string{"-u", "testdata/python/" + name, portOf(t, address(b)), transport}, args...)...)
 			}
 			status := func(online bool, retained bool) message {
 				return message{"greenhouse/status", fmt.Sprintf(`{"online": %t}`, online), 1, retained}

@@ -1,16 +1,22 @@
 package e2e
 
-import "net/netip"
+import (
+	"net/url"
+	"testing"
+)
 
-// transports are the ways of programs' MQTT to the broker, and where each ends.
-var transports = map[string]func(b *broker) netip.AddrPort{
-	"tcp": func(b *broker) netip.AddrPort { return b.tcp },
+// transports are the ways of programs' MQTT to the broker, and its URL by each.
+var transports = map[string]func(b *broker) string{
+	"tcp":        func(b *broker) string { return "mqtt://" + b.tcp.String() },
+	"websockets": func(b *broker) string { return b.ws },
 }
 
-// url returns what programs want that are given one address for all.
-func (b *broker) url(transport string) string {
-	if transport == "websockets" {
-		return "ws://" + transports[transport](b).String() + "/mqtt"
+// portOf returns the port of a URL.
+func portOf(t testing.TB, address string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return "mqtt://" + transports[transport](b).String()
+	return u.Port()
 }
