@@ -1,10 +1,11 @@
-# loop_forever.py PORT TRANSPORT TOPIC [USER PASSWORD]: print what arrives, as tutorials do.
+# loop_forever.py PORT TRANSPORT USER PASSWORD TOPIC: print what arrives, as tutorials do.
 import json
 import sys
 
 import paho.mqtt.client as mqtt
 
-port, transport, topic = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+port = int(sys.argv[1])
+transport, user, password, topic = sys.argv[2:]
 
 
 def on_connect(client, userdata, flags, rc):
@@ -24,7 +25,6 @@ client = mqtt.Client(transport=transport)
 client.on_connect = on_connect
 client.on_subscribe = on_subscribe
 client.on_message = on_message
-if len(sys.argv) > 4:
-    client.username_pw_set(sys.argv[4], sys.argv[5])
+client.username_pw_set(user, password)
 client.connect("127.0.0.1", port, 60)
 client.loop_forever()

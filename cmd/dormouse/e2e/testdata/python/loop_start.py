@@ -1,15 +1,15 @@
-# loop_start.py PORT TRANSPORT [USER PASSWORD]: publish readings in JSON, as tutorials do, until standard input ends.
+# loop_start.py PORT TRANSPORT USER PASSWORD: publish readings in JSON, as tutorials do, until standard input ends.
 import json
 import sys
 
 import paho.mqtt.client as mqtt
 
-port, transport = int(sys.argv[1]), sys.argv[2]
+port = int(sys.argv[1])
+transport, user, password = sys.argv[2:]
 
 client = mqtt.Client("greenhouse", transport=transport)
 client.will_set("greenhouse/status", json.dumps({"online": False}), qos=1, retain=True)
-if len(sys.argv) > 3:
-    client.username_pw_set(sys.argv[3], sys.argv[4])
+client.username_pw_set(user, password)
 client.connect("127.0.0.1", port)
 client.loop_start()
 
