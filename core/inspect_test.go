@@ -60,6 +60,9 @@ func TestKick(t *testing.T) {
 			if _, got := w.Client("ann"); got != tt.stays {
 				t.Errorf("the session is there: %v", got)
 			}
+			if s := w.Stats(); !tt.stays && s.Waiting+s.WaitingBytes != 0 {
+				t.Errorf("%d messages, %d octets wait for nobody", s.Waiting, s.WaitingBytes)
+			}
 			if err := ann.says(0, "t=2"); err != ErrDetached {
 				t.Errorf("the connection can still publish: %v", err)
 			}

@@ -94,6 +94,19 @@ func TestReplayKeepsItsRateOnAverage(t *testing.T) {
 	}
 }
 
+// TestReplayAfterAStandstill: when no time was given for long, no more than a
+// second's worth is made up for.
+func TestReplayAfterAStandstill(t *testing.T) {
+	w := paced(t, 1, 10)
+	w.comes("bob").retains(100)
+	ann := w.comes("ann").subscribes("t/#:1")
+	ann.takes()
+	w.Tick(time.Unix(0, w.now.Add(int64(time.Minute))))
+	if got := ann.takes(); got != 10 {
+		t.Errorf("%d messages, want 10", got)
+	}
+}
+
 // TestLiveMessagesDoNotWaitForReplay: nor does one overtake what is retained
 // for its own topic.
 func TestLiveMessagesDoNotWaitForReplay(t *testing.T) {
