@@ -24,7 +24,7 @@ test: packages
 packages: $(MQTTJS)/node_modules/.package-lock.json
 
 programs:
-	@PATH=$$PATH:/usr/sbin; for p in mosquitto_sub:mosquitto-clients mosquitto:mosquitto tshark:tshark ip:iproute2 \
+	@PATH=$$PATH:/usr/sbin; for p in mosquitto_sub:mosquitto-clients mosquitto:mosquitto openssl:openssl tshark:tshark ip:iproute2 \
 			node:nodejs npm:npm; do \
 		command -v $${p%:*} >/dev/null || missing="$$missing $${p#*:}"; \
 	done; \

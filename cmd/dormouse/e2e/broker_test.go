@@ -24,7 +24,8 @@ const patience = 15 * time.Second
 type broker struct {
 	t        testing.TB
 	tcp, udp netip.AddrPort // MQTT and MQTT-SN
-	ws       string         // URL of MQTT over WebSocket
+	tls      netip.AddrPort // MQTT over TLS, if there is
+	ws, wss  string         // URLs of MQTT over WebSocket, the latter if there is
 	adminURL string         // of figures and health
 	admin    string         // socket of operators
 	process  *exec.Cmd
@@ -137,8 +138,12 @@ func (b *broker) readAddresses(stdout io.Reader) error {
 			b.tcp, err = netip.ParseAddrPort(strings.TrimSuffix(rest, "/tcp"))
 		} else if rest, ok := strings.CutPrefix(line, "MQTT-SN on "); ok {
 			b.udp, err = netip.ParseAddrPort(strings.TrimSuffix(rest, "/udp"))
+		} else if rest, ok := strings.CutPrefix(line, "MQTT over TLS on "); ok {
+			b.tls, err = netip.ParseAddrPort(strings.TrimSuffix(rest, "/tcp"))
 		} else if rest, ok := strings.CutPrefix(line, "MQTT over WebSocket on "); ok && strings.HasPrefix(rest, "ws:") {
 			b.ws = rest
+		} else if ok {
+			b.wss = rest
 		} else if rest, ok := strings.CutPrefix(line, "Admin on "); ok {
 			b.adminURL, b.admin, _ = strings.Cut(rest, " and ")
 		}

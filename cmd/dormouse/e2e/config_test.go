@@ -20,6 +20,8 @@ func TestB23MisconfigurationIsNotSilent(t *testing.T) {
 		{"out of bounds", "version: 1\nmqttsn:\n  gateway_id: 700\n", []string{":3:", "gateway_id", "255"}},
 		{"no YAML", "version: 1\nmqttsn: [\n", []string{":2:"}},
 		{"a repeated key", "version: 1\nlog: {level: info}\nlog: {level: debug}\n", []string{":3:", "log"}},
+		{"TLS without a certificate", "version: 1\nlisteners:\n  - {name: a, type: tls, address: \"127.0.0.1:0\"}\n", []string{":3:", "cert_file"}},
+		{"a certificate that is not there", "version: 1\nlisteners:\n  - name: a\n    type: tls\n    address: 127.0.0.1:0\n    tls: {cert_file: nowhere.pem, key_file: nowhere.key}\n", []string{":6:", "cert_file", "nowhere.pem"}},
 		{"beyond loopback without saying so", "version: 1\nlisteners:\n  - {name: sn, type: mqttsn-udp, address: \":1884\"}\n", []string{":3:", "insecure"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

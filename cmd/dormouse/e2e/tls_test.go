@@ -1,0 +1,337 @@
+package e2e
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/eclipse/paho.golang/paho"
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+)
+
+// secured are the settings of a broker with a listener of each type, those of
+// TLS with the certificate in files and whatever else more says.
+func secured(files keyPair, more string) string {
+	tls := fmt.Sprintf("tls: {cert_file: %s, key_file: %s%s}", files.cert, files.key, more)
+	return fmt.Sprintf(`listeners=[{name: mqtt, type: tcp, address: "127.0.0.1:0"}, {name: sn, type: mqttsn-udp, address: "127.0.0.1:0"},
+		{name: ws, type: ws, address: "127.0.0.1:0"}, {name: mqtts, type: tls, address: "127.0.0.1:0", %s},
+		{name: wss, type: wss, address: "127.0.0.1:0", %s}]`, tls, tls)
+}
+
+// TestTLSMosquitto: Mosquitto's tools over TLS, who believe the right authority
+// and only that.
+func TestTLSMosquitto(t *testing.T) {
+	t.Parallel()
+	a, other := newAuthority(t), newAuthority(t)
+	b := start(t, secured(a.issue("server", "broker", nil), ""))
+	sub := mosquittoSub(t, b.tls, "a/#", 1, "--cafile", a.file)
+	mosquittoPub(t, b.tls, "a/b", "over TLS", 1, "--cafile", a.file)
+	want(t, sub.receive(), message{"a/b", "over TLS", 1, false})
+	b.publish(t, "a/c", "over TCP", 0)
+	want(t, sub.receive(), message{"a/c", "over TCP", 0, false})
+	if status := b.tryTLS(t, "--cafile", other.file); status == 0 {
+		t.Error("mosquitto_pub believes a certificate of another authority")
+	}
+	b.settle(t)
+}
+
+// tryTLS publishes by mosquitto_pub to a/b over TLS and returns its status.
+func (b *broker) tryTLS(t testing.TB, more ...string) int {
+	t.Helper()
+	status, _, _ := runProgram(t, "", "mosquitto_pub", append([]string{"-h", "127.0.0.1", "-p", port(b.tls), "-t", "a/b", "-m", "x", "-q", "1"}, more...)...)
+	return status
+}
+
+// TestClientCertificates: whom client_auth lets in.
+func TestClientCertificates(t *testing.T) {
+	t.Parallel()
+	a, other := newAuthority(t), newAuthority(t)
+	server := a.issue("server", "broker", nil)
+	good, stranger := a.issue("client", "client", nil), other.issue("client", "client", nil)
+	expired := a.issue("expired", "client", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
+	serverOnly := a.issue("server-only", "client", func(c *x509.Certificate) { c.ExtKeyUsage = c.ExtKeyUsage[:1] })
+	for clientAuth, lets := range map[string]struct{ none, good, bad bool }{
+		"none":    {true, true, true},
+		"request": {true, true, false},
+		"require": {false, true, false},
+	} {
+		t.Run(clientAuth, func(t *testing.T) {
+			t.Parallel()
+			more := ", client_auth: " + clientAuth
+			if clientAuth != "none" {
+				more += ", client_ca_file: " + a.file
+			}
+			b := start(t, secured(server, more))
+			refused := 0
+			try := func(who string, lets bool, more ...string) {
+				t.Helper()
+				if status := b.tryTLS(t, append([]string{"--cafile", a.file}, more...)...); (status == 0) != lets {
+					t.Errorf("%s: mosquitto_pub ends with status %d", who, status)
+				}
+				if !lets {
+					refused++
+				}
+			}
+			try("no certificate", lets.none)
+			try("a certificate of ours", lets.good, "--cert", good.cert, "--key", good.key)
+			try("a certificate of another authority", lets.bad, "--cert", stranger.cert, "--key", stranger.key)
+			try("an expired certificate", lets.bad, "--cert", expired.cert, "--key", expired.key)
+			try("a certificate that is not for clients", lets.bad, "--cert", serverOnly.cert, "--key", serverOnly.key)
+			if refused > 0 {
+				b.wantLogged(t, "handshake_failed", refused)
+			}
+			b.settle(t)
+		})
+	}
+}
+
+// openssl makes a TLS connection and returns what openssl has to say about it.
+func (b *broker) openssl(t testing.TB, more ...string) (ok bool, says string) {
+	t.Helper()
+	status, stdout, stderr := runProgram(t, "", "openssl", append([]string{"s_client", "-connect", b.tls.String()}, more...)...)
+	return status == 0, stdout + stderr
+}
+
+// TestTLSVersions: 1.2 and 1.3, as configured, and MQTT as the protocol.
+func TestTLSVersions(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	server := a.issue("server", "broker", nil)
+	lax := []string{"-cipher", "DEFAULT@SECLEVEL=0"} // so that it is not openssl that refuses
+	for least, lets := range map[string]map[string]bool{
+		"1.2": {"-tls1_1": false, "-tls1_2": true, "-tls1_3": true},
+		"1.3": {"-tls1_1": false, "-tls1_2": false, "-tls1_3": true},
+	} {
+		t.Run(least, func(t *testing.T) {
+			t.Parallel()
+			b := start(t, secured(server, fmt.Sprintf(", min_version: %q", least)))
+			for version, lets := range lets {
+				ok, says := b.openssl(t, append([]string{version, "-alpn", "mqtt", "-CAfile", a.file, "-verify_return_error"}, lax...)...)
+				switch {
+				case lets && (!ok || !strings.Contains(says, "ALPN protocol: mqtt")):
+					t.Errorf("openssl %s fails, or does not agree on MQTT:\n%s", version, says)
+				case !lets && (ok || !strings.Contains(says, "alert protocol version")):
+					t.Errorf("openssl %s is not told that the version is too old:\n%s", version, says)
+				}
+			}
+			if ok, says := b.openssl(t, "-alpn", "http/1.1"); ok || !strings.Contains(says, "no application protocol") {
+				t.Errorf("openssl is not told that this is no web server:\n%s", says)
+			}
+			b.settle(t)
+		})
+	}
+}
+
+// TestPahoTransports: both of Eclipse Paho's libraries over each transport, as
+// their users write it; and they are told goodbye.
+func TestPahoTransports(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	server := a.issue("server", "broker", nil)
+	for scheme, url := range map[string]func(*broker) string{
+		"tls": func(b *broker) string { return "tls://" + b.tls.String() },
+		"ws":  func(b *broker) string { return b.ws },
+		"wss": func(b *broker) string { return b.wss },
+	} {
+		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
+			b := start(t, secured(server, ""))
+			three := b.mqtt3(t, "three", func(o *mqtt.ClientOptions) {
+				o.Servers = nil
+				o.AddBroker(url(b)).SetTLSConfig(a.trusted())
+			})
+			five, told := b.paho5Over(t, url(b), a.trusted())
+			three.subscribe("to/three", 2)
+			five.subscribe("to/five", 2)
+			long := strings.Repeat("0123456789abcdef", 4<<10)
+			for qos := range 3 {
+				three.publish("to/five", long, qos, false)
+				want(t, five.receive(), message{"to/five", long, qos, false})
+				five.publish("to/three", long, qos, false)
+				want(t, three.receive(), message{"to/three", long, qos, false})
+			}
+			if status := b.stop(); status != 0 {
+				t.Errorf("status %d", status)
+			}
+			if reason := await(t, told, "DISCONNECT"); reason != 0x8b {
+				t.Errorf("DISCONNECT 0x%02x, want 0x8b", reason)
+			}
+			await(t, three.lost, "end of the connection of 3.1.1")
+		})
+	}
+}
+
+// paho5Over connects Paho's client for MQTT 5 to url. The channel has the
+// reason of the broker's DISCONNECT.
+func (b *broker) paho5Over(t testing.TB, url string, trusted *tls.Config) (*client5, <-chan byte) {
+	t.Helper()
+	var conn net.Conn
+	var err error
+	if address, ok := strings.CutPrefix(url, "tls://"); ok {
+		conn, err = tls.Dial("tcp", address, trusted)
+	} else {
+		conn, err = mqtt.NewWebsocket(url, trusted, patience, nil, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	told := make(chan byte, 1)
+	c := &client5{inbox: newInbox(t, "five")}
+	c.Client = paho.NewClient(paho.ClientConfig{
+		Conn: conn,
+		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
+			c.mail <- message{p.Packet.Topic, string(p.Packet.Payload), int(p.Packet.QoS), p.Packet.Retain}
+			return true, nil
+		}},
+		OnServerDisconnect: func(d *paho.Disconnect) { told <- d.ReasonCode },
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, err := c.Connect(ctx, &paho.Connect{ClientID: "five", KeepAlive: 30, CleanStart: true}); err != nil {
+		t.Fatal(err)
+	}
+	return c, told
+}
+
+// TestReloadCertificate: SIGHUP has the certificate read again, for new
+// connections; those there are stay. A broken one changes nothing.
+func TestReloadCertificate(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	files := a.issue("server", "first", nil)
+	b := start(t, secured(files, ""))
+	old := b.mqtt3(t, "old", func(o *mqtt.ClientOptions) {
+		o.Servers = nil
+		o.AddBroker("tls://" + b.tls.String()).SetTLSConfig(a.trusted())
+	})
+	old.subscribe("still/here", 0)
+	shows := func(name string) {
+		t.Helper()
+		if ok, says := b.openssl(t, "-CAfile", a.file, "-verify_return_error"); !ok || !strings.Contains(says, name) {
+			t.Errorf("openssl does not see the certificate %q:\n%s", name, says)
+		}
+		b.publish(t, "still/here", name, 0)
+		want(t, old.receive(), message{topic: "still/here", payload: name})
+	}
+	shows("first")
+	a.issue("server", "second", nil)
+	shows("first")
+	b.process.Process.Signal(syscall.SIGHUP)
+	b.wantLogged(t, "reloaded", 1)
+	shows("second")
+
+	a.issue("server", "third", nil)
+	for i, broken := range []func() error{
+		func() error { return os.WriteFile(files.key, []byte("no key"), 0o600) },
+		func() error { return os.Remove(files.cert) },
+	} {
+		if err := broken(); err != nil {
+			t.Fatal(err)
+		}
+		b.process.Process.Signal(syscall.SIGHUP)
+		b.wantLogged(t, "reload_failed", i+1)
+		shows("second")
+	}
+	if log := b.log.String(); !strings.Contains(log, "listeners.mqtts.tls.key_file: "+files.key) || !strings.Contains(log, "there is no file "+files.cert) {
+		t.Errorf("the log does not say which files are broken:\n%s", log)
+	}
+	a.issue("server", "fourth", nil)
+	b.process.Process.Signal(syscall.SIGHUP)
+	b.wantLogged(t, "reloaded", 2)
+	shows("fourth")
+}
+
+// TestReloadAuthorities: once an authority is no longer believed, its clients
+// do not come back, not even by resuming what they had.
+func TestReloadAuthorities(t *testing.T) {
+	t.Parallel()
+	a, other := newAuthority(t), newAuthority(t)
+	believed := a.dir + "/believed.pem"
+	believe := func(a *authority) {
+		t.Helper()
+		text, err := os.ReadFile(a.file)
+		if err == nil {
+			err = os.WriteFile(believed, text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	believe(a)
+	b := start(t, secured(a.issue("server", "broker", nil), ", client_auth: require, client_ca_file: "+believed))
+	files := a.issue("client", "client", nil)
+	pair, err := tls.LoadX509KeyPair(files.cert, files.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := a.trusted()
+	client.Certificates, client.ClientSessionCache = []tls.Certificate{pair}, tls.NewLRUClientSessionCache(1)
+	connect := func() (resumed bool, err error) {
+		t.Helper()
+		c, err := tls.Dial("tcp", b.tls.String(), client)
+		if err != nil {
+			return false, err
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(patience))
+		c.Write(unhex(t, "10 0f | 0004 4d515454 05 02 003c 00 | 0002 6372"))
+		_, err = c.Read(make([]byte, 64))
+		return c.ConnectionState().DidResume, err
+	}
+	if _, err := connect(); err != nil {
+		t.Fatal(err)
+	}
+	if resumed, err := connect(); err != nil || !resumed {
+		t.Fatalf("a second connection: resumed %v, %v; want the session resumed", resumed, err)
+	}
+	believe(other)
+	b.process.Process.Signal(syscall.SIGHUP)
+	b.wantLogged(t, "reloaded", 1)
+	if resumed, err := connect(); err == nil {
+		t.Errorf("a client of an authority that is no longer believed is let in, resumed %v", resumed)
+	}
+}
+
+// TestCertificateOutOfTime: an expired certificate does not keep the broker
+// from starting, but the log says so; so it does of one that is not valid yet.
+func TestCertificateOutOfTime(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	now := time.Now()
+	for event, times := range map[string][2]time.Time{
+		"certificate_expired":       {now.Add(-2 * time.Hour), now.Add(-time.Hour)},
+		"certificate_not_yet_valid": {now.Add(time.Hour), now.Add(2 * time.Hour)},
+	} {
+		server := a.issue(event, "broker", func(c *x509.Certificate) { c.NotBefore, c.NotAfter = times[0], times[1] })
+		b := start(t, secured(server, ""))
+		b.wantLogged(t, event, 2) // of tls and of wss
+		b.settle(t)
+	}
+}
+
+// TestStrangersAtTLS: those who begin a handshake and never end it keep nobody
+// out.
+func TestStrangersAtTLS(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	b := start(t, secured(a.issue("server", "broker", nil), ""))
+	for range 100 {
+		c, err := net.Dial("tcp", b.tls.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		c.Write(unhex(t, "16 0301 0200 0100 01fc 0303"))
+	}
+	sub := mosquittoSub(t, b.tls, "a/b", 1, "--cafile", a.file)
+	mosquittoPub(t, b.tls, "a/b", "x", 1, "--cafile", a.file)
+	want(t, sub.receive(), message{"a/b", "x", 1, false})
+}
