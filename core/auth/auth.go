@@ -104,7 +104,7 @@ func (a *Authenticator) letsIn(who core.Identity) bool {
 		return true
 	}
 	at, err := netip.ParseAddrPort(who.Remote)
-	return err == nil && at.Addr().Unmap().IsLoopback() || slices.Contains(a.o.Open, who.Listener)
+	return err == nil && at.Addr().IsLoopback() || slices.Contains(a.o.Open, who.Listener)
 }
 
 // remembered is how long a password that was right needs no hash. Clients
@@ -117,7 +117,7 @@ func (a *Authenticator) check(name string, password []byte) error {
 	if len(password) == 0 {
 		return ErrBad
 	}
-	us, now, mac := a.users.Load(), time.Now(), a.mac(name, password)
+	us, now, mac := a.users.Load(), time.Now(), a.mac(password)
 	u := us.byName[name]
 	if u == nil {
 		if us.nobody == nil { // nobody has a password: there is nothing to hide
@@ -134,18 +134,16 @@ func (a *Authenticator) check(name string, password []byte) error {
 	}
 	defer a.leave()
 	a.hashed.Add(1)
-	if !u.hash.Matches(password) || u == us.nobody {
+	if !u.hash.Matches(password) {
 		return ErrBad
 	}
 	u.proof.Store(&proof{mac, now.Add(remembered)})
 	return nil
 }
 
-// mac stands for a user and a password that were right, in memory.
-func (a *Authenticator) mac(name string, password []byte) []byte {
+// mac stands in memory for a password that was right.
+func (a *Authenticator) mac(password []byte) []byte {
 	h := hmac.New(sha256.New, a.key[:])
-	h.Write([]byte(name))
-	h.Write([]byte{0}) // in no name
 	h.Write(password)
 	return h.Sum(nil)
 }

@@ -12,7 +12,7 @@ type users struct {
 	byName map[string]*user
 
 	// nobody is whose password is checked for a name that is not here. It costs
-	// what most users' do. Nil: there are no users.
+	// what most users' do, and is none that anyone knows. Nil: there are no users.
 	nobody *user
 
 	exposed []string // files that every user of the machine may read
