@@ -64,7 +64,7 @@ type Authenticator struct {
 // New returns an Authenticator that has read its files. The error is that of
 // Reload.
 func New(o Options) (*Authenticator, error) {
-	a := &Authenticator{o: o, slots: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}
+	a := &Authenticator{o: o, slots: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	rand.Read(a.key[:])
 	return a, a.Reload()
 }
@@ -151,7 +151,8 @@ func (a *Authenticator) mac(password []byte) []byte {
 // patience is how long a client waits for its turn.
 const patience = 5 * time.Second
 
-// enter waits for a slot: a hash takes a core, and one of argon2id 46 MiB.
+// enter waits for a slot. There is one for each core: more hashes at once would
+// take no less time, but those of argon2id 46 MiB each.
 func (a *Authenticator) enter() bool {
 	late := time.NewTimer(patience)
 	defer late.Stop()
