@@ -286,3 +286,39 @@ func TestHostile25(t *testing.T) {
 		}
 	}
 }
+
+// TestTLSAndPasswords: configs/tls-passwd.yaml is right as it stands, and lets
+// in by TLS who has a password.
+func TestTLSAndPasswords(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../configs/tls-passwd.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := newAuthority(t)
+	files := a.issue("server", "broker", nil)
+	config := configure(t, strings.NewReplacer(
+		"/etc/dormouse/tls/server.crt", files.cert,
+		"/etc/dormouse/tls/server.key", files.key,
+		"/etc/dormouse/passwd", passwords(t, "ann", "secret"),
+	).Replace(string(text)))
+	if status, stdout, stderr := run(t, "check", "-c", config); status != 0 || stdout != "ok\n" {
+		t.Fatalf("dormouse check ends with status %d: %s", status, stderr)
+	}
+	args := []string{"-c", config, "--set", "admin.listen=127.0.0.1:0", "--set", "admin.unix_socket=" + socketPath(t)}
+	for _, listener := range []string{"mqtt", "tls", "wss", "sn"} {
+		args = append(args, "--set", "listeners."+listener+".address=127.0.0.1:0")
+	}
+	b := launch(t, args...)
+	if status := b.tryTLS(t, "--cafile", a.file, "-u", "ann", "-P", "secret"); status != 0 {
+		t.Errorf("ann's mosquitto_pub ends with status %d, want 0", status)
+	}
+	for _, wrong := range []string{"other", ""} {
+		if status := b.tryTLS(t, "--cafile", a.file, "-u", "ann", "-P", wrong); status == 0 {
+			t.Errorf("mosquitto_pub as ann is let in with password %q", wrong)
+		}
+	}
+	if status := b.stop(); status != 0 {
+		t.Errorf("dormouse serve ended with status %d after SIGTERM, want 0", status)
+	}
+}
