@@ -17,14 +17,27 @@ func (c *conn) arrive() error {
 	}
 	err := c.socket.SetDeadline(time.Now().Add(c.idle))
 	c.mu.Unlock()
-	if err == nil && c.port.tls != nil {
-		err = c.secure()
-	}
-	if err == nil && c.port.web != nil {
-		err = c.upgrade()
+	if err == nil && c.port.layered() {
+		layered := make(chan error)
+		go func() { layered <- c.protect(c.layer) }()
+		err = <-layered
 	}
 	c.guard.from = c.stream
 	return err
+}
+
+// layer goes through what the port has ahead of MQTT. It takes a stack that an
+// idle client is not to keep.
+func (c *conn) layer() error {
+	if c.port.tls != nil {
+		if err := c.secure(); err != nil {
+			return err
+		}
+	}
+	if c.port.web != nil {
+		return c.upgrade()
+	}
+	return nil
 }
 
 // A handshakeError says why TLS or a WebSocket did not come about.
