@@ -131,9 +131,12 @@ func TestHostile14TakeoverWithinQoS2(t *testing.T) {
 	watcher := b.connect(t, 4, "watcher", nil)
 	watcher.subscribe(0, "q")
 	var taken atomic.Int64
-	var fight sync.WaitGroup
+	var fight, entered sync.WaitGroup
 	for range 20 {
+		entered.Add(1)
 		fight.Go(func() {
+			enter := sync.OnceFunc(entered.Done)
+			defer enter()
 			p := b.dial(t)
 			p.version = 4
 			p.send(packets.Packet{
@@ -143,6 +146,7 @@ func TestHostile14TakeoverWithinQoS2(t *testing.T) {
 			p.publish("q", "once", 2, 9)
 			for {
 				pk, err := p.next()
+				enter()
 				if err != nil {
 					break // taken over
 				}
@@ -152,6 +156,7 @@ func TestHostile14TakeoverWithinQoS2(t *testing.T) {
 			}
 		})
 	}
+	entered.Wait()
 	await(t, "one to get through", func() bool { return taken.Load() > 0 })
 	last := b.connect(t, 4, "p", kept) // has the others end
 	fight.Wait()
