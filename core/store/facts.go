@@ -18,10 +18,20 @@ type Published struct {
 	Receivers iter.Seq[Receiver]
 }
 
+// Owed: the message Seq waits for one more session, which has it from another.
+// That it is no longer that one's, by Dropped or Settled, follows in the same
+// Write.
+type Owed struct {
+	Receiver
+	Seq     uint64
+	Message *Message // what Seq is: nothing may be known of it by now
+}
+
 // A Receiver is a session in whose queue a message waits, and how it is to be
-// delivered there.
+// delivered there. Under one Share, or none, a message waits once at most.
 type Receiver struct {
 	ClientID        string
+	Share           string // filter of the shared subscription that it comes by; empty: of no one
 	QoS             QoS
 	Retain          bool
 	SubscriptionIDs []uint32
@@ -61,10 +71,11 @@ type Settled struct {
 	ID       uint16
 }
 
-// Dropped: the message Seq no longer waits for a session: it has expired, or
-// had to go when the queue overflowed.
+// Dropped: the message Seq no longer waits for a session: it has expired, had
+// to go when the queue overflowed, or is Owed to another.
 type Dropped struct {
 	ClientID string
+	Share    string // as the Receiver has it
 	Seq      uint64
 }
 
@@ -95,6 +106,7 @@ type Subscribed struct {
 type Unsubscribed struct{ ClientID, Filter string }
 
 func (*Published) fact()    {}
+func (*Owed) fact()         {}
 func (*Accepted) fact()     {}
 func (*Released) fact()     {}
 func (*Taken) fact()        {}

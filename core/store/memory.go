@@ -22,8 +22,14 @@ type kept struct {
 	Session
 	subs     map[string]Subscription
 	accepted map[uint16]bool
-	owed     map[uint64]Receiver // what waits, by Seq
-	flying   []flying            // in the order in which they were taken
+	owed     map[place]Receiver // what waits
+	flying   []flying           // in the order in which they were taken
+}
+
+// A place is where one message waits in a queue.
+type place struct {
+	seq   uint64
+	share string
 }
 
 type flying struct {
@@ -62,6 +68,8 @@ func (m *Memory) write(f Fact) {
 	switch f := f.(type) {
 	case *Published:
 		m.publish(f)
+	case *Owed:
+		m.owe(f)
 	case *Unretained:
 		m.unretain(f.Topic)
 	case *Session:
@@ -94,8 +102,9 @@ func (m *Memory) write(f Fact) {
 		}
 	case *Dropped:
 		s := m.session(f.ClientID, false)
-		if _, ok := s.owed[f.Seq]; ok {
-			delete(s.owed, f.Seq)
+		at := place{f.Seq, f.Share}
+		if _, ok := s.owed[at]; ok {
+			delete(s.owed, at)
 			m.letGo(f.Seq)
 		}
 	}
@@ -108,7 +117,7 @@ func (m *Memory) session(id string, keep bool) *kept {
 		s = &kept{
 			subs:     make(map[string]Subscription),
 			accepted: make(map[uint16]bool),
-			owed:     make(map[uint64]Receiver),
+			owed:     make(map[place]Receiver),
 		}
 		if keep {
 			m.sessions[id] = s
@@ -124,8 +133,8 @@ func (s *kept) find(id uint16) int {
 func (m *Memory) end(id string) {
 	s := m.session(id, false)
 	delete(m.sessions, id)
-	for seq := range s.owed {
-		m.letGo(seq)
+	for at := range s.owed {
+		m.letGo(at.seq)
 	}
 	for _, f := range s.flying {
 		if !f.received {
@@ -139,7 +148,7 @@ func (m *Memory) publish(p *Published) {
 	m.messages[p.Seq] = h
 	for r := range p.Receivers {
 		if s := m.sessions[r.ClientID]; s != nil {
-			s.owed[p.Seq] = r
+			s.owed[place{p.Seq, r.Share}] = r
 			h.holders++
 		}
 	}
@@ -153,10 +162,26 @@ func (m *Memory) publish(p *Published) {
 	m.letGo(p.Seq)
 }
 
+func (m *Memory) owe(f *Owed) {
+	s, at := m.sessions[f.ClientID], place{f.Seq, f.Share}
+	if s == nil {
+		return
+	}
+	if _, already := s.owed[at]; !already {
+		h := m.messages[f.Seq]
+		if h == nil {
+			h = &held{Message: f.Message}
+			m.messages[f.Seq] = h
+		}
+		h.holders++
+	}
+	s.owed[at] = f.Receiver
+}
+
 func (m *Memory) take(t *Taken) {
-	s := m.session(t.ClientID, false)
-	if _, waited := s.owed[t.Seq]; waited {
-		delete(s.owed, t.Seq)
+	s, at := m.session(t.ClientID, false), place{t.Seq, t.Share}
+	if _, waited := s.owed[at]; waited {
+		delete(s.owed, at)
 	} else if h := m.messages[t.Seq]; h != nil {
 		h.holders++
 	} else {
@@ -205,14 +230,16 @@ func (m *Memory) facts() (facts []Fact) {
 		for _, packet := range slices.Sorted(maps.Keys(s.accepted)) {
 			facts = append(facts, &Accepted{ClientID: id, ID: packet})
 		}
-		for seq, r := range s.owed {
-			waiting[seq] = append(waiting[seq], r)
+		for at, r := range s.owed {
+			waiting[at.seq] = append(waiting[at.seq], r)
 		}
 	}
 	var unretained []Fact
 	for _, seq := range slices.Sorted(maps.Keys(m.messages)) {
 		msg, to := m.messages[seq].Message, waiting[seq]
-		slices.SortFunc(to, func(a, b Receiver) int { return cmp.Compare(a.ClientID, b.ClientID) })
+		slices.SortFunc(to, func(a, b Receiver) int {
+			return cmp.Or(cmp.Compare(a.ClientID, b.ClientID), cmp.Compare(a.Share, b.Share))
+		})
 		facts = append(facts, &Published{Seq: seq, Message: msg, Receivers: slices.Values(to)})
 		if _, ok := m.retained[msg.Topic]; msg.Retain && !ok {
 			unretained = append(unretained, &Unretained{Topic: msg.Topic})

@@ -30,14 +30,23 @@ func message(topic, payload string) *store.Message {
 	return &store.Message{Topic: topic, Payload: []byte(payload), QoS: 1, Retain: retain}
 }
 
+// to is receivers written "id" or "id $share/...".
 func to(ids ...string) func(func(store.Receiver) bool) {
 	return func(yield func(store.Receiver) bool) {
 		for _, id := range ids {
-			if !yield(store.Receiver{ClientID: id, QoS: 1, SubscriptionIDs: []uint32{7}}) {
+			id, share, _ := strings.Cut(id, " ")
+			if !yield(store.Receiver{ClientID: id, Share: share, QoS: 1, SubscriptionIDs: []uint32{7}}) {
 				return
 			}
 		}
 	}
+}
+
+// owed has a message wait for one more, written as for to.
+func owed(id string, seq uint64, m *store.Message) *store.Owed {
+	f := &store.Owed{Seq: seq, Message: m}
+	to(id)(func(r store.Receiver) bool { f.Receiver = r; return true })
+	return f
 }
 
 // remembers is one story with each kind of fact in it.
@@ -76,6 +85,16 @@ func remembers(t *testing.T, open func() store.Store) {
 		{&store.Settled{ClientID: "ann", ID: 50}},
 		{&store.Settled{ClientID: "ann", ID: 51}}, // nothing
 		{&store.Dropped{ClientID: "ann", Seq: 1}},
+		{&store.Published{Seq: 8, Message: message("both", "x"), Receivers: to("ann", "ann $share/g/#", "bob $share/h/#")}},
+		{&store.Dropped{ClientID: "ann", Seq: 8}},
+		{&store.Dropped{ClientID: "ann", Share: "$share/none/#", Seq: 8}}, // nothing
+		{owed("bob $share/g/#", 8, message("both", "x")), &store.Dropped{ClientID: "ann", Share: "$share/g/#", Seq: 8}},
+		{owed("nobody $share/g/#", 8, message("both", "x"))}, // nothing
+		{&store.Published{Seq: 9, Message: message("!moved", "x"), Receivers: to("bob $share/g/#")}},
+		{&store.Unretained{Topic: "moved"}},
+		{&store.Taken{Receiver: store.Receiver{ClientID: "bob", Share: "$share/g/#", QoS: 1}, Seq: 9, ID: 90}},
+		{owed("ann $share/g/#", 9, message("!moved", "x")), &store.Settled{ClientID: "bob", ID: 90}},
+		{owed("ann $share/g/#", 10, message("!unheard", "x"))},
 		{&store.Unretained{Topic: "expired"}},
 		{&store.Ended{ClientID: "eve"}},
 	} {
@@ -90,7 +109,12 @@ func remembers(t *testing.T, open func() store.Store) {
 		&store.Accepted{ClientID: "bob", ID: 2},
 		&store.Published{Seq: 2, Message: rich, Receivers: to("ann")},
 		&store.Published{Seq: 3, Message: message("!clear", "x"), Receivers: to()},
+		&store.Published{Seq: 8, Message: message("both", "x"), Receivers: to("bob $share/g/#", "bob $share/h/#")},
+		&store.Published{Seq: 9, Message: message("!moved", "x"), Receivers: to("ann $share/g/#")},
+		&store.Published{Seq: 10, Message: message("!unheard", "x"), Receivers: to("ann $share/g/#")},
 		&store.Unretained{Topic: "clear"},
+		&store.Unretained{Topic: "moved"},
+		&store.Unretained{Topic: "unheard"},
 		&store.Taken{Receiver: store.Receiver{ClientID: "ann", QoS: 2}, Seq: 3, ID: 30},
 		&store.Taken{Receiver: store.Receiver{ClientID: "bob", QoS: 1, Retain: true}, Seq: 2, ID: 20},
 		&store.Taken{Receiver: store.Receiver{ClientID: "bob", QoS: 2}, Seq: 7, ID: 70},
@@ -166,9 +190,11 @@ func isTheModel(t *testing.T, open func() store.Store, seed uint64) {
 	pick := func(from ...string) string { return from[r.IntN(len(from))] }
 	seq := uint64(0)
 	flying := map[store.Received]bool{} // an identifier is not taken twice
+	messages := map[uint64]*store.Message{}
 
 	for range 100 {
 		client, topic, id := pick("ann", "bob", "eve"), pick("a", "!a", "!b"), uint16(1+r.IntN(4))
+		share := pick("", "$share/g/a")
 		in := store.Received{ClientID: client, ID: id}
 		facts := []store.Fact{
 			&store.Session{ClientID: client, Edge: topic},
@@ -178,7 +204,7 @@ func isTheModel(t *testing.T, open func() store.Store, seed uint64) {
 			&store.Released{ClientID: client, ID: id},
 			&store.Received{ClientID: client, ID: id},
 			&store.Settled{ClientID: client, ID: id},
-			&store.Dropped{ClientID: client, Seq: r.Uint64N(seq + 1)},
+			&store.Dropped{ClientID: client, Share: share, Seq: r.Uint64N(seq + 1)},
 			&store.Unretained{Topic: "a"},
 			&store.Ended{ClientID: client},
 		}
@@ -188,14 +214,18 @@ func isTheModel(t *testing.T, open func() store.Store, seed uint64) {
 			f = facts[n]
 		case n < 15 || seq == 0:
 			seq++
-			receivers := []string{"ann", "bob", "eve"}
-			r.Shuffle(3, func(i, j int) { receivers[i], receivers[j] = receivers[j], receivers[i] })
-			f = &store.Published{Seq: seq, Message: message(topic, pick("", "x")), Receivers: to(receivers[:r.IntN(4)]...)}
+			receivers := []string{"ann", "bob", "eve", "eve $share/g/a"}
+			r.Shuffle(4, func(i, j int) { receivers[i], receivers[j] = receivers[j], receivers[i] })
+			messages[seq] = message(topic, pick("", "x"))
+			f = &store.Published{Seq: seq, Message: messages[seq], Receivers: to(receivers[:r.IntN(5)]...)}
+		case n < 17:
+			old := 1 + r.Uint64N(seq)
+			f = owed(client+" $share/g/a", old, messages[old])
 		case flying[in]:
 			continue
 		default:
 			flying[in] = true
-			f = &store.Taken{Receiver: store.Receiver{ClientID: client, QoS: 1}, Seq: 1 + r.Uint64N(seq), ID: id}
+			f = &store.Taken{Receiver: store.Receiver{ClientID: client, Share: share, QoS: 1}, Seq: 1 + r.Uint64N(seq), ID: id}
 		}
 		switch f.(type) {
 		case *store.Settled:
