@@ -51,6 +51,12 @@ func (b *Broker) Open(id Identity, o SessionOptions, sink Sink, done func(s *Ses
 
 // ready lets the mail go, once Open is answered.
 func (s *Session) ready() {
+	s.broker.rally(s.client)
+	s.release()
+}
+
+// release lets the mail go that was held for one reason.
+func (s *Session) release() {
 	var sink Sink
 	if s.lock() {
 		s.held--
@@ -83,7 +89,7 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 		held:     1, // until Open is answered
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	defer b.unlock()
 	if b.closed.Load() {
 		return nil, eviction{}, ErrClosed
 	}
@@ -109,12 +115,17 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	if kept := c.will; will == nil && o.KeepWill && !o.DeleteWill && resumed && kept != nil && kept.keep {
 		will = newWill(id, &kept.Will, true)
 	}
-	if err := b.writeOpen(c, o.Expiry, will, resumed); err != nil {
+	passing := &handover{}
+	if !resumed {
+		passing = b.plan(c, unacknowledged, true)
+	}
+	if err := b.writeOpen(c, o.Expiry, will, resumed, passing.facts); err != nil {
 		return nil, eviction{}, err
 	}
 
 	switch {
 	case known && !resumed:
+		passing.finish()
 		b.end(c)
 		c = &client{id: id.ClientID}
 	case c.attached != nil:
@@ -128,6 +139,7 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 		c.mail.again = 0
 	}
 	s.client = c
+	b.attend(c, s)
 	b.connected.Add(1)
 	return s, e, nil
 }
@@ -156,9 +168,8 @@ func (c *client) evicted(sink Sink, resumed bool) (Sink, *will) {
 	return kicked, nil
 }
 
-// writeOpen tells the store of what Open is about to do to c.
-func (b *Broker) writeOpen(c *client, expiry time.Duration, w *will, resumed bool) error {
-	var facts []store.Fact
+// writeOpen tells the store of what Open is about to do to c, after facts.
+func (b *Broker) writeOpen(c *client, expiry time.Duration, w *will, resumed bool, facts []store.Fact) error {
 	replaced := c.kept.Load() && !resumed
 	if replaced || c.kept.Load() && expiry == 0 {
 		facts = append(facts, &store.Ended{ClientID: c.id})
@@ -197,7 +208,7 @@ func (s *Session) Detach(how Ending, done func(error)) {
 		w = b.detach(s, how)
 	}
 	c.mu.Unlock()
-	b.mu.Unlock()
+	b.unlock()
 	if !attached {
 		b.refuse(ErrDetached, done)
 		return
@@ -217,7 +228,7 @@ func (b *Broker) letGo(clientID string, sink Sink) {
 		}
 		c.mu.Unlock()
 	}
-	b.mu.Unlock()
+	b.unlock()
 	b.fire(w)
 }
 
@@ -233,14 +244,15 @@ func (b *Broker) detach(s *Session, how Ending) (w *will) {
 		c.dropWill()
 	}
 	if s.expiry == 0 {
-		if c.kept.Load() {
-			b.note(&store.Ended{ClientID: c.id})
-		}
-		b.end(c)
+		b.conclude(c)
 		return w
 	}
 	c.ends = ending(now, s.expiry)
 	b.schedule(c)
+	b.attend(c, nil)
+	if how != Shutdown {
+		b.handBack(c, unacknowledged, false)
+	}
 	b.dropQoS0(c)
 	if c.kept.Load() {
 		b.note(c.fact(s.expiry))
@@ -277,6 +289,19 @@ func (b *Broker) dropQoS0(c *client) {
 	}
 }
 
+// conclude ends the session of c, which is locked as is b, and tells the store.
+func (b *Broker) conclude(c *client) {
+	passing := b.plan(c, unacknowledged, true)
+	facts := passing.facts
+	if c.kept.Load() {
+		facts = append(facts, &store.Ended{ClientID: c.id})
+	}
+	if len(facts) == 0 || b.note(facts...) {
+		passing.finish()
+	}
+	b.end(c)
+}
+
 // end forgets the session of c, which is locked as is b. It leaves it to the
 // caller to tell the store.
 func (b *Broker) end(c *client) {
@@ -298,7 +323,7 @@ func (b *Broker) end(c *client) {
 // unroute ends the subscriptions of c, which is locked as is Broker.topics.
 func (b *Broker) unroute(c *client) {
 	for _, sub := range c.subs {
-		b.router.Remove(sub.filter, c)
+		b.delist(c, sub.filter)
 	}
 	c.subs = nil
 }
@@ -321,14 +346,13 @@ func (b *Broker) tickClient(now int64) bool {
 		w = nil
 	}
 	if over := c.ends != 0 && c.ends <= now; over {
-		b.end(c)
+		b.conclude(c)
 		b.expired.Add(1)
-		b.note(&store.Ended{ClientID: c.id})
 	} else {
 		b.schedule(c)
 	}
 	c.mu.Unlock()
-	b.mu.Unlock()
+	b.unlock()
 	b.fire(w)
 	return true
 }

@@ -7,7 +7,9 @@
 // what time drives.
 //
 // Locks are taken in this order: Broker.mu, client.mu, Broker.topics,
-// retained.mu; those of pacing, overflows and sys are leaves. Sinks and done functions are called with none of them held.
+// retained.mu; those of groups, pacing, overflows and sys are leaves. Under
+// Broker.mu, and only then, a second client may be locked. Sinks and done
+// functions are called with none of them held.
 package core
 
 import (
@@ -28,11 +30,15 @@ type Broker struct {
 	mu      sync.Mutex // guards what follows
 	clients map[string]*client
 	due     deadlines[*client]
+	takers  []*Session // given something since mu was locked; see unlock
 
 	// topics makes subscribing one with its place in the order of letters:
 	// a letter is matched and, if retained, kept under one RLock.
 	topics   sync.RWMutex
 	router   *router.Router[*client, terms]
+	groups   map[string]*group // by filter as subscribed to
+	shares   *router.Router[*group, struct{}]
+	members  int // of all groups
 	lastSeq  atomic.Uint64
 	retained retained
 	pacing   pacing
@@ -54,11 +60,13 @@ func New(o Options) *Broker {
 		store:    o.Store,
 		clients:  make(map[string]*client),
 		router:   router.New[*client, terms](),
+		groups:   make(map[string]*group),
+		shares:   router.New[*group, struct{}](),
 		retained: retained{limits: o.Retained, shares: make(map[string]int)},
 	}
 	b.publications.New = func() any {
 		p := &publication{broker: b}
-		p.visitor, p.then = p.visit, p.stored
+		p.visitor, p.sharing, p.then = p.visit, p.share, p.stored
 		return p
 	}
 	b.sys.started = o.Now()
@@ -131,12 +139,15 @@ func (b *Broker) refuse(err error, done func(error)) {
 }
 
 // note writes facts that nobody waits for and that cannot be refused: if they
-// are lost, a restart brings back what was over.
-func (b *Broker) note(facts ...store.Fact) {
-	if err := b.store.Write(facts...); err != nil {
+// are lost, a restart brings back what was over. It reports whether they are
+// not.
+func (b *Broker) note(facts ...store.Fact) (noted bool) {
+	err := b.store.Write(facts...)
+	if err != nil {
 		b.storeRefusals.Add(1)
 		b.o.Log.Error().Err(err).Str("event", "store_refused").Msg("the store refused what is already done")
 	}
+	return err == nil
 }
 
 // mayPublish says whether who may publish to topic.

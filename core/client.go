@@ -17,6 +17,7 @@ type client struct {
 	id       string
 	kept     atomic.Bool // it outlives its connection, so its facts go to the store
 	several  bool        // it has more than one subscription; Broker.topics guards it
+	sharing  bool        // it has had a shared subscription; guarded by mu
 	deadline             // for will and end; guarded by Broker.mu
 
 	// mu guards what follows. The order is that of the smallest size.

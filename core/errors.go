@@ -35,7 +35,8 @@ var (
 
 // Which bound is reached, in words for the log.
 var (
-	errRetainedFull = fmt.Errorf("%w: limits.retained.messages or bytes", ErrQuota)
-	errShareFull    = fmt.Errorf("%w: limits.retained.per_publisher", ErrQuota)
-	errMemoryShort  = fmt.Errorf("%w: memory is short", ErrQuota)
+	errRetainedFull  = fmt.Errorf("%w: limits.retained.messages or bytes", ErrQuota)
+	errShareFull     = fmt.Errorf("%w: limits.retained.per_publisher", ErrQuota)
+	errSharedNoLocal = fmt.Errorf("%w: a shared subscription without the subscriber's own messages", ErrInvalidTopic)
+	errMemoryShort   = fmt.Errorf("%w: memory is short", ErrQuota)
 )

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"dormouse/core/router"
-	"dormouse/core/store"
 )
 
 // This file is what operators ask for.
@@ -106,13 +105,10 @@ func (b *Broker) Kick(clientID string, purge bool) bool {
 		if w == nil && c.will != nil && c.will.due != 0 {
 			w = c.will // its delay ends with the session
 		}
-		if c.kept.Load() {
-			b.note(&store.Ended{ClientID: c.id})
-		}
-		b.end(c)
+		b.conclude(c)
 	}
 	c.mu.Unlock()
-	b.mu.Unlock()
+	b.unlock()
 	if sink != nil {
 		sink.Kick(Kicked)
 	}

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 )
@@ -16,12 +17,34 @@ func (l *letter) size() int { return len(l.Topic) + len(l.Payload) + l.Propertie
 
 // An item is a letter as one client is to have it.
 type item struct {
-	*letter           // nil once released
-	ids     *[]uint32 // subscription identifiers; nil: none
-	id      uint16    // packet identifier once in flight
+	*letter        // nil once released
+	via     *via   // nil: an ordinary subscription without identifier
+	id      uint16 // packet identifier once in flight
 	qos     QoS
 	retain  bool
 	release bool // PUBREC has come
+}
+
+// A via is what an item comes by, where there is something to say about it.
+type via struct {
+	ids    []uint32 // subscription identifiers
+	member *member  // of a shared subscription; nil: it is an ordinary one
+}
+
+// member is the part in a group by which it comes, or nil.
+func (it item) member() *member {
+	if it.via == nil {
+		return nil
+	}
+	return it.via.member
+}
+
+// share is the filter of the shared subscription by which it comes, or empty.
+func (it item) share() string {
+	if m := it.member(); m != nil {
+		return m.group.filter
+	}
+	return ""
 }
 
 // A mailbox is all that waits for one client. A client has one only while
@@ -119,17 +142,24 @@ func (m *mailbox) removeQoS0() item {
 }
 
 // removeAllQoS0 takes out all of QoS 0.
-func (m *mailbox) removeAllQoS0() {
-	kept := m.waiting[:0]
+func (m *mailbox) removeAllQoS0() { m.weed(func(it item) bool { return it.qos == 0 }) }
+
+// weed takes out of what waits what goes, asked about each in order, says.
+func (m *mailbox) weed(goes func(item) bool) {
+	waiting := m.waiting[m.head:]
+	m.waiting, m.head = m.waiting[:0], 0
 	m.bytes, m.qos0 = 0, 0
-	for _, it := range m.waiting[m.head:] {
-		if it.qos > 0 {
-			kept = append(kept, it)
-			m.bytes += it.size()
+	for _, it := range waiting {
+		if !goes(it) {
+			m.push(it)
 		}
 	}
-	clear(m.waiting[len(kept):])
-	m.waiting, m.head = kept, 0
+	clear(m.waiting[len(m.waiting):cap(m.waiting)])
+}
+
+// sort puts what waits in the order of its letters.
+func (m *mailbox) sort() {
+	slices.SortStableFunc(m.waiting[m.head:], func(a, b item) int { return cmp.Compare(a.seq, b.seq) })
 }
 
 // within reports whether what waits is within l.

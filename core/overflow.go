@@ -41,7 +41,7 @@ func (b *Broker) overflowed(c *client, dropped []item) (report uint64) {
 		b.dropped.overflow.Add(1)
 		b.drop(c, it)
 	}
-	m, y := c.mail, &b.overflow
+	m, y := c.box(), &b.overflow
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	if m.lost == nil {

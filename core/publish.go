@@ -17,15 +17,16 @@ type publication struct {
 	several []receiver // those that may be there more than once
 	done    func(error)
 
-	visitor func([]router.Entry[*client, terms]) // visit, made once
-	then    func(error)                          // stored, made once
+	visitor func([]router.Entry[*client, terms])   // visit, made once
+	sharing func([]router.Entry[*group, struct{}]) // share, made once
+	then    func(error)                            // stored, made once
 }
 
 // A receiver is a client, and how it is to have the letter.
 type receiver struct {
 	*client
 	terms
-	ids *[]uint32 // subscription identifiers; nil: none
+	via *via // as of its item
 }
 
 // publish sends m on its way, with the fact that it came if that must be kept
@@ -56,6 +57,9 @@ func (p *publication) route(origin *store.Accepted) error {
 	l.seq = b.lastSeq.Add(1)
 	b.router.Match(l.Topic, p.visitor)
 	p.merge()
+	if b.members > 0 {
+		b.shares.Match(l.Topic, p.sharing)
+	}
 	if !l.Retain {
 		return p.write(origin)
 	}
@@ -87,12 +91,21 @@ func (p *publication) visit(entries []router.Entry[*client, terms]) {
 	}
 }
 
+// share notes who is to have it of the groups of one filter, each on its own.
+func (p *publication) share(groups []router.Entry[*group, struct{}]) {
+	for _, e := range groups {
+		if m := e.Who.choose(p.letter.QoS); m != nil {
+			p.to = append(p.to, m.receiver(p.letter))
+		}
+	}
+}
+
 // newReceiver is c, to whom l goes on terms t.
 func newReceiver(c *client, t terms, l *letter) receiver {
 	r := receiver{client: c, terms: t}
 	r.qos = min(t.qos, l.QoS)
 	if t.id != 0 {
-		r.ids = &[]uint32{t.id}
+		r.via = &via{ids: []uint32{t.id}}
 	}
 	return r
 }
@@ -112,10 +125,10 @@ func (p *publication) merge() {
 		m.qos = max(m.qos, r.qos)
 		m.retainAsPublished = m.retainAsPublished || r.retainAsPublished
 		switch {
-		case m.ids == nil:
-			m.ids = r.ids
-		case r.ids != nil:
-			*m.ids = append(*m.ids, *r.ids...)
+		case m.via == nil:
+			m.via = r.via
+		case r.via != nil:
+			m.via.ids = append(m.via.ids, r.via.ids...)
 		}
 	}
 }
@@ -151,16 +164,21 @@ func (p *publication) owed(yield func(store.Receiver) bool) {
 
 // item is l as r is to have it.
 func (r receiver) item(l *letter) item {
-	return item{letter: l, ids: r.ids, qos: r.qos, retain: l.Retain && r.retainAsPublished}
+	return item{letter: l, via: r.via, qos: r.qos, retain: l.Retain && r.retainAsPublished}
 }
 
 // receiver is it in the store's words.
 func (it item) receiver(id string) store.Receiver {
-	r := store.Receiver{ClientID: id, QoS: it.qos, Retain: it.retain}
-	if it.ids != nil {
-		r.SubscriptionIDs = *it.ids
+	r := store.Receiver{ClientID: id, Share: it.share(), QoS: it.qos, Retain: it.retain}
+	if it.via != nil {
+		r.SubscriptionIDs = it.via.ids
 	}
 	return r
+}
+
+// dropped is, in the store's words, that it no longer waits for the client id.
+func (it item) dropped(id string) *store.Dropped {
+	return &store.Dropped{ClientID: id, Share: it.share(), Seq: it.seq}
 }
 
 // stored answers the publisher, then fills the mailboxes.
@@ -185,15 +203,26 @@ func (p *publication) recycle() {
 	p.broker.publications.Put(p)
 }
 
-// post puts it in c's mailbox. At QoS 0 that takes somebody to be there.
+// post puts it in c's mailbox. At QoS 0 that takes somebody to be there. What
+// c shares with others goes to one of them, if c cannot have it.
 func (b *Broker) post(c *client, it item) {
 	c.mu.Lock()
+	if b.misplaced(c, it) {
+		c.mu.Unlock()
+		b.rehome(c, it, false)
+		return
+	}
 	if c.gone || it.qos == 0 && c.attached == nil {
 		c.mu.Unlock()
 		return
 	}
 	before := c.backlog()
-	report := b.overflowed(c, c.box().admit(it, b.o.Queue))
+	dropped, shared := c.box().admit(it, b.o.Queue), []item(nil)
+	if c.sharing {
+		dropped, shared = parted(dropped)
+		c.posted(it)
+	}
+	report := b.overflowed(c, dropped)
 	b.owed.changed(c, before)
 	sink := c.wake(b.o.MaxInflight)
 	c.mu.Unlock()
@@ -201,11 +230,14 @@ func (b *Broker) post(c *client, it item) {
 	if sink != nil {
 		sink.Mail()
 	}
+	for _, it := range shared {
+		b.rehome(c, it, true)
+	}
 }
 
 // drop tells the store that c is no longer owed what waited for it.
 func (b *Broker) drop(c *client, it item) {
 	if it.qos > 0 && c.kept.Load() {
-		b.note(&store.Dropped{ClientID: c.id, Seq: it.seq})
+		b.note(it.dropped(c.id))
 	}
 }

@@ -14,6 +14,7 @@ func (s *Session) Next() (Delivery, bool) {
 	d, ok := s.next()
 	b.owed.changed(c, before)
 	var sink Sink
+	eased := s.gauge()
 	if ok {
 		if d.Message != nil {
 			b.sent.messages.Add(1)
@@ -26,6 +27,9 @@ func (s *Session) Next() (Delivery, bool) {
 		c.tidy()
 	}
 	c.mu.Unlock()
+	if eased {
+		b.rally(c)
+	}
 	if sink != nil {
 		sink.Mail()
 	}
@@ -68,9 +72,8 @@ func (s *Session) next() (Delivery, bool) {
 // half full and might overflow meanwhile; nothing overtakes what is retained
 // for its own topic even then.
 func (b *Broker) pull(c *client) (item, bool) {
-	m, half := c.mail, b.o.Queue
-	half.Messages, half.Bytes = half.Messages/2, half.Bytes/2
-	if m.waits() == 0 || m.within(half) {
+	m := c.mail
+	if m.waits() == 0 || m.within(b.o.Queue.half()) {
 		if it, ok := c.pullRetained(b); ok {
 			return it, true
 		}
@@ -95,8 +98,8 @@ func (it item) delivery() Delivery {
 	if it.letter != nil {
 		d.Message = &it.Message
 	}
-	if it.ids != nil {
-		d.SubscriptionIDs = *it.ids
+	if it.via != nil {
+		d.SubscriptionIDs = it.via.ids
 	}
 	return d
 }
@@ -130,19 +133,20 @@ func (s *Session) Received(id uint16) {
 }
 
 // released lets the payload go.
-func (it *item) released() { it.letter, it.ids, it.release = nil, nil, true }
+func (it *item) released() { it.letter, it.via, it.release = nil, nil, true }
 
 // flying does something to what is in flight under id.
 func (s *Session) flying(id uint16, do func(c *client, i int)) {
 	b, c := s.broker, s.client
 	var sink Sink
-	known := false
+	known, eased := false, false
 	if s.lock() && c.mail != nil {
 		if i := c.mail.flying(id); i >= 0 {
 			known = true
 			before := c.backlog()
 			do(c, i)
 			b.owed.changed(c, before)
+			eased = s.gauge()
 			sink = c.wake(b.o.MaxInflight)
 			c.tidy()
 		}
@@ -150,6 +154,9 @@ func (s *Session) flying(id uint16, do func(c *client, i int)) {
 	c.mu.Unlock()
 	if !known {
 		b.strayAcks.Add(1)
+	}
+	if eased {
+		b.rally(c)
 	}
 	if sink != nil {
 		sink.Mail()

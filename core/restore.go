@@ -32,7 +32,7 @@ func (b *Broker) Restore() error {
 			return b.restoreFor(f.ClientID, func(c *client) { c.box().take(f.ID) })
 		case *store.Taken:
 			b.lastSeq.Store(max(b.lastSeq.Load(), f.Seq))
-			return b.restoreFor(f.ClientID, func(c *client) { c.restoreTaken(f, letters[f.Seq]) })
+			return b.restoreFor(f.ClientID, func(c *client) { c.restoreTaken(b, f, letters[f.Seq]) })
 		case *store.Received:
 			return b.restoreFor(f.ClientID, func(c *client) {
 				if i := c.box().flying(f.ID); i >= 0 {
@@ -75,7 +75,7 @@ func (b *Broker) restoreSession(f *store.Session) {
 func (c *client) restoreSubscription(b *Broker, s Subscription) {
 	sub := subscription{s.Filter, termsOf(s)}
 	c.subs = append(c.subs, sub)
-	b.router.Add(sub.filter, c, sub.terms)
+	b.enlist(c, sub)
 	c.several = len(c.subs) > 1
 }
 
@@ -86,18 +86,18 @@ func (b *Broker) restoreLetter(l *letter, f *store.Published) {
 	}
 	for r := range f.Receivers {
 		if c := b.clients[r.ClientID]; c != nil {
-			c.box().push(itemOf(l, r))
+			c.box().push(b.itemOf(c, l, r))
 		}
 	}
 }
 
 // restoreTaken puts back in flight what waited, or l, which did not. Without
 // either it was received already.
-func (c *client) restoreTaken(f *store.Taken, l *letter) {
+func (c *client) restoreTaken(b *Broker, f *store.Taken, l *letter) {
 	m := c.box()
-	it := itemOf(l, f.Receiver)
+	it := b.itemOf(c, l, f.Receiver)
 	for i := range m.waits() {
-		if m.waiting[m.head+i].seq == f.Seq {
+		if w := m.waiting[m.head+i]; w.seq == f.Seq && w.share() == f.Share {
 			it = m.remove(i)
 			break
 		}
@@ -107,11 +107,24 @@ func (c *client) restoreTaken(f *store.Taken, l *letter) {
 	c.lastID = f.ID
 }
 
-// itemOf is what Receiver r is to have of l.
-func itemOf(l *letter, r store.Receiver) item {
+// itemOf is what Receiver r, who is c, is to have of l.
+func (b *Broker) itemOf(c *client, l *letter, r store.Receiver) item {
 	it := item{letter: l, qos: r.QoS, retain: r.Retain}
-	if len(r.SubscriptionIDs) > 0 {
-		it.ids = &r.SubscriptionIDs
+	if r.Share != "" {
+		m := b.restoredMember(c, r.Share)
+		it.via = &via{ids: r.SubscriptionIDs, member: m}
+		m.group.owe(m)
+	} else if len(r.SubscriptionIDs) > 0 {
+		it.via = &via{ids: r.SubscriptionIDs}
 	}
 	return it
+}
+
+// restoredMember is the part of c in a group, which it may have left.
+func (b *Broker) restoredMember(c *client, filter string) *member {
+	if g := b.groups[filter]; g != nil && g.members[c] != nil {
+		return g.members[c]
+	}
+	c.sharing = true
+	return &member{client: c, group: &group{filter: filter}, left: true}
 }

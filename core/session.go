@@ -1,7 +1,7 @@
 package core
 
 import (
-	"strings"
+	"sync/atomic"
 	"time"
 	"unique"
 
@@ -25,6 +25,8 @@ type Session struct {
 	keepWill bool
 	armed    bool  // the Sink is to be told of mail
 	held     int16 // calls to be answered before there is any mail
+
+	busy atomic.Bool // it can take no more from its groups; see gauge
 }
 
 // An entry is where clients come in.
@@ -119,17 +121,22 @@ func (s *Session) Subscribe(sub Subscription, done func(granted QoS, err error))
 // come to it; those until then may be retained for it.
 func (s *Session) subscribe(sub *Subscription) (added bool, before uint64, err error) {
 	b, c := s.broker, s.client
-	if strings.HasPrefix(sub.Filter, "$share/") {
-		return false, 0, ErrUnsupported
-	}
-	if err := router.ValidFilter(sub.Filter, b.o.Topics); err != nil {
+	if err := router.ValidSubscription(sub.Filter, b.o.Topics); err != nil {
 		return false, 0, err
 	}
-	if !b.authorized(s.who(), ActSubscribe, sub.Filter) {
+	_, filter, shared := router.CutShare(sub.Filter)
+	if shared && sub.NoLocal {
+		return false, 0, errSharedNoLocal
+	}
+	if !b.authorized(s.who(), ActSubscribe, filter) {
 		return false, 0, ErrNotAuthorized
 	}
 	sub.QoS = min(sub.QoS, 2)
 
+	if shared {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+	}
 	defer c.mu.Unlock()
 	if !s.lock() {
 		return false, 0, ErrDetached
@@ -150,19 +157,24 @@ func (s *Session) subscribe(sub *Subscription) (added bool, before uint64, err e
 	c.subs[i].terms = termsOf(*sub)
 	s.held++
 	b.topics.Lock()
-	b.router.Add(c.subs[i].filter, c, c.subs[i].terms)
+	b.enlist(c, c.subs[i])
 	c.several = len(c.subs) > 1
 	before = b.lastSeq.Load()
 	b.topics.Unlock()
 	return added, before, nil
 }
 
-// subscribed lets the mail go, behind the answer, and retained messages with it.
+// subscribed lets the mail go, behind the answer, and retained messages with
+// it: not for a shared subscription, MQTT 5 §4.8.2.
 func (s *Session) subscribed(sub Subscription, added bool, before uint64, err error) {
 	b, c := s.broker, s.client
+	_, _, shared := router.CutShare(sub.Filter)
+	if shared && err == nil {
+		b.rally(c)
+	}
 	c.mu.Lock()
 	s.held--
-	wanted := sub.RetainHandling == 0 || sub.RetainHandling == 1 && added
+	wanted := !shared && (sub.RetainHandling == 0 || sub.RetainHandling == 1 && added)
 	if i := c.find(sub.Filter); err == nil && wanted && i >= 0 && !c.gone {
 		c.replay(&b.retained, c.subs[i], before)
 	}
@@ -186,6 +198,11 @@ func (s *Session) Unsubscribe(filter string, done func(existed bool, err error))
 
 func (s *Session) unsubscribe(filter string) (existed bool, err error) {
 	b, c := s.broker, s.client
+	_, _, shared := router.CutShare(filter)
+	if shared {
+		b.mu.Lock()
+		defer b.unlock()
+	}
 	defer c.mu.Unlock()
 	if !s.lock() {
 		return false, ErrDetached
@@ -205,9 +222,12 @@ func (s *Session) unsubscribe(filter string) (existed bool, err error) {
 	c.subs = c.subs[:last]
 	c.endReplay(filter)
 	b.topics.Lock()
-	b.router.Remove(filter, c)
+	b.delist(c, filter)
 	c.several = len(c.subs) > 1
 	b.topics.Unlock()
+	if shared {
+		b.handBack(c, unsent, true)
+	}
 	return true, nil
 }
 

@@ -7,7 +7,8 @@ import "sync/atomic"
 type Stats struct {
 	Clients       int // sessions
 	Connected     int // sessions that are attached
-	Subscriptions int
+	Subscriptions int // shared ones and all others
+	Shared        int // subscriptions that are shared
 	Retained      int // retained messages, without our own below $SYS
 	RetainedBytes int // their topics, payloads and properties
 	Waiting       int // messages in queues, one for each who is to have it
@@ -78,7 +79,7 @@ func (b *Broker) Stats() Stats {
 	s.Clients = len(b.clients)
 	b.mu.Unlock()
 	b.topics.RLock()
-	s.Subscriptions = b.router.Len()
+	s.Subscriptions, s.Shared = b.router.Len()+b.members, b.members
 	b.topics.RUnlock()
 	b.retained.mu.RLock()
 	s.Retained, s.RetainedBytes = b.retained.count, b.retained.bytes

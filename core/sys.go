@@ -97,6 +97,7 @@ func (b *Broker) eachSys(now time.Time, yield func(name, value string)) {
 	number("publish/bytes/received", s.Received.Bytes)
 	number("publish/bytes/sent", s.Sent.Bytes)
 	number("subscriptions/count", uint64(s.Subscriptions))
+	number("shared_subscriptions/count", uint64(s.Shared))
 	number("retained messages/count", uint64(s.Retained))
 	number("store/messages/count", uint64(s.Retained+s.Waiting+s.Inflight))
 	number("store/messages/bytes", uint64(s.RetainedBytes+s.WaitingBytes))
