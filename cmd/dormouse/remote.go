@@ -46,7 +46,7 @@ func (t topic) String() string {
 // those of mqtt-sn-tools and of mosquitto_pub.
 type whom struct {
 	Host      string  `short:"h" default:"127.0.0.1" help:"Host of the server."`
-	Port      uint16  `short:"p" placeholder:"PORT" help:"Its port. By default 1884, and 1883 with --mqtt."`
+	Port      uint16  `short:"p" placeholder:"PORT" help:"Its port. By default 1884; with --mqtt 1883, or 8883 for TLS."`
 	SN        bool    `name:"sn" xor:"protocol" help:"Speak MQTT-SN. This is the default."`
 	MQTT      bool    `name:"mqtt" xor:"protocol" help:"Speak MQTT."`
 	ID        string  `short:"i" placeholder:"ID" help:"Client id. By default one of its own."`
@@ -56,6 +56,7 @@ type whom struct {
 	Password  *string `short:"P" placeholder:"PASSWORD" help:"Password (MQTT)."`
 	Version   string  `short:"V" name:"protocol-version" placeholder:"VERSION" help:"MQTT version: 3, 4 or 311, 5. By default 4, which is 3.1.1."`
 	Debug     bool    `short:"d" help:"Print every packet to standard error (MQTT-SN)."`
+	trust
 }
 
 // A span is a flag's time: whole seconds as mqtt-sn-tools has it, or with a unit.
@@ -98,7 +99,7 @@ func (w *whom) check() error {
 	case w.KeepAlive > longest:
 		return usage("-k is %v; it must be at most %v", time.Duration(w.KeepAlive), time.Duration(longest))
 	}
-	return nil
+	return w.trust.check(w)
 }
 
 // clientID returns the id to connect with. One that is made up is within the 23
@@ -110,13 +111,10 @@ func (w *whom) clientID() string {
 	return w.ID
 }
 
+// address is where the MQTT-SN gateway is.
 func (w *whom) address() string {
 	port := w.Port
-	switch {
-	case port != 0:
-	case w.MQTT:
-		port = 1883
-	default:
+	if port == 0 {
 		port = 1884
 	}
 	return net.JoinHostPort(w.Host, strconv.Itoa(int(port)))
@@ -132,17 +130,6 @@ func (w *whom) connect(ctx context.Context, s *streams, command string) (remote,
 	default:
 		return w.connectMQTT3(ctx)
 	}
-}
-
-// dialMQTT opens the connection for either MQTT client.
-func (w *whom) dialMQTT(ctx context.Context) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", w.address())
-	if err != nil {
-		return nil, &failure{statusUnreachable, err}
-	}
-	return conn, nil
 }
 
 // patience is how long an MQTT server may take over a request.

@@ -26,7 +26,7 @@ func (w *whom) connectMQTT3(ctx context.Context) (remote, error) {
 	}
 	r := &mqtt3{mail: make(chan message), lost: make(chan error, 1)}
 	o := mqtt.NewClientOptions().
-		AddBroker("tcp://" + w.address()).
+		AddBroker("tcp://" + w.server().Host). // for its log; the connection is ours
 		SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return conn, nil }).
 		SetProtocolVersion(uint(mqttVersions[w.Version])).
 		SetClientID(w.clientID()).

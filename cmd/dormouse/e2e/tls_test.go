@@ -335,3 +335,57 @@ func TestStrangersAtTLS(t *testing.T) {
 	mosquittoPub(t, b.tls, "a/b", "x", 1, "--cafile", a.file)
 	want(t, sub.receive(), message{"a/b", "x", 1, false})
 }
+
+// TestToolsOverTLS: our own tools over each transport, in each version, with
+// mosquitto's flags and by URL; and how they fail.
+func TestToolsOverTLS(t *testing.T) {
+	t.Parallel()
+	a, other := newAuthority(t), newAuthority(t)
+	client := a.issue("client", "client", nil)
+	b := start(t, secured(a.issue("server", "broker", nil), ", client_auth: require, client_ca_file: "+a.file))
+	shown := []string{"--cafile", a.file, "--cert", client.cert, "--key", client.key}
+	for name, flags := range map[string][]string{
+		"mosquitto's flags": append([]string{"-p", port(b.tls)}, shown...),
+		"mqtts":             append([]string{"--url", "mqtts://" + b.tls.String()}, shown...),
+		"ws":                {"--url", b.ws},
+		"wss":               append([]string{"--url", b.wss}, shown...),
+		"no questions":      {"-p", port(b.tls), "--insecure", "--cert", client.cert, "--key", client.key},
+	} {
+		for _, version := range []string{"3", "4", "5"} {
+			flags := append([]string{"--mqtt", "-V", version}, flags...)
+			payload := name + " in " + version
+			if status, _, stderr := run(t, append(append([]string{"pub"}, flags...), "-t", "a/b", "-m", payload, "-q", "1", "-r")...); status != 0 {
+				t.Errorf("%s: pub ends with status %d: %s", payload, status, stderr)
+			}
+			status, stdout, stderr := run(t, append(append([]string{"sub"}, flags...), "-t", "a/b", "-C", "1", "-W", "10")...)
+			if status != 0 || stdout != payload+"\n" {
+				t.Errorf("%s: sub ends with status %d: %s%s", payload, status, stdout, stderr)
+			}
+		}
+	}
+	for _, tt := range []struct {
+		status int
+		says   string
+		flags  []string
+	}{
+		{4, "--cafile", []string{"--url", "mqtts://" + b.tls.String()}},
+		{4, "--cafile", []string{"--url", b.wss, "--cafile", other.file}},
+		{4, "certificate", []string{"-p", port(b.tls), "--cafile", a.file}},
+		{2, "--cafile", []string{"-p", port(b.tls), "--cafile", "nowhere.pem"}},
+		{2, "PEM", []string{"-p", port(b.tls), "--cafile", client.key}},
+		{2, "--key", []string{"-p", port(b.tls), "--cert", client.cert}},
+		{2, "--cert and --key", []string{"-p", port(b.tls), "--cert", client.cert, "--key", "nowhere.pem"}},
+		{2, "mqtts", []string{"--url", "http://127.0.0.1"}},
+		{2, "mqtts", []string{"--url", "mqtt://127.0.0.1", "--insecure"}},
+		{2, "-t", []string{"--url", "mqtt://127.0.0.1/a/b"}},
+		{2, "-p", []string{"--url", "mqtt://127.0.0.1", "-p", "1"}},
+	} {
+		status, _, stderr := run(t, append([]string{"pub", "--mqtt", "-t", "a", "-m", "x"}, tt.flags...)...)
+		if status != tt.status || !strings.Contains(stderr, tt.says) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("pub %v ends with status %d and says %q, want %d and %q", tt.flags, status, stderr, tt.status, tt.says)
+		}
+	}
+	if status, _, stderr := run(t, "pub", "-t", "a", "-m", "x", "--cafile", a.file); status != 2 || !strings.Contains(stderr, "add --mqtt") {
+		t.Errorf("pub --cafile without --mqtt ends with status %d and says %q", status, stderr)
+	}
+}
