@@ -217,15 +217,10 @@ func (c *conn) writeConnack(pk packets.Packet) packets.Packet {
 	return pk
 }
 
-// writeRefusal leaves nothing of CONNACK but why, and not even that in words
-// to a client that would not take so long a packet.
+// writeRefusal leaves nothing of CONNACK but why. mochi leaves that out, too,
+// if the client would not take so long a packet.
 func (c *conn) writeRefusal(pk packets.Packet) packets.Packet {
-	const others = 16 // octets, at most
-	why := pk.Properties.ReasonString
-	if c.maxPacket > 0 && len(why)+others > int(c.maxPacket) {
-		why = ""
-	}
-	pk.Properties = packets.Properties{ReasonString: why}
+	pk.Properties = packets.Properties{ReasonString: pk.Properties.ReasonString}
 	if c.version != 5 && pk.ReasonCode >= packets.ErrUnspecifiedError.Code {
 		pk.ReasonCode = returnCode(pk.ReasonCode)
 	}
@@ -236,7 +231,7 @@ func (c *conn) writeRefusal(pk packets.Packet) packets.Packet {
 func (c *conn) established() {
 	c.mu.Lock()
 	c.open = true
-	c.change.Signal()
+	c.wake()
 	c.mu.Unlock()
 	c.connack = nil
 	c.server.o.Log.Debug().Str("event", "client_connected").Str("client", c.id.ClientID).

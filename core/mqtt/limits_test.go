@@ -197,6 +197,11 @@ func TestMaxFilters(t *testing.T) {
 		p.disconnect()
 		await(t, "the client to be gone", func() bool { return b.core.Stats().Connected == 0 })
 	}
+	p := b.connect(t, 5, "p", nil)
+	p.raw("82 13 0000 00 | 0001 61 00 | 0001 62 00 | 0001 63 00 | 0001 64 00")
+	if code := p.expectEnd(); code != packets.ErrProtocolViolation.Code {
+		t.Errorf("without a packet identifier: DISCONNECT 0x%02x, want 0x82", code)
+	}
 	if n := b.server.Stats().Filters.TooMany; n != 4 {
 		t.Errorf("%d are counted, want 4", n)
 	}

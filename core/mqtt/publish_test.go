@@ -257,6 +257,20 @@ func TestProperties(t *testing.T) {
 	}
 }
 
+// TestResponseTopic: one with a wildcard is against the protocol
+// [MQTT-3.3.2-14].
+func TestResponseTopic(t *testing.T) {
+	t.Parallel()
+	b := start(t, nil)
+	for topic, want := range map[string]byte{"a/+": 0x82, "#": 0x82, "a+b": 0x82} {
+		p := b.connect(t, 5, "p", nil)
+		p.raw(fmt.Sprintf("30 %02x 0001 71 %02x 08 %04x %x", 7+len(topic), 3+len(topic), len(topic), topic))
+		if code := p.expectEnd(); code != want {
+			t.Errorf("%s: DISCONNECT 0x%02x, want 0x%02x", topic, code, want)
+		}
+	}
+}
+
 // TestMaximumPacketSize: a message too long for a client is skipped, counted
 // and not owed any more.
 func TestMaximumPacketSize(t *testing.T) {
