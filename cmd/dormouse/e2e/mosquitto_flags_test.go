@@ -77,9 +77,8 @@ func TestMosquittoRetains(t *testing.T) {
 			pub("/a", "-r", "-n")
 			wantLines(t, sub("-C", "1", "--retained-only"), "1 "+at+"/b 2")
 			remover := spawn(t, "stdbuf", "-oL", "mosquitto_sub", "-d", "-h", b.tcp.Addr().String(), "-p", port(b.tcp),
-				"-V", version, "-t", at+"/b", "--remove-retained")
-			for !strings.Contains(remover.line(), "received PUBACK") { // with -C, 2.0.11 would not see it
-			}
+				"-V", version, "-i", "remover"+version, "-t", at+"/b", "--remove-retained")
+			remover.until("Client remover" + version + " received PUBACK") // with -C, 2.0.11 would not see it
 
 			pub("/c", "-r", "-m", "3")
 			wantLines(t, sub("-C", "1"), "1 "+at+"/c 3") // and neither a nor b
@@ -162,17 +161,12 @@ func TestMosquittoProperties(t *testing.T) {
 	p := spawn(t, "stdbuf", "-oL", "mosquitto_sub", "-d", "-V", "5", "-h", b.tcp.Addr().String(), "-p", port(b.tcp), "-t", "asked", "-q", "2",
 		"-D", "subscribe", "subscription-identifier", "42", "-D", "connect", "receive-maximum", "1", "-D", "connect", "topic-alias-maximum", "5",
 		"-F", "message type=%C user=%P response=%R correlation=%D expiry=%E utf8=%F id=%S payload=%p")
-	for !strings.HasPrefix(p.line(), "Subscribed") {
-	}
+	p.until("Subscribed")
 	b.mosquittoPub(t, "asked", "21.5", 2, "-V", "5",
 		"-D", "publish", "content-type", "text/plain", "-D", "publish", "user-property", "unit", "°C", "-D", "publish", "user-property", "unit", "K",
 		"-D", "publish", "response-topic", "answers", "-D", "publish", "correlation-data", "7", "-D", "publish", "message-expiry-interval", "3600",
 		"-D", "publish", "payload-format-indicator", "1", "-D", "publish", "topic-alias", "3")
-	line := p.line()
-	for !strings.HasPrefix(line, "message") {
-		line = p.line()
-	}
-	line = strings.Replace(line, "expiry=3599", "expiry=3600", 1) // a second may have passed
+	line := strings.Replace(p.until("message"), "expiry=3599", "expiry=3600", 1) // a second may have passed
 	wantLines(t, []string{line},
 		"message type=text/plain user=unit:°C unit:K response=answers correlation=7 expiry=3600 utf8=1 id=42 payload=21.5")
 	want(t, s.receive(), message{"asked", "21.5", 1, false})

@@ -81,3 +81,13 @@ func (p *program) line() string {
 	}
 	return line
 }
+
+// until returns the next line that begins like this, and forgets those before.
+func (p *program) until(begin string) string {
+	p.t.Helper()
+	for {
+		if line := p.line(); strings.HasPrefix(line, begin) {
+			return line
+		}
+	}
+}
