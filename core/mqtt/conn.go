@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -23,10 +24,10 @@ const linger = time.Second
 
 // A conn is one client's connection: to mochi a net.Conn, to core a Sink.
 //
-// Two goroutines serve it, and one that mochi starts and has no use for.
-// serve reads: it runs mochi, which calls the hooks, which call core. write
-// sends: what mochi and the answers of core have put into out, and the
-// messages that it pulls from the session as the socket takes them.
+// One goroutine serves it, which reads: serve. What mochi and the answers of
+// core have put into out, and the messages that wait in the session, the
+// server's carrier sends as the socket takes them, and where that takes time a
+// second goroutine, for as long as it takes.
 type conn struct {
 	server   *Server
 	socket   net.Conn
@@ -38,6 +39,7 @@ type conn struct {
 	// stream is what MQTT is spoken over: the socket, or TLS, or a WebSocket
 	// upon either. Constant once CONNECT is awaited.
 	stream io.ReadWriter
+	raw    syscall.RawConn // of a socket that is the stream itself; else nil
 
 	// Of the goroutine that reads.
 	guard    guard
@@ -48,6 +50,7 @@ type conn struct {
 	requests chan struct{}   // one in it for each that core has not answered
 	aliases  map[uint16]string
 	pace     *pace // nil: the client may publish as it likes
+	hand     bool  // it will send for others before it waits
 
 	// Set before CONNACK is sent, then constant.
 	session   *core.Session
@@ -55,7 +58,6 @@ type conn struct {
 	terse     bool   // the client wants no reason strings
 
 	mu      sync.Mutex    // guards what follows
-	change  sync.Cond     // for write: something of it has changed
 	id      core.Identity // constant once CONNECT is read, as are version and window
 	version byte          // protocol level
 	window  int           // Receive Maximum of the client
@@ -69,7 +71,9 @@ type conn struct {
 	why     packets.Code // of parting
 	ending  core.Ending
 
-	written chan struct{} // closed when write has ended
+	sending bool // somebody sends for it, or will, or all is over
+
+	written chan struct{} // closed when all sending has ended
 }
 
 func newConn(s *Server, port *listener, socket net.Conn) *conn {
@@ -86,10 +90,12 @@ func newConn(s *Server, port *listener, socket net.Conn) *conn {
 		written:  make(chan struct{}),
 	}
 	c.guard = guard{from: socket, connect: s.o.PreConnectBytes, limit: s.o.MaxPacketSize, users: s.o.MaxUserProperties}
+	if bare, ok := socket.(syscall.Conn); ok && !port.layered() {
+		c.raw, _ = bare.SyscallConn()
+	}
 	if s.o.PublishRate != (PublishRate{}) {
 		c.pace = new(pace)
 	}
-	c.change.L = &c.mu
 	if at, err := netip.ParseAddrPort(socket.RemoteAddr().String()); err == nil {
 		c.ip = at.Addr().Unmap().WithZone("")
 	}
@@ -106,7 +112,6 @@ func (c *conn) serve() {
 		c.turnAway(err)
 		return
 	}
-	go c.write()
 	err := c.connect()
 	if err == nil {
 		err = c.protect(c.receive)
@@ -211,7 +216,7 @@ func (c *conn) partLocked(code packets.Code) {
 	now := time.Now()
 	c.socket.SetReadDeadline(now) // whoever reads is to stop
 	c.socket.SetWriteDeadline(now.Add(linger))
-	c.change.Signal()
+	c.wake()
 }
 
 // logEnd logs why the connection has ended: at debug level what is everyday.
@@ -268,7 +273,7 @@ func (c *conn) shutDown() {
 func (c *conn) Mail() {
 	c.mu.Lock()
 	c.mail = true
-	c.change.Signal()
+	c.wake()
 	c.mu.Unlock()
 }
 
@@ -298,9 +303,19 @@ func (c *conn) isParting() bool {
 	return c.parting
 }
 
+// settle keeps the promise to send for others, which this goroutine has made
+// by reading: it is about to wait.
+func (c *conn) settle() {
+	if c.hand {
+		c.hand = false
+		c.server.carrier.end()
+	}
+}
+
 // await gives the client its time for the next packet. It is called before
 // the socket is read, and so counts many packets at a time.
 func (c *conn) await() error {
+	c.settle()
 	c.countReceived()
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -42,6 +42,7 @@ type guard struct {
 	buf    []byte // buf[at:] is not checked yet
 	at     int
 	passed []byte // of buf: checked, and still to be read
+	filled bool   // buf was, by the last read, and is small
 }
 
 const (
@@ -98,18 +99,25 @@ func (g *guard) fill() error {
 	case g.at > 0:
 		g.buf = g.buf[:copy(g.buf, g.buf[g.at:])]
 	}
-	if rest == cap(g.buf) {
-		g.buf = append(make([]byte, 0, max(2*rest, bufferMin)), g.buf...)
+	switch {
+	case rest == cap(g.buf):
+		g.grow(max(2*rest, bufferMin))
+	case g.filled && g.version != 0:
+		g.grow(min(bufferKeep, 2*g.limit)) // there is more where this came from
 	}
 	g.at = 0
 	n, err := g.from.Read(g.buf[rest:cap(g.buf)])
 	g.buf = g.buf[:rest+n]
+	g.filled = rest+n == cap(g.buf) && cap(g.buf) < bufferKeep
 	g.octets += uint64(n)
 	if n > 0 {
 		return nil
 	}
 	return err
 }
+
+// grow makes room for n octets.
+func (g *guard) grow(n int) { g.buf = append(make([]byte, 0, n), g.buf...) }
 
 // size returns the size of the next packet with its fixed header; zero if
 // not enough of that has come.

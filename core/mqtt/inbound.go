@@ -37,8 +37,16 @@ func (q *quota) release(id uint16) {
 
 // begin waits until core has answered enough of what the client has asked for.
 // end is for each answer.
-func (c *conn) begin() { c.requests <- struct{}{} }
-func (c *conn) end()   { <-c.requests }
+func (c *conn) begin() {
+	select {
+	case c.requests <- struct{}{}:
+	default:
+		c.settle()
+		c.requests <- struct{}{}
+	}
+}
+
+func (c *conn) end() { <-c.requests }
 
 // admit checks a PUBLISH against what CONNACK has granted, and resolves its
 // topic alias.

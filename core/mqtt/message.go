@@ -63,9 +63,9 @@ func properties(p *packets.Properties) *core.Properties {
 	return to
 }
 
-// publication is a delivery as a PUBLISH.
-func (c *conn) publication(d *core.Delivery) *packets.Packet {
-	pk := &packets.Packet{
+// publication makes of pk a delivery as a PUBLISH.
+func (c *conn) publication(pk *packets.Packet, d *core.Delivery) {
+	*pk = packets.Packet{
 		FixedHeader: packets.FixedHeader{
 			Type:   packets.Publish,
 			Qos:    byte(d.QoS),
@@ -77,7 +77,7 @@ func (c *conn) publication(d *core.Delivery) *packets.Packet {
 		PacketID:  d.ID,
 	}
 	if c.version < 5 {
-		return pk
+		return
 	}
 	if !d.Expires.IsZero() { // rounded up, as zero would be none [MQTT-3.3.2-6]
 		left := (time.Until(d.Expires) + time.Second - 1) / time.Second
@@ -97,5 +97,4 @@ func (c *conn) publication(d *core.Delivery) *packets.Packet {
 			pk.Properties.User = append(pk.Properties.User, packets.UserProperty{Key: u.Key, Val: u.Value})
 		}
 	}
-	return pk
 }

@@ -35,6 +35,7 @@ func (c *conn) slow(octets int) {
 		return
 	}
 	c.server.throttled.Add(1)
+	c.settle()
 	earned := time.NewTimer(wait)
 	defer earned.Stop()
 	select {

@@ -17,9 +17,14 @@ var decoded = sync.Pool{New: func() any { return new(packets.Packet) }}
 // that: beneath its 16 KB of stack for a packet an idle client could not be
 // had for less, and it copies each twice.
 func (c *conn) receive() error {
+	defer c.settle()
 	for !c.isParting() {
 		if err := c.guard.next(c.await); err != nil {
 			return err
+		}
+		if !c.hand {
+			c.hand = true
+			c.server.carrier.begin()
 		}
 		if c.guard.filters > c.server.o.MaxFilters {
 			c.refuseFilters()

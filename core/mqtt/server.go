@@ -36,6 +36,8 @@ type Server struct {
 	// arrivals bounds the connections a second.
 	arrivals *rate.Limiter
 
+	carrier carrier
+
 	// incidents is the log for what a stranger can bring about.
 	incidents zerolog.Logger
 

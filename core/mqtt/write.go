@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"syscall"
+	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
@@ -14,104 +16,168 @@ import (
 const (
 	chunk    = 16 << 10 // octets to a write, at least a batch of messages
 	outLimit = 64 << 10 // octets of answers that a client may leave unread
+	turns    = 8        // parcels that a client gets from others' goroutines at a time
 )
 
-// batches are buffers for what is on its way to a socket.
-var batches = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+// A parcel is what is on its way to one socket.
+type parcel struct {
+	bytes.Buffer              // answers, then messages; read as the socket takes them
+	messages     bytes.Buffer // while they are pulled
+	last         bool         // nothing is to follow
+	waited       bool         // for the socket, and so left a deadline there
 
-// write sends until the connection is to be closed, many packets at a time.
-// Nobody waits for it but the client's own queue in core.
-func (c *conn) write() {
-	defer close(c.written)
-	var answers bytes.Buffer
-	for {
-		room := c.work()
-		batch := batches.Get().(*bytes.Buffer)
-		err := c.send(&answers, batch, room)
-		if batch.Cap() <= 4*chunk {
-			batch.Reset()
-			batches.Put(batch)
+	attempt func(fd uintptr) bool // write, made once
+	err     error                 // of write
+}
+
+var parcels = sync.Pool{New: func() any {
+	p := new(parcel)
+	p.attempt = p.write
+	return p
+}}
+
+// free gives an empty parcel back.
+func (p *parcel) free() {
+	if p.Cap() > 4*chunk || p.messages.Cap() > 4*chunk {
+		return
+	}
+	p.last, p.waited = false, false
+	parcels.Put(p)
+}
+
+// write writes what the socket takes at once.
+func (p *parcel) write(fd uintptr) bool {
+	var n int
+	n, p.err = syscall.Write(int(fd), p.Bytes())
+	p.Next(max(n, 0))
+	return true
+}
+
+// wake has someone send, if there is something to send and nobody does. It
+// follows whatever may give reason to; the caller holds mu.
+func (c *conn) wake() {
+	if !c.sending && c.due() {
+		c.sending = true
+		c.server.carrier.add(c)
+	}
+}
+
+// due reports whether there is something to send. While the client can be
+// sent no message of QoS 1 and 2, QoS 0 waits too: the queue has one order.
+// The caller holds mu.
+func (c *conn) due() bool {
+	return c.out.Len() > 0 || c.parting || c.open && c.mail && c.flying < c.window
+}
+
+// send sends until nothing is left to be sent, many packets at a time. Only one
+// call does so at a time: who finds sending unset and sets it. Unless it may
+// wait for the socket, it leaves what that does not take at once to a goroutine
+// of the client's own.
+func (c *conn) send(p *parcel, wait bool) {
+	for turn := 0; p.Len() > 0 || c.pack(p); turn++ {
+		var err error
+		switch {
+		case wait:
+			err = c.put(p)
+		case turn < turns:
+			err = c.try(p)
 		}
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			c.part(packets.ErrPendingClientWritesExceeded)
+		if err != nil || p.last && p.Len() == 0 {
+			c.sent(err)
+			return
 		}
-		if err != nil {
-			c.part(packets.CodeDisconnect)
+		if !wait && p.Len() > 0 {
+			go c.send(p, true)
 			return
 		}
 	}
+	p.free()
 }
 
-// errParted ends write when all is said.
-var errParted = errors.New("parted")
-
-// work waits until there is something to send, and returns how many messages
-// of QoS 1 and 2 the client may be sent. While that is none, QoS 0 waits too:
-// the queue has one order.
-func (c *conn) work() (room int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for c.out.Len() == 0 && !c.parting && !(c.open && c.mail && c.flying < c.window) {
-		c.change.Wait()
+// sent ends all sending.
+func (c *conn) sent(err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.part(packets.ErrPendingClientWritesExceeded)
 	}
-	return c.window - c.flying
+	c.part(packets.CodeDisconnect)
+	close(c.written)
 }
 
-// send sends what there is. The answers that wait go ahead of the messages,
-// and are taken after them: what core answers before it lets a message be
-// had, the client gets before that message.
-//
-// Both buffers are to be empty; answers is left so.
-func (c *conn) send(answers, batch *bytes.Buffer, room int) error {
+// pack puts what there is into p, which is empty. The answers that wait go
+// ahead of the messages, and are taken after them: what core answers before it
+// lets a message be had, the client gets before that message. With nothing to
+// send it ends the call of send, and reports false.
+func (c *conn) pack(p *parcel) bool {
+	p.Reset()
 	c.mu.Lock()
-	pull := c.open && c.mail && !c.parting
+	if !c.due() {
+		c.sending = false
+		if p.waited && c.raw != nil {
+			c.socket.SetWriteDeadline(time.Time{}) // not for try to find it passed
+		}
+		c.mu.Unlock()
+		return false
+	}
+	room := c.window - c.flying
+	pull := c.open && c.mail && !c.parting && room > 0
 	if pull {
 		c.mail = false
 	}
 	c.mu.Unlock()
 	var packed uint64
-	sent, more := 0, false
+	flying, more := 0, false
 	if pull {
-		packed, sent, more = c.pull(batch, room)
+		packed, flying, more = c.pull(&p.messages, room)
 	}
 
 	c.mu.Lock()
-	*answers, c.out = c.out, *answers
+	p.Write(c.out.Bytes())
+	if c.out.Reset(); c.out.Cap() > bufferMin {
+		c.out = bytes.Buffer{}
+	}
 	packed, c.queued = packed+c.queued, 0
 	c.mail = c.mail || more
-	c.flying += sent
-	parting := c.parting
+	c.flying += flying
+	p.last = c.parting
 	c.mu.Unlock()
-	if parting {
-		batch.Reset() // nothing may follow DISCONNECT
+	if !p.last { // nothing may follow DISCONNECT
+		p.Write(p.messages.Bytes())
 	}
+	p.messages.Reset()
 	c.server.sent.packets.Add(packed)
-	if err := c.put(answers.Bytes()); err != nil {
-		return err
-	}
-	if answers.Reset(); answers.Cap() > bufferKeep {
-		*answers = bytes.Buffer{}
-	}
-	if err := c.put(batch.Bytes()); err != nil {
-		return err
-	}
-	if parting {
-		return errParted
-	}
-	return nil
+	return true
 }
 
-// put writes to the socket. The client has WriteTimeout for each chunk; once
-// the connection is parting, linger for all.
-func (c *conn) put(b []byte) error {
-	for len(b) > 0 {
+// try writes what the socket takes at once, if it can be asked to. What it
+// leaves is for put.
+func (c *conn) try(p *parcel) error {
+	if c.raw == nil || p.Len() == 0 {
+		return nil
+	}
+	before := p.Len()
+	err := c.raw.Write(p.attempt)
+	if err == nil {
+		err = p.err
+	}
+	c.server.sent.bytes.Add(uint64(before - p.Len()))
+	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EINTR) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	return err
+}
+
+// put writes p. The client has WriteTimeout for each chunk; once the connection
+// is parting, linger for all.
+func (c *conn) put(p *parcel) error {
+	p.waited = true
+	for p.Len() > 0 {
 		c.mayWrite()
-		n, err := c.stream.Write(b[:min(len(b), chunk)])
+		n, err := c.stream.Write(p.Bytes()[:min(p.Len(), chunk)])
+		p.Next(n)
 		c.server.sent.bytes.Add(uint64(n))
 		if err != nil {
 			return err
 		}
-		b = b[n:]
 	}
 	return nil
 }
@@ -120,6 +186,7 @@ func (c *conn) put(b []byte) error {
 // many packets that are, how many of those the client is to acknowledge, and
 // whether there may be more.
 func (c *conn) pull(batch *bytes.Buffer, room int) (packed uint64, sent int, more bool) {
+	var pk packets.Packet
 	for batch.Len() < chunk && sent < room {
 		d, ok := c.session.Next()
 		if !ok {
@@ -132,7 +199,8 @@ func (c *conn) pull(batch *bytes.Buffer, room int) (packed uint64, sent int, mor
 			continue
 		}
 		from := batch.Len()
-		c.encode(batch, c.publication(&d))
+		c.publication(&pk, &d)
+		c.encode(batch, &pk)
 		if c.tooLong(batch.Len() - from) {
 			packed--
 			// To the client it is as if it had been sent [MQTT-3.1.2-25].
@@ -158,7 +226,7 @@ func (c *conn) tooLong(n int) bool { return c.maxPacket > 0 && n > int(c.maxPack
 func (c *conn) landed() {
 	c.mu.Lock()
 	c.flying--
-	c.change.Signal()
+	c.wake()
 	c.mu.Unlock()
 }
 
@@ -202,7 +270,7 @@ func (c *conn) toSend() {
 	if c.out.Len() > outLimit {
 		c.partLocked(packets.ErrPendingClientWritesExceeded)
 	}
-	c.change.Signal()
+	c.wake()
 }
 
 // encode appends pk to b, in the client's version. mochi's encoders fail only

@@ -1,0 +1,92 @@
+package mqtt
+
+import (
+	"runtime"
+	"sync"
+)
+
+// A carrier sends for connections that have got something to send. Whoever
+// reads from a client gives the carrier a hand: it sends what its packets have
+// caused, once it has read all that has come. Without one at work, a goroutine
+// is started. Nobody ever waits for a socket here.
+//
+// To wake a goroutine for each connection would cost as much as the writing
+// itself, and a message at a time would go into each write.
+type carrier struct {
+	mu      sync.Mutex // guards what follows
+	hands   int        // readers at work: each will send before it waits
+	resting bool       // one of them lets others add to its load first
+	joined  int        // how many have, of those that were to send themselves
+	ready   []*conn
+}
+
+const (
+	load   = 32 // connections that one goroutine sends for before it looks for others
+	joints = 16 // readers that may add to a load: what they have read must fit into a queue
+)
+
+// add has someone send for c.
+func (k *carrier) add(c *conn) {
+	k.mu.Lock()
+	carried := k.hands > 0 || k.resting
+	if carried {
+		k.ready = append(k.ready, c)
+	}
+	k.mu.Unlock()
+	if !carried {
+		go c.send(parcels.Get().(*parcel), false)
+	}
+}
+
+// begin promises an end.
+func (k *carrier) begin() {
+	k.mu.Lock()
+	k.hands++
+	k.mu.Unlock()
+}
+
+// end sends for those that have something to send, or leaves them to one that
+// is about to: first it lets other readers run that have something to read.
+func (k *carrier) end() {
+	k.mu.Lock()
+	k.hands--
+	switch {
+	case len(k.ready) == 0:
+		k.mu.Unlock()
+		return
+	case !k.resting:
+		k.resting, k.joined = true, 0
+		k.mu.Unlock()
+		runtime.Gosched()
+		k.mu.Lock()
+		k.resting = false
+	case k.joined < joints:
+		k.joined++
+		k.mu.Unlock()
+		return
+	}
+	k.mu.Unlock()
+	k.carry()
+}
+
+// carry sends for all that are ready, with help if they are many.
+func (k *carrier) carry() {
+	var some [load]*conn
+	for {
+		k.mu.Lock()
+		n := copy(some[:], k.ready)
+		rest := copy(k.ready, k.ready[n:])
+		clear(k.ready[rest:])
+		k.ready = k.ready[:rest]
+		k.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		if rest > 0 {
+			go k.carry()
+		}
+		for _, c := range some[:n] {
+			c.send(parcels.Get().(*parcel), false)
+		}
+	}
+}
