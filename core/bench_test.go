@@ -71,6 +71,28 @@ func BenchmarkFanOut(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(subs)), "ns/delivery")
 }
 
+// BenchmarkShare takes a message to one of ten who share it.
+func BenchmarkShare(b *testing.B) {
+	broker := New(DefaultOptions())
+	var subs []*Session
+	for i := range 10 {
+		s := attach(broker, fmt.Sprintf("sub%d", i))
+		s.Subscribe(Subscription{Filter: "$share/g/news/#", QoS: 1}, func(QoS, error) {})
+		subs = append(subs, s)
+	}
+	m := Message{Topic: "news/today", Payload: []byte("none"), QoS: 1}
+	pub := attach(broker, "pub")
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		pub.Publish(m, 1, func(error) {})
+		d, ok := subs[i%len(subs)].Next()
+		if !ok {
+			b.Fatal("it is not its turn")
+		}
+		subs[i%len(subs)].Ack(d.ID)
+	}
+}
+
 // BenchmarkSessionMemory weighs attached sessions with a literal subscription
 // each: all of core's state but the texts of client ids and filters.
 func BenchmarkSessionMemory(b *testing.B) {

@@ -105,6 +105,10 @@ func (s *Session) Release(id uint16, done func(error)) {
 // the queue, not counted in it: ahead of what is published from now on, unless
 // there are so many that Options.Retained has them wait, or that fills half
 // the queue. Of one topic the retained message is first in any case.
+//
+// "$share/{name}/{filter}" shares a subscription, MQTT 5 §4.8.2: each message
+// goes to one of those who have subscribed to the same, none that is retained
+// does, and NoLocal is ErrInvalidTopic. Authorize is asked about filter alone.
 func (s *Session) Subscribe(sub Subscription, done func(granted QoS, err error)) {
 	added, before, err := s.subscribe(&sub)
 	if err != nil {

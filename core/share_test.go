@@ -312,6 +312,9 @@ func TestEndingSessionLeavesToTheAbsent(t *testing.T) {
 	bob.says(2, "t=3")
 	guest.leaves(Lost)
 	w.waits(time.Minute)
+	if n := zero.info(); n != 0 {
+		t.Errorf("%d wait for who is away at QoS 0", n)
+	}
 	kept = w.comes("kept")
 	show := func() (got []string) {
 		for _, d := range kept.pulls() {
