@@ -3,10 +3,12 @@ package mqtt
 import (
 	"bufio"
 	"io"
+	"net"
 	"net/http"
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -277,6 +279,26 @@ func expectFrame(t *testing.T, in *bufio.Reader, want string) {
 	if n, err := io.ReadFull(in, got); string(got) != string(octets) {
 		t.Fatalf("got %x, %v; want %x", got[:n], err, octets)
 	}
+}
+
+// TestPingAfterSilence: a ping is answered however long ago something was sent.
+func TestPingAfterSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(core.New(core.DefaultOptions()), DefaultOptions())
+		client, socket := net.Pipe()
+		s.admit(&listener{name: "pipe", web: &WebSocket{Path: "/mqtt"}, upgrader: newUpgrader()}, socket)
+		p := &peer{t: t, Conn: client, in: bufio.NewReader(client)}
+		p.ask(upgrade("/mqtt"))
+		p.raw("82 90 00000000 10 0e 0004 4d515454 04 02 0000 0002 6372") // no keep alive
+		expectFrame(t, p.in, "82 04 20020000")
+		time.Sleep(time.Hour)
+		p.raw("89 82 00000000 6869")
+		expectFrame(t, p.in, "8a 02 6869")
+		client.Close()
+		if err := s.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestPingFlood: who pings and does not read the answers is cut off.

@@ -249,6 +249,50 @@ func TestReloadCertificate(t *testing.T) {
 	shows("fourth")
 }
 
+// TestReloadAllOrNothing: a broken certificate keeps passwords from changing,
+// too, and a broken password file certificates.
+func TestReloadAllOrNothing(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	files, users := a.issue("server", "first", nil), passwords(t, "ann", "old")
+	b := start(t, secured(files, ""), knowing(users))
+	holds := func(when, name, password string) {
+		t.Helper()
+		if ok, says := b.openssl(t, "-CAfile", a.file, "-verify_return_error"); !ok || !strings.Contains(says, name) {
+			t.Errorf("%s openssl does not see the certificate %q:\n%s", when, name, says)
+		}
+		if got := b.login(t, "ann", password); got != 0 {
+			t.Errorf("%s ann's password is not %q: 0x%02x", when, password, got)
+		}
+	}
+	passwd(t, "add", users, "ann", "-b", "new")
+	if err := os.WriteFile(files.key, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.process.Process.Signal(syscall.SIGHUP)
+	b.wantLogged(t, "reload_failed", 1)
+	holds("with a broken key", "first", "old")
+
+	a.issue("server", "second", nil)
+	good, err := os.ReadFile(users)
+	if err == nil {
+		err = os.WriteFile(users, []byte("ann\n"), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.process.Process.Signal(syscall.SIGHUP)
+	b.wantLogged(t, "reload_failed", 2)
+	holds("with a broken password file", "first", "old")
+
+	if err := os.WriteFile(users, good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.process.Process.Signal(syscall.SIGHUP)
+	b.wantLogged(t, "reloaded", 1)
+	holds("with both", "second", "new")
+}
+
 // TestReloadAuthorities: once an authority is no longer believed, its clients
 // do not come back, not even by resuming what they had.
 func TestReloadAuthorities(t *testing.T) {
