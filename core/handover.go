@@ -155,8 +155,14 @@ func (h *handover) finish() {
 		return
 	}
 	if m := h.from.mail; m != nil && h.passed != nil {
-		i, before := -1, h.from.backlog()
-		passed := func(item) bool { i++; return h.passed[i] }
+		i, before, sent := -1, h.from.backlog(), m.again
+		passed := func(item) bool {
+			i++
+			if h.passed[i] && i < sent {
+				m.again--
+			}
+			return h.passed[i]
+		}
 		m.inflight = slices.DeleteFunc(m.inflight, passed)
 		m.weed(passed)
 		h.from.tidy()

@@ -56,6 +56,31 @@ func TestLeaverGivesBack(t *testing.T) {
 	}
 }
 
+// TestNothingOfALeaverIsLeft: who comes after a client that has given all back
+// is not told of mail when there is none. Memory is used again: some of many
+// are given what the leaver had.
+func TestNothingOfALeaverIsLeft(t *testing.T) {
+	w := newWorld(t)
+	bob := w.comes("bob")
+	for n := range 20 {
+		p := w.comes(fmt.Sprint("leaver", n)).subscribes("$share/g/t")
+		bob.says(1, "t=1")
+		p.pulls()
+		ann := w.opens("ann", SessionOptions{}).subscribes("$share/g/t")
+		p.leaves(Lost)
+		ann.gets("t=1/1")
+		ann.leaves(Clean)
+
+		next := w.opens("next", SessionOptions{}).subscribes("own")
+		bob.says(1, "own=x")
+		next.pulls()
+		if mails := next.mails.Load(); mails != 1 {
+			t.Fatalf("told %d times that there is mail, want once", mails)
+		}
+		next.leaves(Clean)
+	}
+}
+
 // TestUnsubscribedCompletesWhatItHas, [MQTT-3.10.4-4], and gives back the rest.
 func TestUnsubscribedCompletesWhatItHas(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Store, o.MaxInflight = store.NewMemory(), 1 })
