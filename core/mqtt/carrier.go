@@ -17,12 +17,14 @@ type carrier struct {
 	hands   int        // readers at work: each will send before it waits
 	resting bool       // one of them lets others add to its load first
 	joined  int        // how many have, of those that were to send themselves
+	skip    int        // rests to be left out, because nobody had joined one
 	ready   []*conn
 }
 
 const (
 	load   = 32 // connections that one goroutine sends for before it looks for others
 	joints = 16 // readers that may add to a load: what they have read must fit into a queue
+	skips  = 32 // rests left out: each may wake a processor, which costs as much as a write
 )
 
 // add has someone send for c.
@@ -54,16 +56,22 @@ func (k *carrier) end() {
 	case len(k.ready) == 0:
 		k.mu.Unlock()
 		return
-	case !k.resting:
+	case k.resting && k.joined < joints:
+		k.joined++
+		k.mu.Unlock()
+		return
+	case k.resting:
+	case k.skip > 0:
+		k.skip--
+	default:
 		k.resting, k.joined = true, 0
 		k.mu.Unlock()
 		runtime.Gosched()
 		k.mu.Lock()
 		k.resting = false
-	case k.joined < joints:
-		k.joined++
-		k.mu.Unlock()
-		return
+		if k.joined == 0 {
+			k.skip = skips
+		}
 	}
 	k.mu.Unlock()
 	k.carry()
