@@ -257,7 +257,10 @@ func TestHostile62Shares(t *testing.T) {
 	t.Parallel()
 	b := start(t, nil)
 	p, old := b.connect(t, 5, "p", nil), b.connect(t, 4, "old", nil)
-	for _, filter := range []string{"$SHARE/g/a", "$Share/g/#", "$share", "$SHARE"} {
+	for _, filter := range []string{
+		"$share/", "$share/g", "$share/g/", "$share//a", "$share/+/a", "$share/#/a", "$share/a+b/c", "$share/g/a/#/b",
+		"$SHARE/g/a", "$Share/g/#", "$share", "$SHARE",
+	} {
 		if got := p.subscribe(1, filter, "fine"); string(got) != "\x8f\x01" {
 			t.Errorf("SUBSCRIBE to %s and another: SUBACK % x, want 8f 01", filter, got)
 		}
@@ -265,6 +268,9 @@ func TestHostile62Shares(t *testing.T) {
 			t.Errorf("SUBSCRIBE to %s and another in 3.1.1: SUBACK % x, want 80 01", filter, got)
 		}
 	}
+	p.publish("a", "x", 1, 1)
+	p.expect(packets.Puback)
+	p.ping() // nobody has subscribed to it
 	p.send(packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1,
 		Filters: packets.Subscriptions{{Filter: "own", NoLocal: true}, {Filter: "$share/g/a", NoLocal: true}},

@@ -1,7 +1,6 @@
 package mqtt
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -89,8 +88,8 @@ func (c *conn) subscribe(pk *packets.Packet) packets.Code {
 			RetainAsPublished: f.RetainAsPublished || c.guard.bridge,
 			RetainHandling:    f.RetainHandling,
 			ID:                uint32(f.Identifier),
-		}, func(granted core.QoS, err error) {
-			r.heard(i, c.granted(granted, err))
+		}, func(qos core.QoS, err error) {
+			r.heard(i, granted(qos, err))
 		})
 	}
 	return packets.CodeSuccess
@@ -127,14 +126,11 @@ func isShare(filter string) bool {
 }
 
 // granted is core's answer to one filter of a SUBSCRIBE.
-func (c *conn) granted(qos core.QoS, err error) packets.Code {
-	switch {
-	case err == nil:
-		return packets.Code{Code: byte(qos)}
-	case errors.Is(err, core.ErrUnsupported):
-		return packets.ErrSharedSubscriptionsNotSupported
+func granted(qos core.QoS, err error) packets.Code {
+	if err != nil {
+		return reasonFor(err, packets.ErrTopicFilterInvalid)
 	}
-	return reasonFor(err, packets.ErrTopicFilterInvalid)
+	return packets.Code{Code: byte(qos)}
 }
 
 // unsubscribe asks core for each filter.

@@ -148,6 +148,65 @@ func TestSubscriptionIdentifiers(t *testing.T) {
 	}
 }
 
+// TestShared: of those who share a subscription one gets each message, in
+// each version of MQTT, beside all who do not; what one leaves goes to another.
+func TestShared(t *testing.T) {
+	t.Parallel()
+	b := start(t, nil)
+	sender, all := b.connect(t, 4, "sender", nil), b.connect(t, 4, "all", nil)
+	sender.retain("q", "retained")
+	p5, p4 := b.connect(t, 5, "p5", nil), b.connect(t, 4, "p4", nil)
+	p5.subscribeAs(9, packets.Subscription{Filter: "$share/g/q", Qos: 1})
+	if got := p4.subscribe(1, "$share/g/q"); string(got) != "\x01" {
+		t.Errorf("SUBACK % x, want 01", got)
+	}
+	p5.ping() // retained messages are not for who shares
+	p4.ping()
+	all.subscribe(1, "q")
+	all.expectMessage("q retained 1 1 retain")
+	got := make(map[string]int)
+	for n := range uint16(4) {
+		payload := fmt.Sprint(n)
+		sender.publish("q", payload, 1, n+1)
+		sender.expect(packets.Puback)
+		all.expectMessage(fmt.Sprintf("q %s 1 %d", payload, n+2))
+	}
+	for _, p := range []*peer{p5, p4} {
+		for n := range uint16(2) {
+			pk := p.expect(packets.Publish)
+			got[string(pk.Payload)]++
+			if ids := fmt.Sprint(pk.Properties.SubscriptionIdentifier); p == p5 && ids != "[9]" || pk.PacketID != n+1 {
+				t.Errorf("%q is for the subscriptions %s, under %d", pk.Payload, ids, pk.PacketID)
+			}
+		}
+	}
+	if len(got) != 4 {
+		t.Errorf("four messages arrive as %v, want each once", got)
+	}
+	p4.Close() // with two unacknowledged
+	for range 2 {
+		pk := p5.expect(packets.Publish)
+		got[string(pk.Payload)]++
+	}
+	twice := 0
+	for _, n := range got {
+		twice += n - 1
+	}
+	if twice != 2 {
+		t.Errorf("messages arrive as %v, want what the lost client had once more", got)
+	}
+	p5.send(packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Unsubscribe, Qos: 1}, PacketID: 2,
+		Filters: packets.Subscriptions{{Filter: "$share/g/q"}, {Filter: "$share/h/q"}},
+	})
+	if got := p5.expect(packets.Unsuback).ReasonCodes; string(got) != "\x00\x11" {
+		t.Errorf("UNSUBACK % x, want 00 11", got)
+	}
+	sender.publish("q", "to nobody", 1, 9)
+	sender.expect(packets.Puback)
+	p5.ping()
+}
+
 // TestMessageExpiry: what has outlived its time does not come, whether it was
 // queued or retained; what has not says how long it still has.
 func TestMessageExpiry(t *testing.T) {
