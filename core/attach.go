@@ -139,6 +139,9 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 		c.mail.again = 0
 	}
 	s.client = c
+	if resumed {
+		b.recheck(c, id)
+	}
 	b.attend(c, s)
 	b.connected.Add(1)
 	return s, e, nil

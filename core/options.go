@@ -22,9 +22,10 @@ type Options struct {
 	Store store.Store
 
 	// Authorize says whether a client may publish to a topic or subscribe to a
-	// filter. It is asked at each publish and subscribe, for a will when the
-	// session is opened and again when the will is published. It must not
-	// block. Default nil: everything is allowed.
+	// filter. It is asked at each publish and subscribe, about all subscriptions
+	// of a session that is resumed, for a will when the session is opened and
+	// again when the will is published. It must not block. Default nil:
+	// everything is allowed.
 	Authorize func(who Identity, to Action, topic string) bool
 
 	// Log gets what an operator should see. Default: nothing is logged.

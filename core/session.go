@@ -220,7 +220,17 @@ func (s *Session) unsubscribe(filter string) (existed bool, err error) {
 			return false, err
 		}
 	}
-	last := len(c.subs) - 1
+	b.withdraw(c, i)
+	if shared {
+		b.handBack(c, unsent, true)
+	}
+	return true, nil
+}
+
+// withdraw takes the i-th subscription of c, which is locked, out of its
+// places. If it is shared, Broker.mu must be locked.
+func (b *Broker) withdraw(c *client, i int) {
+	filter, last := c.subs[i].filter, len(c.subs)-1
 	c.subs[i] = c.subs[last]
 	c.subs[last] = subscription{}
 	c.subs = c.subs[:last]
@@ -229,10 +239,6 @@ func (s *Session) unsubscribe(filter string) (existed bool, err error) {
 	b.delist(c, filter)
 	c.several = len(c.subs) > 1
 	b.topics.Unlock()
-	if shared {
-		b.handBack(c, unsent, true)
-	}
-	return true, nil
 }
 
 // Will returns the session's will, or nil.
