@@ -1,5 +1,6 @@
-# loop_start.py PORT TRANSPORT USER PASSWORD: publish readings in JSON, as tutorials do, until standard input ends.
+# loop_start.py PORT TRANSPORT USER PASSWORD: publish readings in JSON, as tutorials do, and stay connected.
 import json
+import signal
 import sys
 
 import paho.mqtt.client as mqtt
@@ -22,6 +23,4 @@ for i in range(30):
         sys.exit("reading %d is not published" % i)
 print("published", flush=True)
 
-sys.stdin.read()
-client.loop_stop()
-client.disconnect()
+signal.pause()
