@@ -46,6 +46,7 @@ type conn struct {
 	idle     time.Duration   // how long to wait for a packet; zero: for ever
 	request  *packets.Packet // CONNECT, until it is answered
 	connack  *packets.Packet // what is ours in CONNACK, until it is sent
+	welcome  bool            // CONNACK is a success
 	expiry   time.Duration   // of the session, as granted
 	requests chan struct{}   // one in it for each that core has not answered
 	aliases  map[uint16]string
@@ -329,7 +330,8 @@ func (c *conn) await() error {
 	return c.socket.SetReadDeadline(until)
 }
 
-// Write is mochi's: p will be sent. It does not block.
+// Write is mochi's: p, which is CONNACK, will be sent. It does not block. If
+// the client is welcome, messages may follow, and so may DISCONNECT.
 func (c *conn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -338,6 +340,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 	c.out.Write(p)
 	c.queued++
+	c.open = c.welcome
 	c.toSend()
 	return len(p), nil
 }

@@ -202,6 +202,7 @@ func (c *conn) writeConnack(pk packets.Packet) packets.Packet {
 	if pk.ReasonCode != packets.CodeSuccess.Code {
 		return c.writeRefusal(pk)
 	}
+	c.welcome = true
 	o, p := &c.server.o, &pk.Properties
 	granted := &c.connack.Properties
 	pk.SessionPresent = c.connack.SessionPresent && c.version > 3 // a reserved octet in MQTT 3.1
@@ -227,12 +228,8 @@ func (c *conn) writeRefusal(pk packets.Packet) packets.Packet {
 	return pk
 }
 
-// established lets messages follow CONNACK.
+// established follows CONNACK.
 func (c *conn) established() {
-	c.mu.Lock()
-	c.open = true
-	c.wake()
-	c.mu.Unlock()
 	c.connack = nil
 	c.server.o.Log.Debug().Str("event", "client_connected").Str("client", c.id.ClientID).
 		Str("listener", c.listener).Str("remote", c.id.Remote).Uint8("version", c.version).Msg("client connected")

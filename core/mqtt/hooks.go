@@ -81,7 +81,7 @@ var errRefused = errors.New("refused")
 // OnConnectAuthenticate has been answered by OnConnect.
 func (hooks) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
 
-// OnSessionEstablished comes behind CONNACK: messages may follow.
+// OnSessionEstablished comes behind CONNACK.
 func (hooks) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) { of(cl).established() }
 
 // OnPacketEncode puts into CONNACK, the one packet of mochi's, what is core's.

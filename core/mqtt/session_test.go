@@ -150,6 +150,18 @@ func TestTakeover(t *testing.T) {
 	}
 }
 
+// TestKickedAtOnce: who has its CONNACK is told why it ends, however soon.
+func TestKickedAtOnce(t *testing.T) {
+	b := start(t, nil)
+	for range 300 {
+		p := b.connect(t, 5, "p", nil)
+		b.core.Kick("p", false)
+		if code := p.expectEnd(); code != packets.ErrAdministrativeAction.Code {
+			t.Fatalf("DISCONNECT 0x%02x, want 0x98", code)
+		}
+	}
+}
+
 // TestWills: by all that happens to a client, but DISCONNECT without a reason.
 func TestWills(t *testing.T) {
 	b := start(t, nil)
