@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 
 	"bridge": {"core", "core/router", "mqttsn", "mqttsn/session"},
 
-	"cmd/dormouse/admin":  {"core", "mqttsn/gateway", "mqttsn/session"},
+	"cmd/dormouse/admin":  {"core", "core/auth", "mqttsn/gateway", "mqttsn/session"},
 	"cmd/dormouse/config": {},
 	"cmd/dormouse": {"bridge", "cmd/dormouse/admin", "cmd/dormouse/config", "core", "core/auth", "core/mqtt", "core/router", "mqttsn", "mqttsn/client",
 		"mqttsn/clock", "mqttsn/gateway", "mqttsn/session", "mqttsn/transport", "mqttsn/transport/udp"},

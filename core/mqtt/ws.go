@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/gorilla/websocket"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"dormouse/core/auth"
 )
 
 // A WebSocket says who may speak MQTT in the frames of one, MQTT 5 §6.
@@ -24,7 +27,8 @@ type WebSocket struct {
 
 	// AllowedOrigins are the web pages from which a browser may connect, such
 	// as "https://example.org:8443", or "*" for all. Those of the same host and
-	// port always may, and so may whoever is no browser and names none.
+	// port may, too, but on loopback only if that host is localhost or an address
+	// of loopback; and so may whoever is no browser and names none.
 	AllowedOrigins []string
 }
 
@@ -101,19 +105,21 @@ func (x *exchange) ask(w *WebSocket, head *io.LimitedReader) error {
 		return x.refuse(http.StatusNotFound, fmt.Sprintf("there is nothing here; MQTT over WebSocket is at %s", w.Path))
 	case !websocket.IsWebSocketUpgrade(x.request):
 		return x.refuse(http.StatusBadRequest, "this is MQTT over WebSocket; connect with an MQTT client")
-	case !w.welcomes(x.request):
+	case !w.welcomes(x.request, x.below.LocalAddr()):
 		return x.refuse(http.StatusForbidden, "web pages of this origin may not connect; they can be named in allowed_origins of the listener")
 	}
 	return nil
 }
 
-// welcomes reports whether the web page that asks, if any, may.
-func (w *WebSocket) welcomes(r *http.Request) bool {
+// welcomes reports whether the web page that asks, if any, may come to the
+// address at. On loopback, where one may need no password, its being of the same
+// host says nothing unless that is this machine: see [auth.LocalHost].
+func (w *WebSocket) welcomes(r *http.Request, at net.Addr) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
 		return true
 	}
-	if u, err := url.Parse(origin); err == nil && strings.EqualFold(u.Host, r.Host) {
+	if u, err := url.Parse(origin); err == nil && strings.EqualFold(u.Host, r.Host) && (!isLoopback(at) || auth.LocalHost(r.Host)) {
 		return true
 	}
 	for _, allowed := range w.AllowedOrigins {
@@ -122,6 +128,11 @@ func (w *WebSocket) welcomes(r *http.Request) bool {
 		}
 	}
 	return false
+}
+
+func isLoopback(at net.Addr) bool {
+	addr, err := netip.ParseAddrPort(at.String())
+	return err == nil && addr.Addr().IsLoopback()
 }
 
 // sameOrigin compares origins as RFC 6454 §5 does: the port of a scheme need

@@ -57,6 +57,26 @@ func upgrade(path string, more ...string) string {
 	return strings.Join(lines, "\r\n") + "\r\n\r\n"
 }
 
+// at is a request for a WebSocket at /mqtt of that host.
+func at(host string, more ...string) string {
+	return strings.Replace(upgrade("/mqtt", more...), "broker:8083", host, 1)
+}
+
+// TestSameHostElsewhere: beyond loopback a page of the same host may connect,
+// whatever that is called.
+func TestSameHostElsewhere(t *testing.T) {
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(upgrade("/mqtt", "Origin: https://broker:8083"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[string]bool{"192.0.2.1": true, "2001:db8::1": true, "127.0.0.1": false, "::1": false} {
+		at := &net.TCPAddr{IP: net.ParseIP(address), Port: 8083}
+		if got := new(WebSocket).welcomes(r, at); got != want {
+			t.Errorf("at %v: %v, want %v", at, got, want)
+		}
+	}
+}
+
 // TestUpgrade: who asks for MQTT gets it, and no compression; who asks for
 // anything else is told what is wrong, and that is all.
 func TestUpgrade(t *testing.T) {
@@ -71,13 +91,19 @@ func TestUpgrade(t *testing.T) {
 		{"no subprotocol", upgrade("/mqtt"), 101, ""},
 		{"a query", upgrade("/mqtt?token=1"), 101, ""},
 		{"compression", upgrade("/mqtt", "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"), 101, ""},
-		{"the same origin", upgrade("/mqtt", "Origin: http://Broker:8083"), 101, ""},
+		{"the same origin", at("LocalHost:8083", "Origin: http://localhost:8083"), 101, ""},
+		{"the same origin by IPv4", at("127.0.0.1:8083", "Origin: http://127.0.0.1:8083"), 101, ""},
+		{"the same origin by IPv6", at("[::1]:8083", "Origin: http://[::1]:8083"), 101, ""},
+		{"an allowed origin by another name", at("evil.example:8083", "Origin: https://example.org"), 101, ""},
 		{"an allowed origin", upgrade("/mqtt", "Origin: https://example.org"), 101, ""},
 		{"an allowed origin with its port", upgrade("/mqtt", "Origin: https://example.org:443"), 101, ""},
 		{"another allowed origin", upgrade("/mqtt", "Origin: http://test:8000"), 101, ""},
 
+		{"a stranger's name bound to loopback", at("evil.example:8083", "Origin: http://evil.example:8083"), 403, "allowed_origins"},
+		{"a name like this machine's", at("127.0.0.1.evil.example", "Origin: http://127.0.0.1.evil.example"), 403, "allowed_origins"},
+		{"an address of another machine", at("192.0.2.1:8083", "Origin: http://192.0.2.1:8083"), 403, "allowed_origins"},
 		{"another origin", upgrade("/mqtt", "Origin: https://evil.example"), 403, "allowed_origins"},
-		{"an origin of another port", upgrade("/mqtt", "Origin: http://broker:8084"), 403, "allowed_origins"},
+		{"an origin of another port", at("localhost:8083", "Origin: http://localhost:8084"), 403, "allowed_origins"},
 		{"an origin of another scheme", upgrade("/mqtt", "Origin: http://example.org"), 403, "allowed_origins"},
 		{"an origin that begins like one", upgrade("/mqtt", "Origin: https://example.org.evil.example"), 403, "allowed_origins"},
 		{"no origin to speak of", upgrade("/mqtt", "Origin: null"), 403, "allowed_origins"},

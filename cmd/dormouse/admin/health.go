@@ -2,10 +2,10 @@ package admin
 
 import (
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"strings"
+
+	"dormouse/core/auth"
 )
 
 // A Check is one thing that must be well before clients are sent here.
@@ -27,7 +27,7 @@ func (s *Server) public() http.Handler {
 	mux.HandleFunc("/", nowhere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case !local(r.Host):
+		case r.Host != "" && !auth.LocalHost(r.Host): // no browser leaves it out, but HTTP/1.0 may
 			answerProblem(w, http.StatusForbidden, "this is for programs on this machine: call it localhost or 127.0.0.1, not %q", r.Host)
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			w.Header().Set("Allow", "GET, HEAD")
@@ -36,18 +36,6 @@ func (s *Server) public() http.Handler {
 			mux.ServeHTTP(w, r)
 		}
 	})
-}
-
-// local reports whether a Host header names this machine to itself. A page of
-// any other name may be a stranger's, whose name has been bound to loopback so
-// that a browser here reads us out to it.
-func local(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.Trim(host, "[]")
-	addr, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()
 }
 
 // ready says whether clients should be sent here, and with "?verbose" of what

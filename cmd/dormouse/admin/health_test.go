@@ -65,6 +65,12 @@ func TestHTTPIsForThisMachine(t *testing.T) {
 			t.Errorf("%s is answered by %d, Allow %q", method, w.Code, w.Header().Get("Allow"))
 		}
 	}
+	nameless := httptest.NewRequest("GET", "/readyz", nil) // HTTP/1.0, as HAProxy asks
+	nameless.Host = ""
+	w := httptest.NewRecorder()
+	if h.ServeHTTP(w, nameless); w.Code != 200 {
+		t.Errorf("without a Host it is answered by %d", w.Code)
+	}
 	if w := get(h, "HEAD", "http://localhost/livez"); w.Code != 200 {
 		t.Errorf("HEAD is answered by %d", w.Code)
 	}

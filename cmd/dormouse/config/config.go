@@ -73,8 +73,8 @@ type Listener struct {
 	TLS TLS `yaml:"tls"`
 
 	// Where ws and wss are, and from which web pages a browser may connect, such
-	// as https://example.org; those of the same host and port always may. "*":
-	// from any.
+	// as https://example.org. "*": from any. Those of the same host and port may,
+	// too, but on loopback only as localhost or by address.
 	Path           string   `yaml:"path"`
 	AllowedOrigins []string `yaml:"allowed_origins"`
 
