@@ -19,6 +19,7 @@ type carrier struct {
 	joined  int        // how many have, of those that were to send themselves
 	skip    int        // rests to be left out, because nobody had joined one
 	ready   []*conn
+	head    int // of ready: what is before it has been taken
 }
 
 const (
@@ -53,7 +54,7 @@ func (k *carrier) end() {
 	k.mu.Lock()
 	k.hands--
 	switch {
-	case len(k.ready) == 0:
+	case k.head == len(k.ready):
 		k.mu.Unlock()
 		return
 	case k.resting && k.joined < joints:
@@ -81,20 +82,32 @@ func (k *carrier) end() {
 func (k *carrier) carry() {
 	var some [load]*conn
 	for {
-		k.mu.Lock()
-		n := copy(some[:], k.ready)
-		rest := copy(k.ready, k.ready[n:])
-		clear(k.ready[rest:])
-		k.ready = k.ready[:rest]
-		k.mu.Unlock()
+		n, more := k.take(some[:])
+		if more {
+			go k.carry()
+		}
 		if n == 0 {
 			return
-		}
-		if rest > 0 {
-			go k.carry()
 		}
 		for _, c := range some[:n] {
 			c.send(parcels.Get().(*parcel), false)
 		}
 	}
+}
+
+// take takes the first that are ready, as many as some holds, and reports
+// whether there are more.
+func (k *carrier) take(some []*conn) (n int, more bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n = copy(some, k.ready[k.head:])
+	clear(k.ready[k.head : k.head+n])
+	if k.head += n; k.head < len(k.ready) {
+		return n, true
+	}
+	k.ready, k.head = k.ready[:0], 0
+	if cap(k.ready) > 1024 {
+		k.ready = nil
+	}
+	return n, false
 }

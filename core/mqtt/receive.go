@@ -13,9 +13,10 @@ import (
 var decoded = sync.Pool{New: func() any { return new(packets.Packet) }}
 
 // receive takes what follows CONNECT, packet by packet, and returns why that
-// has come to an end. Of mochi it takes the decoders. Its server has no part in
-// that: beneath its 16 KB of stack for a packet an idle client could not be
-// had for less, and it copies each twice.
+// has come to an end. Of mochi it takes the decoders, and not its server, whose
+// frames take 16 KB of stack and which copies each packet many times: without it
+// an idle client costs 12 KB instead of 33, and a message at QoS 0 from one of
+// 1,000 publishers 12.7 µs instead of 17.6.
 func (c *conn) receive() error {
 	defer c.settle()
 	for !c.isParting() {
