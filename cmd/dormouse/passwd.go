@@ -58,16 +58,32 @@ func (c *passwdAddCmd) Run(s *streams) error {
 	if err := auth.ValidUser(c.User); err != nil {
 		return &failure{statusUsage, err}
 	}
-	f, err := auth.ReadFile(c.File)
-	if err != nil {
+	if _, err := auth.ReadFile(c.File); err != nil { // before anyone types anything
 		return err
 	}
 	password, err := c.password(s, true)
 	if err != nil {
 		return err
 	}
-	f.Set(c.User, auth.NewHash(auth.Schemes[c.Hash], password))
-	return replaceFile(c.File, f.Text())
+	h := auth.NewHash(auth.Schemes[c.Hash], password)
+	return changePasswords(c.File, func(f *auth.File) error {
+		f.Set(c.User, h)
+		return nil
+	})
+}
+
+// changePasswords changes a password file, one process at a time.
+func changePasswords(name string, change func(*auth.File) error) error {
+	return alone(name, func() error {
+		f, err := auth.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if err := change(f); err != nil {
+			return err
+		}
+		return replaceFile(name, f.Text())
+	})
 }
 
 type passwdDelCmd struct {
@@ -77,14 +93,15 @@ type passwdDelCmd struct {
 
 // Run deletes the user's line.
 func (c *passwdDelCmd) Run() error {
-	f, err := auth.ReadFile(c.File)
-	if err != nil {
+	if _, err := auth.ReadFile(c.File); err != nil {
 		return err
 	}
-	if !f.Remove(c.User) {
-		return fmt.Errorf("%s has no user %q", c.File, c.User)
-	}
-	return replaceFile(c.File, f.Text())
+	return changePasswords(c.File, func(f *auth.File) error {
+		if !f.Remove(c.User) {
+			return fmt.Errorf("%s has no user %q", c.File, c.User)
+		}
+		return nil
+	})
 }
 
 type passwdVerifyCmd struct{ login }

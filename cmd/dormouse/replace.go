@@ -1,10 +1,42 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
 )
+
+// alone runs do while no other process does so with the file of that name,
+// which do may replace.
+func alone(name string, do func() error) error {
+	for {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+			f.Close()
+			return fmt.Errorf("locking %s: %w", name, err)
+		}
+		if !isStill(f, name) {
+			f.Close() // whoever had it before has replaced it
+			continue
+		}
+		defer f.Close()
+		return do()
+	}
+}
+
+// isStill reports whether f is the file of that name.
+func isStill(f *os.File, name string) bool {
+	opened, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Stat(name)
+	return err == nil && os.SameFile(opened, named)
+}
 
 // replaceFile gives the file of that name another text: whoever opens it finds
 // the old one or the new one, also after a power cut. Its mode and its owner
