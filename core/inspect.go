@@ -132,3 +132,17 @@ func (b *Broker) Retained(filter string) (iter.Seq[Message], error) {
 		}
 	}, nil
 }
+
+// RemoveRetained removes the retained message of a topic as a client would, by
+// an empty one in its place, which subscribers see: at QoS 1, so that those who
+// are away do as well. Unlike a client's it is taken while memory is short,
+// since it makes room.
+func (b *Broker) RemoveRetained(by Identity, topic string, done func(error)) {
+	err := b.mayPublish(by, topic)
+	if err == nil {
+		err = b.publish(Message{Topic: topic, Publisher: by.ClientID, Retain: true, QoS: 1}, nil, done)
+	}
+	if err != nil {
+		b.refuse(err, done)
+	}
+}

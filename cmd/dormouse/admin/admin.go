@@ -46,7 +46,8 @@ type served struct {
 const (
 	maxHTTP    = 64 // connections
 	maxSocket  = 16
-	maxHeader  = 8 << 10 // octets
+	maxHeader  = 8 << 10 // octets, over HTTP
+	maxName    = 1 << 16 // octets of a client id or a topic
 	headerTime = 5 * time.Second
 	idleTime   = time.Minute
 	answerTime = 30 * time.Second // over HTTP; the socket is its owner's alone
@@ -56,22 +57,24 @@ const (
 // nil. It closes them.
 func New(o Options, http, socket net.Listener) *Server {
 	s := &Server{o: o}
-	public := s.newServer(s.public())
+	public := s.newServer(s.public(), maxHeader)
 	public.ReadTimeout, public.WriteTimeout = answerTime, answerTime
 	s.servers = append(s.servers, &served{public, netutil.LimitListener(http, maxHTTP)})
 	if socket != nil {
-		s.servers = append(s.servers, &served{s.newServer(s.private()), netutil.LimitListener(socket, maxSocket)})
+		s.servers = append(s.servers, &served{s.newServer(s.private(), maxHeader+3*maxName), netutil.LimitListener(socket, maxSocket)})
 	}
 	return s
 }
 
-func (s *Server) newServer(h http.Handler) *http.Server {
+// newServer returns one that takes so many octets of a header, in which octets
+// of the query may be written as three.
+func (s *Server) newServer(h http.Handler, header int) *http.Server {
 	ctx, cancel := context.WithCancel(context.Background())
 	hs := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
-		MaxHeaderBytes:    maxHeader,
+		MaxHeaderBytes:    header,
 		ErrorLog:          stdlog.New(s.o.Log, "", 0),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}

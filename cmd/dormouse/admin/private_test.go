@@ -116,7 +116,7 @@ func TestManyClients(t *testing.T) {
 func TestOddNames(t *testing.T) {
 	b := core.New(core.DefaultOptions())
 	c := serve(t, b)
-	for _, id := range []string{"..", "a/b", "a b?c=d&e#f", "%2F", "+", "ä\"<>"} {
+	for _, id := range []string{"..", "a/b", "a b?c=d&e#f", "%2F", "+", "ä\"<>", strings.Repeat("ä", 1<<15-1)} {
 		b.Open(core.Identity{ClientID: id}, core.SessionOptions{}, nobody{}, func(*core.Session, bool, error) {})
 		var d ClientDetail
 		if err := ask(t, c, "GET", "/v1/client", url.Values{"id": {id}}, &d); err != nil || d.ID != id {
@@ -149,6 +149,7 @@ func TestManyRetained(t *testing.T) {
 		t.Errorf("of %d retained messages %d are listed, %v", n, len(all), err)
 	}
 	var r Removal
+	b.SetPressure(core.Hard) // the more reason to
 	if err := ask(t, c, "DELETE", "/v1/retained", url.Values{"filter": {"t/+"}}, &r); err != nil || r.Removed != n {
 		t.Errorf("of %d retained messages %d are removed, %v", n, r.Removed, err)
 	}

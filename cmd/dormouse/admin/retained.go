@@ -91,9 +91,7 @@ func (s *Server) retainedMessage(w http.ResponseWriter, r *http.Request) {
 	answerProblem(w, http.StatusNotFound, "nothing is retained at %q", topic)
 }
 
-// removeRetained removes what a filter matches as a client would, by an empty
-// retained message in its place, which subscribers see. At QoS 1, so that
-// those who are away do as well.
+// removeRetained removes what a filter matches.
 func (s *Server) removeRetained(w http.ResponseWriter, r *http.Request) {
 	filter := r.URL.Query().Get("filter")
 	messages, err := s.o.Broker.Retained(filter)
@@ -116,7 +114,7 @@ func (s *Server) removeRetained(w http.ResponseWriter, r *http.Request) {
 			first.pending.Wait()
 		}
 		first.expect()
-		s.o.Broker.Publish(core.Identity{Edge: "admin"}, core.Message{Topic: m.Topic, Retain: true, QoS: 1}, first.take)
+		s.o.Broker.RemoveRetained(core.Identity{Edge: "admin"}, m.Topic, first.take)
 	}
 	switch err := first.wait(); {
 	case err != nil:
