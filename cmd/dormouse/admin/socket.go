@@ -54,11 +54,35 @@ func Listen(path string) (net.Listener, error) {
 	if err := trust(path); err != nil {
 		return nil, err
 	}
+	unlock, err := lock(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	if err := clearAway(path); err != nil {
 		return nil, err
 	}
 	defer syscall.Umask(syscall.Umask(0o177))
 	return net.Listen("unix", path)
+}
+
+// lock keeps other servers that start out of a directory: of two that find a
+// socket on which nobody answers, the second must not remove the first one's.
+func lock(dir string) (unlock func(), err error) {
+	const patience, step = 5 * time.Second, 10 * time.Millisecond
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	for late := time.Now().Add(patience); ; time.Sleep(step) {
+		switch err := syscall.Flock(int(d.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
+		case err == nil:
+			return func() { d.Close() }, nil
+		case !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(late):
+			d.Close()
+			return nil, fmt.Errorf("locking %s: %w", dir, err)
+		}
+	}
 }
 
 // clearAway removes a socket on which nobody answers.
@@ -78,7 +102,10 @@ func clearAway(path string) error {
 		conn.Close()
 		return ErrSocketTaken
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return os.Remove(path)
+		err = os.Remove(path)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // its server has ended meanwhile
 	}
 	return err
 }

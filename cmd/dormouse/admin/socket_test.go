@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -93,6 +95,55 @@ func TestSocketLeftBehind(t *testing.T) {
 	if _, err := Listen("/tmp/" + strings.Repeat("x", 103)); err == nil || !strings.Contains(err.Error(), "108 octets; the system allows 107") {
 		t.Errorf("with a path of 108 octets: %v", err)
 	}
+}
+
+// TestServersStartAtOnce: where a socket was left behind, one of them has it, and
+// the others say that it does.
+func TestServersStartAtOnce(t *testing.T) {
+	for range 20 {
+		path := inTemp(t)
+		left := listen(t, path).(*net.UnixListener)
+		left.SetUnlinkOnClose(false)
+		left.Close()
+		var servers sync.WaitGroup
+		var opened atomic.Int32
+		for range 8 {
+			servers.Go(func() {
+				switch l, err := Listen(path); {
+				case err == nil:
+					opened.Add(1)
+					t.Cleanup(func() { l.Close() })
+				case !errors.Is(err, ErrSocketTaken):
+					t.Error(err)
+				}
+			})
+		}
+		servers.Wait()
+		if n := opened.Load(); n != 1 {
+			t.Fatalf("%d servers have the socket, want 1", n)
+		}
+	}
+}
+
+// TestServersStopAndStart: whoever comes while another goes has the socket, or
+// hears that it is taken.
+func TestServersStopAndStart(t *testing.T) {
+	path := inTemp(t)
+	listen(t, path).Close()
+	var servers sync.WaitGroup
+	for range 4 {
+		servers.Go(func() {
+			for range 200 {
+				l, err := Listen(path)
+				if err == nil {
+					l.Close()
+				} else if !errors.Is(err, ErrSocketTaken) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	servers.Wait()
 }
 
 func TestDefaultPath(t *testing.T) {
