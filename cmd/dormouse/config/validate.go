@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -13,10 +12,14 @@ import (
 // for what it lacks by that mistake.
 func (r *reader) validate(c *Config) {
 	r.listeners(c)
+	r.addresses(c)
 	r.providers(c.Auth.Providers)
 	r.predefined(c.MQTTSN.Predefined)
 	if a := c.Admin.Listen; c.Admin.Enabled && !a.Addr().Unmap().IsLoopback() {
 		r.complain(r.at["admin.listen"], "%s is open beyond this machine, where anyone could look; admin.listen must be on loopback, such as 127.0.0.1:18080", a)
+	}
+	if n := len(c.Admin.UnixSocket); c.Admin.Enabled && n > maxSocketPath {
+		r.complain(r.at["admin.unix_socket"], "admin.unix_socket has %d octets; the system allows %d in the path of a socket", n, maxSocketPath)
 	}
 	r.memory(c.Limits.MemorySoft, c.Limits.MemoryHard)
 	sn := &c.MQTTSN
@@ -35,6 +38,9 @@ func (r *reader) validate(c *Config) {
 		}
 	}
 }
+
+// maxSocketPath is what sun_path of a unix socket has room for, in octets.
+const maxSocketPath = 107
 
 // memory complains about a hard bound below the soft one.
 func (r *reader) memory(soft, hard Percent) {
@@ -62,11 +68,7 @@ func (r *reader) listeners(c *Config) {
 	if len(ls) == 0 {
 		r.complain(r.at["listeners"], "listeners is empty; leave it out for the defaults")
 	}
-	type socket struct {
-		network string
-		address netip.AddrPort
-	}
-	names, sockets := map[string]bool{}, map[socket]string{}
+	names := map[string]bool{}
 	for i := range ls {
 		l := &ls[i]
 		key := fmt.Sprintf("listeners[%d]", i)
@@ -107,11 +109,6 @@ func (r *reader) listeners(c *Config) {
 		if why := r.exposed(c, l); why != "" {
 			r.complain(at("address"), "%s is open beyond this machine, and %s \"security: insecure\" if that is meant, or listen on 127.0.0.1", l.Address, why)
 		}
-		s := socket{l.Network(), l.Address.AddrPort}
-		if other, taken := sockets[s]; taken && l.Address.Port() != 0 {
-			r.complain(at("address"), "%s is the address of listener %q already; give each its own", l.Address, other)
-		}
-		sockets[s] = l.Name
 	}
 }
 
