@@ -69,7 +69,7 @@ func (h *handover) add(it item, away bool) bool {
 		to = h.find(g, it, away)
 	}
 	if to == nil {
-		m.group.owe(m)
+		h.broker.owe(m)
 		return false
 	}
 	as := to.receiver(it.letter).item(it.letter)
@@ -191,8 +191,7 @@ func (t *taker) take(b *Broker) {
 		return
 	}
 	for _, it := range t.items {
-		m := it.member()
-		m.group.owe(m)
+		b.owe(it.member())
 	}
 }
 
@@ -284,7 +283,7 @@ func (b *Broker) misplaced(c *client, it item) bool {
 func (c *client) posted(it item) {
 	if s := c.attached; s != nil {
 		s.gauge()
-	} else if m := it.member(); m != nil {
+	} else if m := it.member(); m != nil && !m.left {
 		m.group.owe(m)
 	}
 }

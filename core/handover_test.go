@@ -134,6 +134,29 @@ func TestLastMemberKeepsWhatItHas(t *testing.T) {
 	ann.gets("t=2/1")
 }
 
+// TestLeaverOwesTheGroupThatThereIs: what somebody has from a group that it has
+// left goes to who comes, also if it has begun the group anew, or if the broker
+// has restarted.
+func TestLeaverOwesTheGroupThatThereIs(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Store, o.Queue.Messages = store.NewMemory(), 2 })
+	bob, ann := w.comes("bob"), w.comes("ann").subscribes("$share/g/t")
+	bob.says(1, "t=1")
+	ann.Unsubscribe("$share/g/t", func(bool, error) {})
+	ann.subscribes("$share/g/t").leaves(Lost)
+	tom := w.comes("tom").subscribes("$share/g/t")
+	tom.gets("t=1/1")
+
+	ann = w.comes("ann")
+	for i := range 4 {
+		bob.says(1, fmt.Sprint("t=", i))
+	}
+	ann.Unsubscribe("$share/g/t", func(bool, error) {}) // and tom has no room
+	ann.leaves(Lost)
+	tom.leaves(Lost)
+	w.restarts()
+	w.comes("tom").gets("t=1/1", "t=0/1", "t=2/1", "t=3/1")
+}
+
 // TestEndingSessionLeavesToTheAbsent: what is not at QoS 0.
 func TestEndingSessionLeavesToTheAbsent(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Store = store.NewMemory() })

@@ -113,7 +113,7 @@ func (b *Broker) itemOf(c *client, l *letter, r store.Receiver) item {
 	if r.Share != "" {
 		m := b.restoredMember(c, r.Share)
 		it.via = &via{ids: r.SubscriptionIDs, member: m}
-		m.group.owe(m)
+		b.owe(m)
 	} else if len(r.SubscriptionIDs) > 0 {
 		it.via = &via{ids: r.SubscriptionIDs}
 	}

@@ -170,6 +170,7 @@ func (b *Broker) delist(c *client, filter string) {
 	if len(g.members) == 0 {
 		delete(b.groups, g.filter)
 		b.shares.Remove(g.topics, g)
+		g.debtors() // may owe another that takes its place
 	}
 }
 
@@ -199,6 +200,14 @@ func (b *Broker) attend(c *client, s *Session) {
 	}
 	if s != nil {
 		s.gauge()
+	}
+}
+
+// owe notes that m has something to pass on to the group of its filter: if it
+// has left its own, that may be another by now. Broker.mu must be locked.
+func (b *Broker) owe(m *member) {
+	if g := b.groups[m.group.filter]; g != nil {
+		g.owe(m)
 	}
 }
 
