@@ -107,6 +107,10 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if known && !b.mayHave(c, id) {
+		b.dropped.foreign.Add(1)
+		return nil, eviction{}, ErrNotAuthorized
+	}
 
 	resumed := known && !o.CleanStart && c.lasts(b.o.Now())
 	e := eviction{present: resumed}
@@ -119,7 +123,7 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	if !resumed {
 		passing = b.plan(c, unacknowledged, true)
 	}
-	if err := b.writeOpen(c, o.Expiry, will, resumed, passing.facts); err != nil {
+	if err := b.writeOpen(c, id.User, o.Expiry, will, resumed, passing.facts); err != nil {
 		return nil, eviction{}, err
 	}
 
@@ -132,6 +136,7 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 		b.connected.Add(-1)
 	}
 	b.clients[c.id] = c
+	b.own(c, id.User)
 	b.due.cancel(c)
 	c.kept.Store(o.Expiry > 0)
 	c.attached, c.will, c.ends = s, will, 0
@@ -172,13 +177,13 @@ func (c *client) evicted(sink Sink, resumed bool) (Sink, *will) {
 }
 
 // writeOpen tells the store of what Open is about to do to c, after facts.
-func (b *Broker) writeOpen(c *client, expiry time.Duration, w *will, resumed bool, facts []store.Fact) error {
+func (b *Broker) writeOpen(c *client, user string, expiry time.Duration, w *will, resumed bool, facts []store.Fact) error {
 	replaced := c.kept.Load() && !resumed
 	if replaced || c.kept.Load() && expiry == 0 {
 		facts = append(facts, &store.Ended{ClientID: c.id})
 	}
 	if expiry > 0 {
-		f := &store.Session{ClientID: c.id, Expiry: expiry}
+		f := &store.Session{ClientID: c.id, User: user, Expiry: expiry}
 		w.store(f)
 		if resumed {
 			f.Edge = c.edge
@@ -258,7 +263,7 @@ func (b *Broker) detach(s *Session, how Ending) (w *will) {
 	}
 	b.dropQoS0(c)
 	if c.kept.Load() {
-		b.note(c.fact(s.expiry))
+		b.note(c.fact(s.user, s.expiry))
 	}
 	return w
 }
@@ -314,6 +319,7 @@ func (b *Broker) end(c *client) {
 	}
 	b.due.cancel(c)
 	delete(b.clients, c.id)
+	delete(b.owners, c.id)
 	b.topics.Lock()
 	b.unroute(c)
 	b.topics.Unlock()

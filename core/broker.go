@@ -29,6 +29,7 @@ type Broker struct {
 
 	mu      sync.Mutex // guards what follows
 	clients map[string]*client
+	owners  map[string]string // users by client id, of sessions that have one
 	due     deadlines[*client]
 	takers  []*Session // given something since mu was locked; see unlock
 
@@ -59,6 +60,7 @@ func New(o Options) *Broker {
 		o:        o,
 		store:    o.Store,
 		clients:  make(map[string]*client),
+		owners:   make(map[string]string),
 		router:   router.New[*client, terms](),
 		groups:   make(map[string]*group),
 		shares:   router.New[*group, struct{}](),

@@ -112,10 +112,10 @@ func (c *client) endReplay(filter string) {
 	}
 }
 
-// fact is what the store is to know about c itself, given how long it
-// outlives its connection.
-func (c *client) fact(expiry time.Duration) *store.Session {
-	f := &store.Session{ClientID: c.id, Expiry: expiry, Edge: c.edge}
+// fact is what the store is to know about c itself, given whose it is and how
+// long it outlives its connection.
+func (c *client) fact(user string, expiry time.Duration) *store.Session {
+	f := &store.Session{ClientID: c.id, User: user, Expiry: expiry, Edge: c.edge}
 	c.will.store(f)
 	if c.ends != 0 {
 		f.Ends = time.Unix(0, c.ends)
@@ -123,10 +123,11 @@ func (c *client) fact(expiry time.Duration) *store.Session {
 	return f
 }
 
-// record writes what the store is to know about c, if it is to know c.
-func (b *Broker) record(c *client, expiry time.Duration) error {
-	if !c.kept.Load() {
+// record writes what the store is to know about the session of s, if it is to
+// know it.
+func (s *Session) record() error {
+	if !s.client.kept.Load() {
 		return nil
 	}
-	return b.store.Write(c.fact(expiry))
+	return s.broker.store.Write(s.client.fact(s.user, s.expiry))
 }

@@ -15,10 +15,10 @@ func Each(b *Broker, yield func(name, help, label string, value uint64)) {
 	yield("dormouse_sessions_expired_total",
 		"Sessions whose client did not come back in time. See mqtt.max_session_expiry.", "", s.Expired)
 	for _, r := range []part{
-		{"limit", s.Dropped.Sessions}, {"memory", s.Dropped.Busy},
+		{"limit", s.Dropped.Sessions}, {"memory", s.Dropped.Busy}, {"another_users", s.Dropped.Foreign},
 	} {
 		yield("dormouse_sessions_refused_total",
-			"Clients turned away. limit: see limits.max_sessions. memory: see limits.memory_soft.", r.label("reason"), r.n)
+			"Clients turned away. limit: see limits.max_sessions. memory: see limits.memory_soft. another_users: see auth.client_id.bind.", r.label("reason"), r.n)
 	}
 	yield("dormouse_subscriptions",
 		"Subscriptions of all sessions.", "", uint64(s.Subscriptions))

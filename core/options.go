@@ -28,6 +28,11 @@ type Options struct {
 	// everything is allowed.
 	Authorize func(who Identity, to Action, topic string) bool
 
+	// BindUsers has a session belong to the user who opened it: nobody of
+	// another name, or of none, gets at it while it lasts. That is of use only
+	// where names are checked.
+	BindUsers bool
+
 	// Log gets what an operator should see. Default: nothing is logged.
 	Log zerolog.Logger
 

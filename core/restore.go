@@ -60,7 +60,7 @@ func (b *Broker) restoreSession(f *store.Session) {
 	c := &client{id: f.ClientID, edge: f.Edge}
 	c.kept.Store(true)
 	if f.Will != nil && f.KeepWill {
-		c.will = newWill(Identity{ClientID: f.ClientID}, f.Will, true)
+		c.will = newWill(Identity{ClientID: f.ClientID, User: f.User}, f.Will, true)
 	}
 	switch {
 	case !f.Ends.IsZero():
@@ -69,6 +69,7 @@ func (b *Broker) restoreSession(f *store.Session) {
 		c.ends = ending(b.o.Now(), f.Expiry)
 	}
 	b.clients[c.id] = c
+	b.own(c, f.User)
 	b.schedule(c)
 }
 

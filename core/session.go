@@ -290,7 +290,7 @@ func (s *Session) change(done func(error), do func(*client)) {
 	if s.lock() {
 		edge, will, expiry := c.edge, c.will, s.expiry
 		do(c)
-		if err = b.record(c, s.expiry); err != nil {
+		if err = s.record(); err != nil {
 			c.edge, c.will, s.expiry = edge, will, expiry
 		}
 	}

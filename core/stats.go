@@ -42,6 +42,7 @@ type Drops struct {
 	Shed         uint64 // publishes of QoS 0 while memory was short
 	Refused      uint64 // publishes of QoS 1 and 2 while memory was very short
 	Sessions     uint64 // sessions beyond their bound
+	Foreign      uint64 // sessions asked for that are another user's
 	Busy         uint64 // sessions while memory was short
 }
 
@@ -60,7 +61,7 @@ type drops struct {
 	overflow, expired, detached, ended atomic.Uint64
 	invalid, unauthorized              atomic.Uint64
 	quota, share, shed, refused        atomic.Uint64
-	sessions, busy                     atomic.Uint64
+	sessions, busy, foreign            atomic.Uint64
 }
 
 // countFull counts a publish that room has refused.
@@ -108,6 +109,7 @@ func (b *Broker) Stats() Stats {
 		Shed:         b.dropped.shed.Load(),
 		Refused:      b.dropped.refused.Load(),
 		Sessions:     b.dropped.sessions.Load(),
+		Foreign:      b.dropped.foreign.Load(),
 		Busy:         b.dropped.busy.Load(),
 	}
 	return s

@@ -86,6 +86,7 @@ type Unretained struct{ Topic string }
 // and messages.
 type Session struct {
 	ClientID string
+	User     string // whose it is; empty: anybody's who has no name
 	Expiry   time.Duration
 	Ends     time.Time // zero: not while attached, or never
 	Will     *Will

@@ -62,7 +62,7 @@ func remembers(t *testing.T, open func() store.Store) {
 	}
 	s := open()
 	for _, facts := range [][]store.Fact{
-		{&store.Session{ClientID: "ann", Expiry: time.Hour}},
+		{&store.Session{ClientID: "ann", User: "anna", Expiry: time.Hour}},
 		{&store.Session{ClientID: "ann", Expiry: time.Hour, Ends: ends, Will: will, KeepWill: true, Edge: "ids"}},
 		{&store.Session{ClientID: "bob"}, &store.Session{ClientID: "eve"}},
 		{&store.Subscribed{ClientID: "ann", Subscription: store.Subscription{Filter: "a", QoS: 1}}},
