@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"net"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -38,6 +39,11 @@ func TestSys(t *testing.T) {
 	client.SetDeadline(time.Now().Add(failAfter))
 	if _, err := io.ReadFull(client, make([]byte, 4+2)); err != nil { // CONNACK, PINGRESP
 		t.Fatal(err)
+	}
+	for late := time.Now().Add(failAfter); s.mqtt.Stats().Sent.Bytes < 4+2; runtime.Gosched() { // counted once they are gone
+		if time.Now().After(late) {
+			t.Fatal("what the client has received is not counted")
+		}
 	}
 	s.broker.Tick(time.Now().Add(time.Minute))
 
