@@ -33,6 +33,7 @@ func coreOptions(c *config.Config, log zerolog.Logger) core.Options {
 	o := core.DefaultOptions()
 	o.Log = log.With().Str("component", "core").Logger()
 	o.Version = "dormouse " + release
+	o.BindUsers = c.Auth.ClientID.Bind == "identity" && len(c.Auth.Providers) > 0
 	o.MaxSessions = c.Limits.MaxSessions
 	o.MaxSubscriptions = c.Limits.MaxSubscriptionsPerClient
 	o.MaxInflight = c.Limits.Inflight

@@ -101,8 +101,9 @@ func TestEverySettingCounts(t *testing.T) {
 	}
 	advertising := []string{"mqttsn.advertise.addresses=[225.1.1.1:1884]", "mqttsn.advertise.enabled=true"}
 	knowing := []string{"auth.providers=[{type: passwd, file: f}]", "sys_topics.users=[ops]"}
+	binding := []string{"auth.providers=[{type: passwd, file: f}]", "auth.client_id.bind=none"}
 	hearing := []string{"mqttsn.multicast.groups=[225.1.1.1]"}
-	for _, sets := range [][]string{advertising, knowing, append(hearing, "mqttsn.multicast.port=7")} {
+	for _, sets := range [][]string{advertising, knowing, binding, append(hearing, "mqttsn.multicast.port=7")} {
 		for _, set := range sets {
 			key, _, _ := strings.Cut(set, "=")
 			delete(left, key)

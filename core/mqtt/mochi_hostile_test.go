@@ -97,6 +97,34 @@ func TestM05_WillWithoutPermission(t *testing.T) {
 	})
 }
 
+// TestM06_AnothersSession: a session is the user's who opened it: what waits
+// there is for nobody else.
+func TestM06_AnothersSession(t *testing.T) {
+	onBoth(t, setup{}, `mallory got "for alice"`, func(t testing.TB, w *twin) {
+		as := func(user string) func(*packets.Packet) {
+			return func(pk *packets.Packet) {
+				kept(pk)
+				pk.Connect.UsernameFlag, pk.Connect.Username = true, []byte(user)
+			}
+		}
+		alice := w.connect(t, 5, "device", as("alice"))
+		alice.subscribe(1, "q")
+		alice.disconnect()
+		p := w.connect(t, 5, "p", nil)
+		p.publish("q", "for alice", 1, 1)
+		p.expect(packets.Puback)
+
+		mallory, ack := w.tryConnect(t, 5, "device", as("mallory"))
+		if ack.ReasonCode == 0 {
+			t.Fatalf("mallory got %q", mallory.expect(packets.Publish).Payload)
+		}
+		if ack.ReasonCode != packets.ErrNotAuthorized.Code {
+			t.Errorf("mallory is refused by 0x%02x, want 0x87", ack.ReasonCode)
+		}
+		w.connect(t, 5, "device", as("alice")).expectMessage("q for alice 1 1")
+	})
+}
+
 // TestM12_SecretsInLog: neither a password nor a payload is logged, whatever
 // is logged.
 func TestM12_SecretsInLog(t *testing.T) {

@@ -18,8 +18,7 @@ import (
 
 // What mochi alone does wrong is shown by pairs: one scenario, seen to pass
 // here and seen to fail on mochi as it is. This file runs them; twin_test.go is
-// the two brokers, each in a process of its own. M6 is missing: what it asks
-// for, that a session belongs to a user, is not there yet.
+// the two brokers, each in a process of its own.
 
 // onBoth runs a scenario against both twins. Ours must pass; mochi must fail,
 // with a complaint that matches symptom. Once it passes, what works around

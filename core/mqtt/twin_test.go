@@ -145,7 +145,7 @@ func (d *shelf) fill() {
 // runOurs runs our broker, and returns what tells its figures.
 func runOurs(s *setup, d *shelf, log *transcript) (func(*figures), error) {
 	co, o := core.DefaultOptions(), DefaultOptions()
-	co.Store, co.SysInterval = d, s.SysInterval
+	co.Store, co.SysInterval, co.BindUsers = d, s.SysInterval, true
 	co.Authorize = func(_ core.Identity, do core.Action, topic string) bool {
 		return do == core.ActSubscribe || s.mayPublish(topic)
 	}

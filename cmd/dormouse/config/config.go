@@ -382,6 +382,17 @@ type Auth struct {
 	// Who knows the clients that have one. The first that knows the name
 	// decides.
 	Providers []Provider `yaml:"providers"`
+
+	// Whose a client id is.
+	ClientID ClientID `yaml:"client_id"`
+}
+
+// ClientID is about client ids.
+type ClientID struct {
+	// "identity": while a session lasts, no other user name than the one that
+	// opened it may connect under its client id, where auth.providers check
+	// names; "none": who knows a client id may.
+	Bind string `yaml:"bind" oneof:"identity,none"`
 }
 
 // Anonymous is about MQTT clients without a user name.
@@ -502,7 +513,7 @@ func Default() *Config {
 			MemorySoft:         75,
 			MemoryHard:         90,
 		},
-		Auth:  Auth{Anonymous: Anonymous{Enabled: "loopback"}},
+		Auth:  Auth{Anonymous: Anonymous{Enabled: "loopback"}, ClientID: ClientID{Bind: "identity"}},
 		Admin: Admin{Enabled: true, Listen: local(18080)},
 		Log:   Log{Level: "info", Format: "auto"},
 		SysTopics: SysTopics{Enabled: true, Interval: Duration(10 * time.Second),
