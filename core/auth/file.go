@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"unicode"
 	"unicode/utf8"
 )
@@ -64,13 +65,17 @@ const (
 	maxProblems = 20
 )
 
+// byteOrderMark is what some editors put before a text. It is no part of the
+// first name.
+const byteOrderMark = "\uFEFF"
+
 // ReadFile reads a password file. Its error is Problems. A file without users
 // lets nobody in.
 func ReadFile(name string) (*File, error) {
 	whole := func(format string, args ...any) error {
 		return Problems{{File: name, Message: fmt.Sprintf(format, args...)}}
 	}
-	f, err := os.Open(name)
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // not to wait for who writes to a pipe
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, whole("there is no such file; make one with: dormouse passwd create %s", name)
@@ -94,7 +99,7 @@ func ReadFile(name string) (*File, error) {
 	if len(text) > maxFile {
 		return nil, whole("it is longer than %d MiB; a password file is not", maxFile>>20)
 	}
-	parsed, problems := parseFile(name, text)
+	parsed, problems := parseFile(name, bytes.TrimPrefix(text, []byte(byteOrderMark)))
 	if len(problems) > 0 {
 		return nil, problems
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -57,6 +58,14 @@ func TestForeign(t *testing.T) {
 		if got := string(f.Text()); got != tt.line+"\n" {
 			t.Errorf("the line of %s is written as\n%swant\n%s", tt.by, got, tt.line)
 		}
+	}
+}
+
+// TestEditorsOfWindows leave a mark before the first line and blanks behind each.
+func TestEditorsOfWindows(t *testing.T) {
+	f, err := ReadFile(write(t, byteOrderMark+foreign[0].line+"\r"))
+	if err != nil || !f.Matches("ann", []byte("secret")) || string(f.Text()) != foreign[0].line+"\n" {
+		t.Errorf("read as %q, %v", f.Text(), err)
 	}
 }
 
@@ -141,11 +150,15 @@ func TestHostile21(t *testing.T) {
 
 // TestUnreadable says of each file that cannot be one what to do.
 func TestUnreadable(t *testing.T) {
-	missing := filepath.Join(t.TempDir(), "missing")
+	missing, pipe := filepath.Join(t.TempDir(), "missing"), filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, want := range map[string]string{
 		missing:     "there is no such file; make one with: dormouse passwd create " + missing,
 		t.TempDir(): "it is not a file",
 		"/dev/null": "it is not a file",
+		pipe:        "it is not a file", // and nobody writes to it
 	} {
 		if _, err := ReadFile(name); err == nil || !strings.HasPrefix(err.Error(), name+": "+want) {
 			t.Errorf("ReadFile says %v, want %s", err, want)

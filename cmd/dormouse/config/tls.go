@@ -6,10 +6,12 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 )
 
 // Secured reports whether l speaks TLS.
@@ -91,17 +93,38 @@ func noCertificate(key, file string) error {
 	return &fileError{key, fmt.Sprintf("%s does not begin with a certificate in PEM, -----BEGIN CERTIFICATE-----; name one that does", file)}
 }
 
+// maxPEM is the longest file of certificates read, in octets: four times what
+// browsers believe in.
+const maxPEM = 1 << 20
+
 func readPEM(key, file string) ([]byte, error) {
-	text, err := os.ReadFile(file)
+	wrong := func(format string, args ...any) error {
+		return &fileError{key, file + " " + fmt.Sprintf(format, args...)}
+	}
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // not to wait for who writes to a pipe
 	switch {
-	case err == nil:
-		return text, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, &fileError{key, fmt.Sprintf("there is no file %s; name one that there is", file)}
 	case errors.Is(err, fs.ErrPermission):
-		return nil, &fileError{key, fmt.Sprintf("%s may not be read by this user; change its owner or mode", file)}
+		return nil, wrong("may not be read by this user; change its owner or mode")
+	case err != nil:
+		return nil, wrong("cannot be opened: %v", errors.Unwrap(err))
 	}
-	return nil, &fileError{key, fmt.Sprintf("%s cannot be read: %v", file, errors.Unwrap(err))}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, wrong("cannot be read: %v", errors.Unwrap(err))
+	case !info.Mode().IsRegular():
+		return nil, wrong("is not a file; name one, since it is read again on SIGHUP")
+	case info.Size() > maxPEM:
+		return nil, wrong("is longer than %v; certificates and keys are not", Bytes(maxPEM))
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxPEM))
+	if err != nil {
+		return nil, wrong("cannot be read: %v", errors.Unwrap(err))
+	}
+	return text, nil
 }
 
 // tls complains about the certificates of l, whose key is key.

@@ -12,12 +12,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
 
 // pemFiles are a certificate and its key, both also in the wrong places.
-type pemFiles struct{ cert, key, otherKey, noPEM, broken, folder string }
+type pemFiles struct{ cert, key, otherKey, noPEM, broken, folder, pipe, long string }
 
 func writePEM(t *testing.T) pemFiles {
 	t.Helper()
@@ -52,6 +53,11 @@ func writePEM(t *testing.T) pemFiles {
 		broken:   write("broken.pem", "CERTIFICATE", der[:len(der)/2]),
 		noPEM:    filepath.Join(dir, "cert.der"),
 		folder:   dir,
+		pipe:     filepath.Join(dir, "pipe"),
+		long:     write("long.pem", "CERTIFICATE", make([]byte, maxPEM)),
+	}
+	if err := syscall.Mkfifo(f.pipe, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.WriteFile(f.noPEM, der, 0o600); err != nil {
 		t.Fatal(err)
@@ -79,7 +85,13 @@ func TestTLSProblems(t *testing.T) {
 		{"missing key", tls(cert, "key_file: nowhere.pem"),
 			"7:17: listeners[0].tls.key_file: there is no file nowhere.pem; name one that there is"},
 		{"a folder", tls("cert_file: "+f.folder, key),
-			"6:18: listeners[0].tls.cert_file: " + f.folder + " cannot be read: is a directory"},
+			"6:18: listeners[0].tls.cert_file: " + f.folder + " is not a file; name one, since it is read again on SIGHUP"},
+		{"a pipe that nobody writes to", tls(cert, "key_file: "+f.pipe),
+			"7:17: listeners[0].tls.key_file: " + f.pipe + " is not a file; name one, since it is read again on SIGHUP"},
+		{"without end", tls("cert_file: /dev/zero", key),
+			"6:18: listeners[0].tls.cert_file: /dev/zero is not a file; name one, since it is read again on SIGHUP"},
+		{"very long", tls("cert_file: "+f.long, key),
+			"6:18: listeners[0].tls.cert_file: " + f.long + " is longer than 1MiB; certificates and keys are not"},
 		{"no PEM", tls("cert_file: "+f.noPEM, key),
 			"6:18: listeners[0].tls.cert_file: " + f.noPEM + " does not begin with a certificate in PEM, -----BEGIN CERTIFICATE-----; name one that does"},
 		{"the key for the certificate", tls("cert_file: "+f.key, key),
