@@ -127,6 +127,8 @@ func TestCell(t *testing.T) {
 	for text, want := range map[string]string{
 		"attic/1": "attic/1", "Dachböden": "Dachböden", "": "-", "-": `"-"`, "a b": `"a b"`, `a"b`: `"a\"b"`,
 		"\x1b[2J": `"\x1b[2J"`, "a\tb": `"a\tb"`, "a\nb": `"a\nb"`, "a\u202eb": `"a\u202eb"`,
+		"a…": `"a…"`, strings.Repeat("a", 128): strings.Repeat("a", 128), strings.Repeat("a", 65535): strings.Repeat("a", 128) + "…",
+		strings.Repeat("a", 127) + "ä": strings.Repeat("a", 127) + "…", strings.Repeat(" ", 129): `"` + strings.Repeat(" ", 128) + `"…`,
 	} {
 		if got := cell(text); got != want {
 			t.Errorf("%q is shown as %s, want %s", text, got, want)

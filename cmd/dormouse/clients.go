@@ -62,12 +62,12 @@ func printClient(out io.Writer, d *admin.ClientDetail) error {
 			row(name, value)
 		}
 	}
-	row("client", cell(d.ID))
+	row("client", quoted(d.ID))
 	row("state", d.State)
 	known("edge", d.Edge)
-	known("listener", cell(d.Listener))
-	known("remote", cell(d.Remote))
-	known("user", cell(d.User))
+	known("listener", quoted(d.Listener))
+	known("remote", quoted(d.Remote))
+	known("user", quoted(d.User))
 	known("since", moment(d.Since))
 	known("asleep until", moment(d.AsleepUntil))
 	known("session ends", moment(d.Ends))
@@ -81,11 +81,11 @@ func printClient(out io.Writer, d *admin.ClientDetail) error {
 		row("topic ids", d.TopicIDs)
 	}
 	if w := d.Will; w != nil {
-		row("will", fmt.Sprintf("%s, QoS %d%s", cell(w.Topic), w.QoS, also(w.Retain, "retained")))
+		row("will", fmt.Sprintf("%s, QoS %d%s", quoted(w.Topic), w.QoS, also(w.Retain, "retained")))
 	}
 	row("subscriptions", len(d.Filters))
 	for _, f := range d.Filters {
-		fmt.Fprintf(table, "\t%s, QoS %d%s%s\n", cell(f.Filter), f.QoS,
+		fmt.Fprintf(table, "\t%s, QoS %d%s%s\n", quoted(f.Filter), f.QoS,
 			also(f.NoLocal, "no local"), also(f.RetainAsPublished, "retain as published"))
 	}
 	return table.Flush()

@@ -147,13 +147,26 @@ func cells(of ...any) string {
 }
 
 // cell is a text of somebody else's in a table: quoted if it could be taken
-// for anything but itself, or act upon the terminal.
+// for anything but itself, or act upon the terminal, and cut if it is so long
+// that it would push all others off.
 func cell(text string) string {
+	if len(text) > maxCell {
+		return quoted(strings.ToValidUTF8(text[:maxCell], "")) + "…"
+	}
+	return quoted(text)
+}
+
+// maxCell is the longest text in a table, in octets. A column is as wide as its
+// longest, and a client may call itself 65535 octets.
+const maxCell = 128
+
+// quoted is a text of somebody else's in full.
+func quoted(text string) string {
 	if text == "" {
 		return "-"
 	}
 	for _, r := range text {
-		if r == ' ' || r == '"' || !unicode.IsPrint(r) {
+		if r == ' ' || r == '"' || r == '…' || !unicode.IsPrint(r) {
 			return strconv.Quote(text)
 		}
 	}
