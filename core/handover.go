@@ -145,8 +145,21 @@ func (h *handover) ask(m *member, it item) *taker {
 	return t
 }
 
-// told tells the store, and reports whether it has taken it.
-func (h *handover) told() bool { return len(h.facts) == 0 || h.broker.note(h.facts...) }
+// told tells the store, and reports whether it has taken it. What it refuses is
+// offered again when somebody comes.
+func (h *handover) told() bool {
+	if len(h.facts) == 0 || h.broker.note(h.facts...) {
+		return true
+	}
+	if box := h.from.mail; box != nil {
+		for _, it := range slices.Concat(box.inflight, box.waiting[box.head:]) {
+			if m := it.member(); m != nil {
+				h.broker.owe(m)
+			}
+		}
+	}
+	return false
+}
 
 // finish does what was planned, which the store has taken. Takers that are
 // attached do not see it before Broker.unlock has made it durable.
@@ -215,7 +228,7 @@ func (b *Broker) unlock() {
 }
 
 // handBack does a handover that nobody waits for. If the store refuses it,
-// everything stays as it is. Broker.mu and c must be locked.
+// everything stays as it is for now. Broker.mu and c must be locked.
 func (b *Broker) handBack(c *client, which func(item) bool, away bool) {
 	if h := b.plan(c, which, away); h.told() {
 		h.finish()

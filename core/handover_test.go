@@ -320,6 +320,19 @@ func TestRefusedHandoverChangesNothing(t *testing.T) {
 	w.comes("tom").gets()
 }
 
+// TestRefusedHandoverIsTriedAgain when somebody comes and the disk has room.
+func TestRefusedHandoverIsTriedAgain(t *testing.T) {
+	w, m := meddledWorld(t)
+	bob, ann := w.comes("bob"), w.comes("ann").subscribes("$share/g/t")
+	bob.says(1, "t=1")
+	tom := w.comes("tom").subscribes("$share/g/t")
+	m.before = func(f store.Fact) error { return errFull }
+	ann.leaves(Lost)
+	tom.gets()
+	m.leaveAlone()
+	w.comes("tom").gets("t=1/1")
+}
+
 // TestHandoverIsDurableBeforeItShows, as a publish is.
 func TestHandoverIsDurableBeforeItShows(t *testing.T) {
 	w, s := slowWorld(t)
