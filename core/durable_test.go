@@ -2,6 +2,7 @@ package core
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -327,4 +328,26 @@ func TestCleanStartForgetsWhatIsOnItsWay(t *testing.T) {
 	m.leaveAlone()
 	w.restarts()
 	w.comes("ann").gets()
+}
+
+// TestRacersRetainTheSameAfterARestart: of two who retain and clear
+// at once, a restart has the same to be the last as those who were there saw.
+func TestRacersRetainTheSameAfterARestart(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Store, o.Queue.Messages = store.NewMemory(), 100_000 })
+	w.comes("sleeper").subscribes("#").leaves(Lost) // for whom all is kept
+	var racers sync.WaitGroup
+	for i := range 2 {
+		p := w.comes(fmt.Sprint("racer", i))
+		racers.Go(func() {
+			for n := range 3000 {
+				p.says(1, fmt.Sprint("!", n, "=", []string{"", "x"}[i]))
+			}
+		})
+	}
+	racers.Wait()
+	before := w.Stats().Retained
+	w.restarts()
+	if after := w.Stats().Retained; after != before {
+		t.Errorf("after a restart %d topics have a message, before %d", after, before)
+	}
 }

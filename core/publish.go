@@ -54,17 +54,18 @@ func (p *publication) route(origin *store.Accepted) error {
 	b, l := p.broker, p.letter
 	b.topics.RLock()
 	defer b.topics.RUnlock()
-	l.seq = b.lastSeq.Add(1)
 	b.router.Match(l.Topic, p.visitor)
 	p.merge()
 	if b.members > 0 {
 		b.shares.Match(l.Topic, p.sharing)
 	}
 	if !l.Retain {
+		l.seq = b.lastSeq.Add(1)
 		return p.write(origin)
 	}
 	b.retained.mu.Lock()
 	defer b.retained.mu.Unlock()
+	l.seq = b.lastSeq.Add(1) // of two that race, the store is to find the same to be the later
 	if err := b.retained.room(l); err != nil {
 		b.dropped.countFull(err)
 		return err

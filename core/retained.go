@@ -53,13 +53,9 @@ func (r *retained) room(l *letter) error {
 	return nil
 }
 
-// set keeps l, or with an empty payload clears its topic. Of two that race,
-// the later letter stays. The caller holds mu.
+// set keeps l, or with an empty payload clears its topic. The caller holds mu.
 func (r *retained) set(l *letter) {
 	k, ok := r.topics.Find(l.Topic)
-	if ok && k.seq > l.seq {
-		return
-	}
 	if ok {
 		r.forget(k)
 	}
