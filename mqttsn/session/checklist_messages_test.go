@@ -115,6 +115,19 @@ func TestC10WildcardSubscriber(t *testing.T) {
 	p.passes(time.Minute).gets("REGISTER nono=3 #4", Active)
 }
 
+// TestSharedSubscriber gets no id for the filter, by which no message comes, and
+// is told the names as they come.
+func TestSharedSubscriber(t *testing.T) {
+	p := active(t)
+	share := named("$share/g/a/b")
+	p.sends(subscribe(share, 1, 2)).gets("SUBACK 0 #2 q1 rc0", Active).asked("subscribe $share/g/a/b q1")
+	p.has("a/b", 1, "x").gets("REGISTER a/b=1 #1", Active)
+	p.sends(regack(1, 1, mqttsn.NotSupported)).gets("", Active)
+	p.has("a/b", 1, "y").gets("", Active).counted(NameRefused, 2)
+	p.sends(subscribe(share, 1, 3)).gets("SUBACK 0 #3 q1 rc0", Active) // it wants it after all
+	p.has("a/b", 1, "z").gets("REGISTER a/b=1 #2", Active)
+}
+
 func TestC11ResumedSession(t *testing.T) {
 	p := active(t)
 	p.sends(subscribe(named("cmd"), 1, 2), register("up", 3)).gets("SUBACK 1 #2 q1 rc0 | REGACK 3 #3 rc0", Active)

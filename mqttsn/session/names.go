@@ -67,5 +67,8 @@ func (c *Config) PredefinedTopic(id uint16, clientID string) (string, bool) {
 	return topic, c.ValidName([]byte(topic)) && (topic[0] == '$') == (template[0] == '$')
 }
 
-// wild reports whether a filter has wildcards.
-func wild(filter string) bool { return strings.ContainsAny(filter, "+#") }
+// wild reports whether messages come by other names than the filter: it has
+// wildcards, or shares a subscription, MQTT 5 §4.8.2.
+func wild(filter string) bool {
+	return strings.ContainsAny(filter, "+#") || strings.HasPrefix(filter, "$share/")
+}
