@@ -59,7 +59,7 @@ func reread(all []*certificate) (apply func(), err error) {
 
 // warn tells of a certificate that clients will not believe in at that time.
 func (c *certificate) warn(log zerolog.Logger, now time.Time) {
-	leaf := c.current.Load().Certificates[0].Leaf
+	leaf := c.leaf()
 	event, says := validity(leaf, now)
 	if event == "" {
 		return
@@ -67,6 +67,8 @@ func (c *certificate) warn(log zerolog.Logger, now time.Time) {
 	log.Warn().Str("event", event).Str("listener", c.listener.Name).Str("file", c.listener.TLS.CertFile).
 		Time("not_before", leaf.NotBefore).Time("not_after", leaf.NotAfter).Msg(says)
 }
+
+func (c *certificate) leaf() *x509.Certificate { return c.current.Load().Certificates[0].Leaf }
 
 func validity(leaf *x509.Certificate, now time.Time) (event, says string) {
 	switch {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"dormouse/cmd/dormouse/config"
 	"dormouse/core/auth"
@@ -67,8 +68,18 @@ func checkFiles(c *config.Config, warnings io.Writer) error {
 	if err != nil {
 		return &failure{statusUsage, asProblems(err)}
 	}
+	certificates, err := readCertificates(c)
+	if err != nil {
+		return &failure{statusUsage, err}
+	}
+	warn := func(file, says string) { fmt.Fprintf(warnings, "dormouse check: warning: %s: %s\n", file, says) }
 	for _, file := range known.Exposed() {
-		fmt.Fprintf(warnings, "dormouse check: warning: %s: %s\n", file, exposedAdvice)
+		warn(file, exposedAdvice)
+	}
+	for _, each := range certificates {
+		if _, says := validity(each.leaf(), time.Now()); says != "" {
+			warn(each.listener.TLS.CertFile, says)
+		}
 	}
 	return nil
 }

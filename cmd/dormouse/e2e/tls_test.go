@@ -345,7 +345,8 @@ func TestReloadAuthorities(t *testing.T) {
 }
 
 // TestCertificateOutOfTime: an expired certificate does not keep the broker
-// from starting, but the log says so; so it does of one that is not valid yet.
+// from starting, but the log says so; so it does of one that is not valid yet,
+// and "dormouse check" warns of both.
 func TestCertificateOutOfTime(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
@@ -355,6 +356,10 @@ func TestCertificateOutOfTime(t *testing.T) {
 		"certificate_not_yet_valid": {now.Add(time.Hour), now.Add(2 * time.Hour)},
 	} {
 		server := a.issue(event, "broker", func(c *x509.Certificate) { c.NotBefore, c.NotAfter = times[0], times[1] })
+		status, stdout, stderr := run(t, "check", "--set", secured(server, ""))
+		if status != 0 || stdout != "ok\n" || strings.Count(stderr, "check: warning: "+server.cert+": clients will turn away") != 2 {
+			t.Errorf("%s: check ends with status %d and says %q, %q", event, status, stdout, stderr)
+		}
 		b := start(t, secured(server, ""))
 		b.wantLogged(t, event, 2) // of tls and of wss
 		b.settle(t)
