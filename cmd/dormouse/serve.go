@@ -28,6 +28,7 @@ func (c *serveCmd) Run(s *streams) error {
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
+	signal.Ignore(syscall.SIGPIPE) // whoever reads the log may go; that is no reason to
 
 	srv, err := open(cfg, newLog(cfg, s.err))
 	if err != nil {
