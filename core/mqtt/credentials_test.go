@@ -39,8 +39,8 @@ func TestRefusals(t *testing.T) {
 			}
 		}
 	}
-	if r := b.server.Stats().Refused; r.Authentication != 3 || r.Busy != 3 || r.Other != 3 {
-		t.Errorf("counted %d as bad, %d as busy and %d others, want 3 each", r.Authentication, r.Busy, r.Other)
+	if r := b.server.Stats().Refused; r.Authentication != 3 || r.Busy != 3 || r.NotAuthorized != 3 {
+		t.Errorf("counted %d as bad, %d as busy and %d not authorized, want 3 each", r.Authentication, r.Busy, r.NotAuthorized)
 	}
 }
 

@@ -27,6 +27,7 @@ func TestKick(t *testing.T) {
 			if got := p.expectEnd(); got != want {
 				t.Errorf("it ends with reason %#x, want %#x", got, want)
 			}
+			await(t, "the kick to be counted", func() bool { return b.server.Stats().Closed.Kicked == 1 })
 			if _, ack := b.tryConnect(t, version, "kicked", kept); !ack.SessionPresent {
 				t.Error("its session is gone")
 			}

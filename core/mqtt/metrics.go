@@ -28,11 +28,12 @@ func Each(s *Server, yield func(name, help, label string, value uint64)) {
 	parts("dormouse_mqtt_connections_refused_total",
 		"Connections that came to nothing. full, per_ip, rate: see limits.max_connections, max_connections_per_ip, connect_rate. "+
 			"timeout: limits.connect_timeout, or somebody scans ports. handshake: TLS or WebSocket, see the log. "+
-			"authentication: wrong passwords, or somebody tries them out.",
+			"authentication: wrong passwords, or somebody tries them out. not_authorized: no user name where it takes one, or what is another user's.",
 		"reason", []part{
 			{"full", r.Full}, {"per_ip", r.PerIP}, {"rate", r.Rate}, {"timeout", r.Timeout}, {"handshake", r.Handshake},
 			{"version", r.Version}, {"malformed", r.Malformed}, {"user_properties", r.UserProperties},
-			{"will_qos", r.QoS}, {"will_retain", r.Retain}, {"authentication", r.Authentication}, {"busy", r.Busy}, {"other", r.Other},
+			{"will_qos", r.QoS}, {"will_retain", r.Retain}, {"authentication", r.Authentication},
+			{"not_authorized", r.NotAuthorized}, {"busy", r.Busy}, {"other", r.Other},
 		})
 	parts("dormouse_mqtt_connections_closed_total",
 		"Connections that we ended. malformed, protocol: see the log for the client, and correct its program. "+
@@ -42,7 +43,7 @@ func Each(s *Server, yield func(name, help, label string, value uint64)) {
 		"reason", []part{
 			{"malformed", c.Malformed}, {"protocol", c.Protocol}, {"packet_size", c.TooLarge}, {"user_properties", c.UserProperties},
 			{"receive_maximum", c.ReceiveMaximum}, {"topic_alias", c.TopicAlias}, {"qos", c.QoS}, {"retain", c.Retain},
-			{"keep_alive", c.KeepAlive}, {"stalled", c.Stalled}, {"taken_over", c.TakenOver}, {"other", c.Other},
+			{"keep_alive", c.KeepAlive}, {"stalled", c.Stalled}, {"taken_over", c.TakenOver}, {"kicked", c.Kicked}, {"other", c.Other},
 		})
 	parts("dormouse_mqtt_filters_refused_total",
 		"Filters refused by settings. too_many: whole packets, see limits.max_filters_per_subscribe. "+

@@ -37,6 +37,7 @@ type Refusals struct {
 	QoS            uint64 // the will's is beyond the highest
 	Retain         uint64 // the will is retained, and nothing may be
 	Authentication uint64
+	NotAuthorized  uint64 // without the user name that it takes, or what CONNECT asks for is another's
 	Busy           uint64 // memory or processor is short
 	Other          uint64 // answered by CONNACK with another reason
 }
@@ -54,6 +55,7 @@ type Closures struct {
 	KeepAlive      uint64 // silence
 	Stalled        uint64 // the client does not take what it gets
 	TakenOver      uint64
+	Kicked         uint64 // an operator's wish
 	Other          uint64
 }
 
@@ -69,11 +71,11 @@ type counters struct {
 	accepted, throttled, tooLarge, panics atomic.Uint64
 	received, sent                        struct{ packets, bytes atomic.Uint64 }
 	refusals                              struct {
-		full, perIP, rate, timeout, handshake, version, malformed, userProperties, qos, retain, authentication, busy, other atomic.Uint64
+		full, perIP, rate, timeout, handshake, version, malformed, userProperties, qos, retain, authentication, notAuthorized, busy, other atomic.Uint64
 	}
 	closures struct {
 		malformed, protocol, tooLarge, userProperties, receiveMaximum, topicAlias, qos, retain, keepAlive,
-		stalled, takenOver, other atomic.Uint64
+		stalled, takenOver, kicked, other atomic.Uint64
 	}
 	filters struct{ tooMany, wildcards, shared atomic.Uint64 }
 }
@@ -104,6 +106,8 @@ func (n *counters) countRefused(code packets.Code) {
 		r.retain.Add(1)
 	case packets.ErrBadUsernameOrPassword.Code, packets.ErrBadAuthenticationMethod.Code:
 		r.authentication.Add(1)
+	case packets.ErrNotAuthorized.Code:
+		r.notAuthorized.Add(1)
 	case packets.ErrServerBusy.Code:
 		r.busy.Add(1)
 	default:
@@ -141,6 +145,8 @@ func (n *counters) countClosed(code packets.Code) {
 		c.keepAlive.Add(1)
 	case packets.ErrSessionTakenOver.Code:
 		c.takenOver.Add(1)
+	case packets.ErrAdministrativeAction.Code:
+		c.kicked.Add(1)
 	default:
 		c.other.Add(1)
 	}
@@ -169,6 +175,7 @@ func (s *Server) Stats() Stats {
 			QoS:            r.qos.Load(),
 			Retain:         r.retain.Load(),
 			Authentication: r.authentication.Load(),
+			NotAuthorized:  r.notAuthorized.Load(),
 			Busy:           r.busy.Load(),
 			Other:          r.other.Load(),
 		},
@@ -184,6 +191,7 @@ func (s *Server) Stats() Stats {
 			KeepAlive:      c.keepAlive.Load(),
 			Stalled:        c.stalled.Load(),
 			TakenOver:      c.takenOver.Load(),
+			Kicked:         c.kicked.Load(),
 			Other:          c.other.Load(),
 		},
 		Filters:   Filters{TooMany: f.tooMany.Load(), Wildcards: f.wildcards.Load(), Shared: f.shared.Load()},
