@@ -38,3 +38,51 @@ func (c *conn) unalias(pk *packets.Packet) packets.Code {
 	pk.TopicName = topic
 	return packets.CodeSuccess
 }
+
+// A shorthand is the aliases by which a client that wants some gets topics
+// from us, MQTT 5 §3.3.2.3.4: first come, first served, until the connection
+// ends. They are given as packets are encoded, and so never travel with a
+// message. A nil one gives none.
+type shorthand struct {
+	most    int // aliases, from 1 on
+	aliases map[string]uint16
+}
+
+// newShorthand returns one for a client that takes so many aliases, bounded as
+// those are that it may set itself.
+func newShorthand(asked uint16, bound int) *shorthand {
+	most := min(int(asked), bound)
+	if most == 0 {
+		return nil
+	}
+	return &shorthand{most: most, aliases: make(map[string]uint16)}
+}
+
+// aliasLength is what a Topic Alias takes of a packet, in octets. Topics that
+// are no longer go without.
+const aliasLength = 3
+
+// shorten puts the alias of its topic into a PUBLISH: in place of the topic if
+// the client knows it, beside it if it is fresh. To be known, a fresh one must
+// be learned once its packet is sure to be sent.
+func (s *shorthand) shorten(pk *packets.Packet) (alias uint16, fresh bool) {
+	if s == nil || len(pk.TopicName) <= aliasLength {
+		return 0, false
+	}
+	alias, known := s.aliases[pk.TopicName]
+	switch {
+	case known:
+		pk.TopicName = ""
+	case len(s.aliases) < s.most:
+		alias = uint16(len(s.aliases) + 1)
+	default:
+		return 0, false
+	}
+	pk.Properties.TopicAlias, pk.Properties.TopicAliasFlag = alias, true
+	return alias, !known
+}
+
+// learn notes that the client knows topic by alias from now on.
+func (s *shorthand) learn(topic string, alias uint16) {
+	s.aliases[strings.Clone(topic)] = alias // not to keep the message for it
+}

@@ -121,3 +121,109 @@ func TestTopicAliasRefused(t *testing.T) {
 		}
 	}
 }
+
+// takesAliases asks for so many, in packets of at most size octets; zero: any.
+func takesAliases(most uint16, size uint32) func(*packets.Packet) {
+	return func(pk *packets.Packet) {
+		pk.Properties.TopicAliasMaximum, pk.Properties.MaximumPacketSize = most, size
+	}
+}
+
+// expectAliased expects a message as told, under this alias; 0: under none.
+func (p *peer) expectAliased(want string, alias uint16) {
+	p.t.Helper()
+	if pk := p.expectMessage(want); pk.Properties.TopicAlias != alias || pk.Properties.TopicAliasFlag != (alias > 0) {
+		p.t.Errorf("%q came with alias %d, want %d", want, pk.Properties.TopicAlias, alias)
+	}
+}
+
+// TestAliasesForSubscribers: who wants aliases gets them for the topics that
+// come first, no more than it takes and no more than we grant, whatever the
+// QoS; those who want none get none. They end with the connection, although
+// the messages wait for the next one.
+func TestAliasesForSubscribers(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(_ *core.Options, o *Options) { o.TopicAliasMaximum = 2 })
+	sender := b.connect(t, 5, "sender", nil)
+	one, many := b.connect(t, 5, "one", takesAliases(1, 0)), b.connect(t, 5, "many", takesAliases(100, 0))
+	none, old := b.connect(t, 5, "none", nil), b.connect(t, 4, "old", nil)
+	subscribers := []*peer{one, many, none, old}
+	for _, p := range subscribers {
+		p.subscribe(2, "long/#", "abc")
+	}
+	for _, tt := range []struct {
+		topic     string
+		one, many string // topics as they come
+		of1, of2  uint16 // their aliases
+	}{
+		{"abc", "abc", "abc", 0, 0}, // would not get shorter
+		{"long/1", "long/1", "long/1", 1, 1},
+		{"long/1", "", "", 1, 1},
+		{"long/2", "long/2", "long/2", 0, 2},
+		{"long/3", "long/3", "long/3", 0, 0},
+		{"long/2", "long/2", "", 0, 2},
+		{"long/1", "", "", 1, 1},
+	} {
+		sender.publish(tt.topic, "x", 0, 0)
+		one.expectAliased(tt.one+" x 0 0", tt.of1)
+		many.expectAliased(tt.many+" x 0 0", tt.of2)
+		none.expectAliased(tt.topic+" x 0 0", 0)
+		old.expectAliased(tt.topic+" x 0 0", 0)
+	}
+	sender.publish("long/1", "x", 1, 1)
+	one.expectAliased(" x 1 1", 1)
+	sender.publish("long/1", "x", 2, 1)
+	one.expectAliased(" x 2 2", 1)
+
+	keeps := func(pk *packets.Packet) { kept(pk); takesAliases(5, 0)(pk) }
+	keeper := b.connect(t, 5, "keeper", keeps)
+	keeper.subscribe(1, "long/#")
+	sender.publish("long/4", "x", 1, 2)
+	sender.publish("long/5", "y", 1, 2)
+	keeper.expectAliased("long/4 x 1 1", 1)
+	keeper.expectAliased("long/5 y 1 2", 2)
+	keeper.ack(packets.Puback, 1)
+	keeper.ping()
+	keeper = b.connect(t, 5, "keeper", keeps)
+	keeper.expectAliased("long/5 y 1 2 dup", 1)
+	sender.publish("long/4", "z", 1, 2)
+	keeper.expectAliased("long/4 z 1 3", 2)
+	keeper = b.connect(t, 5, "keeper", kept)
+	keeper.expectAliased("long/5 y 1 2 dup", 0)
+}
+
+// TestNoAliases: where the setting allows none, nobody gets any.
+func TestNoAliases(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(_ *core.Options, o *Options) { o.TopicAliasMaximum = 0 })
+	p := b.connect(t, 5, "p", takesAliases(10, 0))
+	p.subscribe(0, "long/#")
+	p.publish("long/1", "x", 0, 0)
+	p.publish("long/1", "x", 0, 0)
+	p.expectAliased("long/1 x 0 0", 0)
+	p.expectAliased("long/1 x 0 0", 0)
+}
+
+// TestAliasOfWhatIsTooLong: a message that the client does not take uses up no
+// alias; one that it takes only without goes without.
+func TestAliasOfWhatIsTooLong(t *testing.T) {
+	t.Parallel()
+	b := start(t, nil)
+	p := b.connect(t, 5, "p", takesAliases(1, 24))
+	p.subscribe(0, "long/#")
+	sender := b.connect(t, 5, "sender", nil)
+	for _, payload := range []int{100, 13, 11, 10, 16, 17} { // beside 2 + 2 + 6 + 1 octets, and 3 for an alias
+		sender.publish("long/1", strings.Repeat("x", payload), 0, 0)
+	}
+	for _, tt := range []struct {
+		topic   string
+		payload int
+		alias   uint16
+	}{{"long/1", 13, 0}, {"long/1", 11, 0}, {"long/1", 10, 1}, {"", 16, 1}} {
+		p.expectAliased(tt.topic+" "+strings.Repeat("x", tt.payload)+" 0 0", tt.alias)
+	}
+	p.ping()
+	if n := b.server.Stats().TooLarge; n != 2 {
+		t.Errorf("%d messages are counted as too large, want 2", n)
+	}
+}

@@ -58,19 +58,22 @@ type conn struct {
 	maxPacket uint32 // Maximum Packet Size of the client; zero: any
 	terse     bool   // the client wants no reason strings
 
-	mu      sync.Mutex    // guards what follows
-	id      core.Identity // constant once CONNECT is read, as are version and window
-	version byte          // protocol level
-	window  int           // Receive Maximum of the client
-	out     bytes.Buffer
-	queued  uint64       // packets in out
-	open    bool         // CONNACK is in out
-	mail    bool         // Next may have something
-	flying  int          // deliveries that the client has not acknowledged
-	quota   quota        // of the client's messages
-	parting bool         // the connection is to be closed once out is sent
-	why     packets.Code // of parting
-	ending  core.Ending
+	shorthand *shorthand // of whoever sends; nil: the client wants no aliases
+
+	mu        sync.Mutex    // guards what follows
+	id        core.Identity // constant once CONNECT is read, as are version and window
+	version   byte          // protocol level
+	window    int           // Receive Maximum of the client
+	out       bytes.Buffer
+	queued    uint64       // packets in out
+	open      bool         // CONNACK is in out
+	mail      bool         // Next may have something
+	flying    int          // deliveries that the client has not acknowledged
+	quota     quota        // of the client's messages
+	forbidden bool         // a message was dropped, and the log knows
+	parting   bool         // the connection is to be closed once out is sent
+	why       packets.Code // of parting
+	ending    core.Ending
 
 	sending bool // somebody sends for it, or will, or all is over
 

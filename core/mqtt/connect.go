@@ -36,6 +36,7 @@ func (c *conn) readConnect(pk packets.Packet) packets.Packet {
 	c.mu.Unlock()
 	c.request, c.connack = &pk, new(packets.Packet)
 	c.maxPacket = pk.Properties.MaximumPacketSize
+	c.shorthand = newShorthand(pk.Properties.TopicAliasMaximum, c.server.o.TopicAliasMaximum)
 	c.terse = pk.Properties.RequestProblemInfoFlag && pk.Properties.RequestProblemInfo == 0
 	version := pk.ProtocolVersion
 	if version < 3 || version > 5 {

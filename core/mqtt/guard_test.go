@@ -223,11 +223,50 @@ func TestHostile09ReservedTopics(t *testing.T) {
 	if code := p.expectEnd(); code != packets.ErrProtocolViolation.Code {
 		t.Errorf("PUBLISH without a topic: DISCONNECT 0x%02x, want 0x82", code)
 	}
-	old := b.connect(t, 4, "old", nil)
-	old.publish("$foo", "forged", 1, 1)
-	old.expectEnd() // there is no other way to say no in 3.1.1
 	watcher.ping()
 	b.canary(t)
+}
+
+// TestForbiddenBefore5: where a client cannot be told that it may not publish,
+// its message is acknowledged and dropped, as Mosquitto does, and it stays: cut
+// off, it would come back and send it again for ever. The operator is told. What
+// is too much, not forbidden, it is to keep.
+func TestForbiddenBefore5(t *testing.T) {
+	t.Parallel()
+	var log transcript
+	b := start(t, func(co *core.Options, o *Options) {
+		logTo(&log)(co, o)
+		co.Authorize = func(_ core.Identity, do core.Action, topic string) bool {
+			return do == core.ActSubscribe || topic != "secret"
+		}
+	})
+	watcher := b.connect(t, 5, "watcher", nil)
+	watcher.subscribe(0, "#", "$foo", "$SYS/broker/version")
+	for version, name := range map[byte]string{3: "MQIsdp", 4: "MQTT"} {
+		id := fmt.Sprintf("old%d", version)
+		old := b.connect(t, version, id, func(pk *packets.Packet) { pk.Connect.ProtocolName = []byte(name) })
+		for _, topic := range []string{"secret", "$foo", "$SYS/broker/version"} {
+			old.publish(topic, "forged", 0, 0)
+			old.publish(topic, "forged", 1, 1)
+			old.expect(packets.Puback)
+			for range 2 { // the second goes the same way
+				old.publish(topic, "forged", 2, 2)
+				old.expect(packets.Pubrec)
+			}
+			old.ack(packets.Pubrel, 2)
+			old.expect(packets.Pubcomp)
+		}
+		old.publish("fine", id, 2, 2)
+		old.expect(packets.Pubrec)
+		watcher.expectMessage("fine " + id + " 0 0")
+		if n := strings.Count(log.String(), `"event":"publish_refused","client":"`+id+`"`); n != 1 {
+			t.Errorf("%s is in the log %d times, want once:\n%s", id, n, log.String())
+		}
+	}
+	if n := b.core.Stats().Dropped.Unauthorized; n != 2*3*4 {
+		t.Errorf("%d messages are counted as unauthorized, want 24", n)
+	}
+	watcher.ping()
 }
 
 // TestHostile26DeepTopics: depth costs nobody anything.

@@ -76,8 +76,14 @@ func (c *conn) publish(pk *packets.Packet) {
 		return
 	}
 	c.begin()
-	c.session.Publish(c.message(pk), id, func(err error) {
+	m := c.message(pk)
+	topic := m.Topic // not to have the answer keep the payload
+	c.session.Publish(m, id, func(err error) {
 		c.end()
+		if errors.Is(err, core.ErrNotAuthorized) && (qos == 0 || c.version < 5) {
+			c.forbid(topic)
+			err = nil
+		}
 		c.published(qos, id, err)
 	})
 }
@@ -88,9 +94,26 @@ func (c *conn) takeQuota(pk *packets.Packet) bool {
 	return c.quota.take(pk, c.server.o.ReceiveMaximum)
 }
 
-// published answers a PUBLISH. Before MQTT 5 there is no way to say no but to
-// hang up; at QoS 0 there never is, and only what cannot be a topic is worth
-// that.
+// forbid drops a message that access rules forbid, and of which the client
+// cannot be told. Before MQTT 5 the message is acknowledged all the same
+// [MQTT-3.3.5-2 of 3.1.1]: a client that was hung up on would send it again for ever.
+// The log hears of it once in a connection.
+func (c *conn) forbid(topic string) {
+	c.mu.Lock()
+	again := c.forbidden
+	c.forbidden = true
+	c.mu.Unlock()
+	if again {
+		return
+	}
+	c.server.incidents.Info().Str("event", "publish_refused").Str("client", c.id.ClientID).
+		Str("listener", c.listener).Str("remote", c.id.Remote).Str("topic", topic).
+		Msg("client may not publish here; it goes on, and what it publishes is dropped")
+}
+
+// published answers a PUBLISH that core has refused or not. Before MQTT 5 there
+// is no way to say no but to hang up, so that the client keeps the message; at
+// QoS 0 there never is, and only what cannot be a topic is worth that.
 func (c *conn) published(qos byte, id uint16, err error) {
 	if errors.Is(err, core.ErrDetached) || errors.Is(err, core.ErrClosed) {
 		return // Kick says all

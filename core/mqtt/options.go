@@ -35,8 +35,8 @@ type Options struct {
 	// may have retained messages, filters with + and #, and $share. Default yes.
 	Retain, WildcardSubscriptions, SharedSubscriptions bool
 
-	// TopicAliasMaximum bounds the topics that one client may abbreviate. 0 to
-	// 65535; default 16.
+	// TopicAliasMaximum bounds the topics that one client may abbreviate, and
+	// those that are abbreviated for it if it wants that. 0 to 65535; default 16.
 	TopicAliasMaximum int
 
 	// MaxFilters bounds the filters of one SUBSCRIBE or UNSUBSCRIBE. 1 to

@@ -198,13 +198,10 @@ func (c *conn) pull(batch *bytes.Buffer, room int) (packed uint64, sent int, mor
 			sent++
 			continue
 		}
-		from := batch.Len()
 		c.publication(&pk, &d)
-		c.encode(batch, &pk)
-		if c.tooLong(batch.Len() - from) {
+		if !c.spell(batch, &pk) {
 			packed--
 			// To the client it is as if it had been sent [MQTT-3.1.2-25].
-			batch.Truncate(from)
 			c.server.tooLarge.Add(1)
 			if d.QoS > 0 {
 				c.session.Ack(d.ID)
@@ -216,6 +213,28 @@ func (c *conn) pull(batch *bytes.Buffer, room int) (packed uint64, sent int, mor
 		}
 	}
 	return packed, sent, true
+}
+
+// spell appends a PUBLISH to batch, with an alias for its topic if there can
+// be one. It reports whether the client takes so long a packet: if not, batch
+// is as before, and no alias was given.
+func (c *conn) spell(batch *bytes.Buffer, pk *packets.Packet) bool {
+	topic, from := pk.TopicName, batch.Len()
+	alias, fresh := c.shorthand.shorten(pk)
+	c.encode(batch, pk)
+	if fresh && c.tooLong(batch.Len()-from) { // perhaps by the alias
+		batch.Truncate(from)
+		pk.Properties.TopicAliasFlag, fresh = false, false
+		c.encode(batch, pk)
+	}
+	if c.tooLong(batch.Len() - from) {
+		batch.Truncate(from)
+		return false
+	}
+	if fresh {
+		c.shorthand.learn(topic, alias)
+	}
+	return true
 }
 
 // tooLong reports whether the client takes no packet of n octets.

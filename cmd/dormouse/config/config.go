@@ -132,7 +132,8 @@ type MQTT struct {
 	// Longest time a session may outlive its connection.
 	MaxSessionExpiry Duration `yaml:"max_session_expiry" min:"0s" max:"8760h"`
 
-	// How many topics a client may abbreviate when it publishes.
+	// How many topics a client may abbreviate when it publishes, and how many
+	// are abbreviated for it if it wants that.
 	TopicAliasMaximum int `yaml:"topic_alias_maximum" min:"0" max:"65535"`
 
 	// Whether there are retained messages, filters with + and #, and $share.
