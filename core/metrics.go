@@ -22,6 +22,13 @@ func Each(b *Broker, yield func(name, help, label string, value uint64)) {
 	}
 	yield("dormouse_subscriptions",
 		"Subscriptions of all sessions.", "", uint64(s.Subscriptions))
+	for _, r := range []part{
+		{"limit", s.Denied.Quota}, {"invalid_filter", s.Denied.Invalid}, {"not_authorized", s.Denied.Unauthorized},
+	} {
+		yield("dormouse_subscriptions_refused_total",
+			"Filters refused, each by itself. limit: see limits.max_subscriptions_per_client. invalid_filter: malformed, or beyond "+
+				"limits.max_topic_length, max_topic_levels or max_wildcards_per_filter. not_authorized: see sys_topics.", r.label("reason"), r.n)
+	}
 
 	yield("dormouse_retained_messages",
 		"Retained messages, without $SYS. See limits.retained.messages.", "", uint64(s.Retained))

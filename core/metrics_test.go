@@ -73,6 +73,28 @@ func TestMetricsTell(t *testing.T) {
 	}
 }
 
+// TestRefusedSubscriptions: each cause has a figure of its own.
+func TestRefusedSubscriptions(t *testing.T) {
+	w := newWorld(t, func(o *Options) {
+		o.MaxSubscriptions, o.Topics.Levels = 2, 3
+		o.Authorize = func(_ Identity, _ Action, filter string) bool { return filter != "secret" }
+	})
+	ann := w.comes("ann").subscribes("a", "b")
+	for _, filter := range []string{"c", "a/#/b", "a/b/c/d", "$share/g", "secret", "$share/g/secret", "d", "e", "a"} {
+		ann.subscribe1(Subscription{Filter: filter})
+	}
+	if got, want := w.Stats().Denied, (Denials{Quota: 3, Invalid: 3, Unauthorized: 2}); got != want {
+		t.Errorf("counted %+v, want %+v", got, want)
+	}
+	got := map[string]uint64{}
+	Each(w.Broker, func(name, _, label string, value uint64) { got[name+" "+label] = value })
+	for label, want := range map[string]uint64{"limit": 3, "invalid_filter": 3, "not_authorized": 2} {
+		if n := got[`dormouse_subscriptions_refused_total reason="`+label+`"`]; n != want {
+			t.Errorf("%s is %d, want %d", label, n, want)
+		}
+	}
+}
+
 // TestLoads: so many a minute, averaged over one, five and fifteen minutes as
 // Mosquitto does it.
 func TestLoads(t *testing.T) {

@@ -112,6 +112,7 @@ func (s *Session) Release(id uint16, done func(error)) {
 func (s *Session) Subscribe(sub Subscription, done func(granted QoS, err error)) {
 	added, before, err := s.subscribe(&sub)
 	if err != nil {
+		s.broker.denied.count(err)
 		s.broker.refuse(err, func(err error) { done(0, err) })
 		return
 	}

@@ -1,6 +1,9 @@
 package core
 
-import "sync/atomic"
+import (
+	"errors"
+	"sync/atomic"
+)
 
 // Stats are a broker's figures: what there is now, and what has come to pass
 // since it started.
@@ -23,11 +26,19 @@ type Stats struct {
 	StrayAcks     uint64 // acknowledgements of what was not in flight
 	StoreRefusals uint64 // facts refused by the store that nobody could be told of
 
+	Denied  Denials
 	Dropped Drops
 }
 
 // A Flow is messages and the octets of their topics and payloads.
 type Flow struct{ Messages, Bytes uint64 }
+
+// Denials are subscriptions that were refused, by cause.
+type Denials struct {
+	Quota        uint64 // the session has as many as it may
+	Invalid      uint64 // filters that are malformed or beyond their limits
+	Unauthorized uint64 // filters that an access rule forbids
+}
 
 // Drops are what did not reach whom it was meant for, by cause.
 type Drops struct {
@@ -52,10 +63,26 @@ type counters struct {
 	opened, expired, wills   atomic.Uint64
 	strayAcks, storeRefusals atomic.Uint64
 	received, sent           flow
+	denied                   denials
 	dropped                  drops
 }
 
 type flow struct{ messages, bytes atomic.Uint64 }
+
+type denials struct{ quota, invalid, unauthorized atomic.Uint64 }
+
+// count counts a subscription refused for err, unless that is for nobody to
+// mend.
+func (d *denials) count(err error) {
+	switch {
+	case errors.Is(err, ErrQuota):
+		d.quota.Add(1)
+	case errors.Is(err, ErrInvalidTopic):
+		d.invalid.Add(1)
+	case errors.Is(err, ErrNotAuthorized):
+		d.unauthorized.Add(1)
+	}
+}
 
 type drops struct {
 	overflow, expired, detached, ended atomic.Uint64
@@ -97,6 +124,7 @@ func (b *Broker) Stats() Stats {
 	s.Wills = b.wills.Load()
 	s.StrayAcks = b.strayAcks.Load()
 	s.StoreRefusals = b.storeRefusals.Load()
+	s.Denied = Denials{b.denied.quota.Load(), b.denied.invalid.Load(), b.denied.unauthorized.Load()}
 	s.Dropped = Drops{
 		Overflow:     b.dropped.overflow.Load(),
 		Expired:      b.dropped.expired.Load(),
