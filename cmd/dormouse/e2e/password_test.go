@@ -51,13 +51,13 @@ func (b *broker) wantLogged(t testing.TB, event string, n int) {
 	}
 }
 
-// login connects with the user's name and password, and returns the reason
-// that MQTT 5 gives.
+// login connects with the user's name, also as its client id, and password, and
+// returns the reason that MQTT 5 gives.
 func (b *broker) login(t testing.TB, user, password string) byte {
 	t.Helper()
 	c := b.rawMQTT(t)
-	c.send(fmt.Sprintf("10 %02x | 0004 4d515454 05 c2 003c 00 | 0002 6c67 | %04x %x | %04x %x",
-		10+1+4+2+len(user)+2+len(password), len(user), user, len(password), password))
+	c.send(fmt.Sprintf("10 %02x | 0004 4d515454 05 c2 003c 00 | %04x %x | %04[2]x %[3]x | %04x %x",
+		10+1+2*(2+len(user))+2+len(password), len(user), user, len(password), password))
 	return c.connack()
 }
 
