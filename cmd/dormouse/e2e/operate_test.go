@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.golang/paho"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"dormouse/mqttsn"
 )
@@ -348,6 +349,17 @@ func TestMetricsNameNoClient(t *testing.T) {
 				t.Errorf("/metrics lacks %s", name)
 			}
 		}
+	}
+}
+
+// TestMetricsConform: names, types and help are as Prometheus wants them.
+func TestMetricsConform(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	_, body := b.get(t, "/metrics")
+	problems, err := promlint.New(strings.NewReader(body)).Lint()
+	if err != nil || len(problems) > 0 || !strings.Contains(body, "dormouse_") {
+		t.Errorf("promlint says %v, %v of\n%s", problems, err, body)
 	}
 }
 
