@@ -29,6 +29,7 @@ type publication struct {
 	qos                 byte
 	retain              bool
 	again               bool // at QoS 1 it was sent more than once, or may have been
+	via                 int  // which of its publisher's connections it was first sent over
 	sent                int64
 	done                int64 // when the broker took it on itself; zero: it never said so
 }
@@ -36,10 +37,13 @@ type publication struct {
 // A subscriber is one client's subscriptions and what it got. What it got
 // twice by the rules of QoS 2 is there once.
 type subscriber struct {
-	who   string
-	subs  []*interest
-	got   []reception
-	still bool // its session lasted until all was delivered
+	who       string
+	// forgetful: it does not know after a connection what it has got by QoS 2.
+	forgetful bool
+	crew      bool // it shares all its subscriptions, but for its farewell, with the others of the crew
+	subs      []*interest
+	got       []reception
+	still     bool // its session lasted until all was delivered
 }
 
 // An interest is one subscription while nothing about it changed. It began
@@ -88,6 +92,7 @@ func (h *history) check() (wrong []string) {
 		h.checkWhatCame(s, known, order, complain)
 		h.checkWhatShould(s, complain)
 	}
+	h.checkCrew(complain)
 	h.checkWills(complain)
 	h.checkRetained(complain)
 	return wrong
@@ -119,18 +124,20 @@ func (h *history) checkWhatCame(s *subscriber, known map[string]*publication, or
 		case r.qos > p.qos || !r.retain && r.qos < min(p.qos, s.surely(p)):
 			complain("%s got %s at QoS %d; it was published at %d and wanted at %d", s.who, r.payload, r.qos, p.qos, s.surely(p))
 		}
-		if r.retain {
-			continue // for a new subscription: once for each
+		if r.retain || s.crew {
+			continue // for a new subscription: once for each; of the crew see checkCrew
 		}
 		if seen[r.payload] {
-			if p.qos != 1 && (r.qos != 1 || !r.dup) || p.qos == 1 && !p.again && !r.dup {
+			if p.qos != 1 && (r.qos != 1 && !s.forgetful || !r.dup) || p.qos == 1 && !p.again && !r.dup {
 				complain("%s got %s again, at QoS %d, DUP %v", s.who, r.payload, r.qos, r.dup)
 			}
 			continue
 		}
 		seen[r.payload] = true
 		of := stream{p.who, p.topic, p.qos}
-		if before := last[of]; before != nil && order[before] > order[p] {
+		// What was sent over a connection that the client gave up before it was
+		// acknowledged may be overtaken by what comes over the next.
+		if before := last[of]; before != nil && order[before] > order[p] && (before.via == p.via || p.done > 0) {
 			complain("%s got %s after %s", s.who, p.payload, before.payload)
 		}
 		last[of] = p
@@ -156,7 +163,7 @@ func (s *subscriber) surely(p *publication) (qos byte) {
 // checkWhatShould: all that the broker took on itself while the subscriber
 // surely wanted it.
 func (h *history) checkWhatShould(s *subscriber, complain func(string, ...any)) {
-	if !s.still {
+	if !s.still || s.crew {
 		return
 	}
 	got := map[string]bool{}
@@ -169,6 +176,38 @@ func (h *history) checkWhatShould(s *subscriber, complain func(string, ...any)) 
 		}
 		if s.surely(p) > 0 {
 			complain("%s never got %s on %s", s.who, p.payload, p.topic)
+		}
+	}
+}
+
+// checkCrew: one of those who share a subscription to all there is gets what
+// the broker took on itself once all of them had subscribed, and at QoS 2 only
+// one, once. They keep their sessions.
+func (h *history) checkCrew(complain func(string, ...any)) {
+	var since int64
+	came := map[string]int{}
+	for _, s := range h.subscribers {
+		if !s.crew {
+			continue
+		}
+		since = max(since, s.subs[0].granted)
+		seen := map[string]bool{}
+		for _, r := range s.got {
+			if strings.HasPrefix(r.topic, farewells) || s.forgetful && r.dup && seen[r.payload] {
+				continue
+			}
+			seen[r.payload] = true
+			came[r.payload]++
+		}
+	}
+	for _, p := range h.publications {
+		n := came[p.payload]
+		switch {
+		case since == 0 || p.payload == "" || p.qos == 0 || p.sent < since || h.horizon > 0 && p.sent > h.horizon:
+		case p.done > 0 && n == 0:
+			complain("none of the crew got %s on %s", p.payload, p.topic)
+		case p.qos == 2 && n > 1:
+			complain("the crew got %s %d times", p.payload, n)
 		}
 	}
 }
@@ -260,6 +299,10 @@ func TestHistoryChecker(t *testing.T) {
 					{topic: "a/b", payload: "p2", qos: 1, at: 13},
 					{topic: "a/b", payload: "p2", qos: 1, dup: true, at: 14},
 				}},
+				{who: "mate", crew: true, subs: []*interest{{filter: "#", qos: 2, asked: 1, granted: 2}}, got: []reception{
+					{topic: "a/b", payload: "p2", qos: 2, at: 15}, {topic: "a/b", payload: "p1", qos: 2, at: 16},
+				}},
+				{who: "idler", crew: true, subs: []*interest{{filter: "#", qos: 2, asked: 1, granted: 2}}},
 			},
 			wills: []*testament{{payload: "w1", fires: true}, {payload: "w2"}},
 			kept:  map[string]string{"a/b": "p2"},
@@ -286,6 +329,8 @@ func TestHistoryChecker(t *testing.T) {
 		"will after a clean end": func(h *history, _, _ *subscriber) { h.wills[0].fires = false },
 		"retained lost":          func(h *history, _, _ *subscriber) { h.kept = nil },
 		"retained from nowhere":  func(h *history, _, _ *subscriber) { h.kept["x"] = "p1" },
+		"lost by the crew":       func(h *history, _, _ *subscriber) { h.subscribers[2].got = nil },
+		"twice to the crew":      func(h *history, _, _ *subscriber) { h.subscribers[3].got = h.subscribers[2].got[:1] },
 		"retained is old": func(h *history, _, _ *subscriber) {
 			h.publications[0].retain = true
 			h.kept["a/b"] = "p1"

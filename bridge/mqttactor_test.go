@@ -23,6 +23,8 @@ type mqttActor struct {
 	count   int
 	lastID  uint16
 
+	connections int // so far
+
 	kept  bool // its session outlives its connection
 	there bool // it has such a session
 	will  *testament
@@ -54,6 +56,10 @@ func (a *mqttActor) act() {
 		return
 	}
 	switch n := a.dice.IntN(20); {
+	case a.crew && n == 0:
+		a.w.broker.Kick(a.id, false)
+	case a.crew && n < 5:
+		a.subscribe(shared, 2)
 	case n < 4:
 		a.subscribe(filters[a.dice.IntN(len(filters))], byte(a.dice.IntN(3)))
 	case n < 5 && len(a.subs) > 0:
@@ -77,6 +83,8 @@ func (a *mqttActor) identity() core.Identity { return core.Identity{ClientID: a.
 // connect opens a connection, which goes on with the session if there is one
 // and kept says so.
 func (a *mqttActor) connect(kept bool) {
+	a.connections++
+	kept = kept || a.crew
 	was := a.there
 	a.kept, a.there = kept, kept
 	pk := packets.Packet{
@@ -93,7 +101,7 @@ func (a *mqttActor) connect(kept bool) {
 		pk.Properties.SessionExpiryInterval, pk.Properties.SessionExpiryIntervalFlag = 3600, true
 	}
 	a.will = nil
-	if !a.careful && a.dice.IntN(2) == 0 {
+	if !a.careful && !a.crew && a.dice.IntN(2) == 0 {
 		a.count++
 		a.will = &testament{payload: fmt.Sprint(a.id, "/will", a.count)}
 		pk.Connect.WillFlag, pk.Connect.WillTopic, pk.Connect.WillPayload = true, "open/wills", []byte(a.will.payload)
@@ -211,10 +219,10 @@ func (a *mqttActor) packetID() uint16 {
 }
 
 func (a *mqttActor) subscribe(filter string, qos byte) {
-	i := &interest{filter: filter, qos: qos}
+	i := &interest{filter: strings.TrimPrefix(filter, crew), qos: qos}
 	a.w.stamped(func(now int64) {
 		i.asked = now
-		a.leaveFilter(filter, now) // it may be changed
+		a.leaveFilter(i.filter, now) // it may be changed
 		a.subs = append(a.subs, i)
 	})
 	ack, ok := a.ask(packets.Packet{
@@ -266,7 +274,7 @@ func (a *mqttActor) unsubscribe(filter string) {
 // nobody may get it.
 func (a *mqttActor) publish(topic string, qos byte, retain bool) *publication {
 	a.count++
-	p := &publication{who: a.id, topic: topic, payload: fmt.Sprint(a.id, "/", a.count), qos: qos, retain: retain && qos > 0}
+	p := &publication{who: a.id, topic: topic, payload: fmt.Sprint(a.id, "/", a.count), qos: qos, retain: retain && qos > 0, via: a.connections}
 	if p.retain && a.dice.IntN(4) == 0 {
 		p.payload = ""
 	}
@@ -339,7 +347,7 @@ func (a *mqttActor) packet(l *link, pk packets.Packet) bool {
 		})
 		l.ack(packets.Pubcomp, pk.PacketID)
 	case packets.Disconnect:
-		if pk.ReasonCode != packets.ErrSessionTakenOver.Code {
+		if pk.ReasonCode != packets.ErrSessionTakenOver.Code && !(a.crew && pk.ReasonCode == packets.ErrAdministrativeAction.Code) {
 			a.w.Errorf("%s is sent away: 0x%02x", a.id, pk.ReasonCode)
 		}
 	default:

@@ -25,7 +25,7 @@ type sensorActor struct {
 }
 
 func newSensorActor(w *world, id string, dice *rand.Rand) *sensorActor {
-	a := &sensorActor{w: w, id: id, dice: dice, subscriber: &subscriber{who: id}, arrived: make(chan string, 16)}
+	a := &sensorActor{w: w, id: id, dice: dice, subscriber: &subscriber{who: id, forgetful: true}, arrived: make(chan string, 16)}
 	w.stamped(func(int64) { w.subscribers = append(w.subscribers, a.subscriber) })
 	return a
 }
@@ -36,6 +36,8 @@ func (a *sensorActor) act() {
 		return
 	}
 	switch n := a.dice.IntN(20); {
+	case a.crew && n < 4:
+		a.subscribe(shared, 2)
 	case n < 4:
 		a.subscribe(filters[a.dice.IntN(len(filters))], mqttsn.QoS(a.dice.IntN(3)))
 	case n < 13:
@@ -88,11 +90,11 @@ func (a *sensorActor) listen(conn *client.Conn, heard chan<- struct{}) {
 }
 
 func (a *sensorActor) subscribe(filter string, qos mqttsn.QoS) {
-	i := &interest{filter: filter, qos: byte(qos)}
+	i := &interest{filter: strings.TrimPrefix(filter, crew), qos: byte(qos)}
 	a.w.stamped(func(now int64) {
 		i.asked = now
 		for _, old := range a.subs {
-			if old.filter == filter && old.leaving == 0 {
+			if old.filter == i.filter && old.leaving == 0 {
 				old.leaving = now
 			}
 		}

@@ -29,7 +29,8 @@ var (
 const patience = 30 * time.Second
 
 // TestBothWorldsKeepMQTTsPromises has clients of all versions and sensors do
-// what they like, on real sockets: subscribe, publish, vanish, come back. Then
+// what they like, on real sockets: subscribe, publish, vanish, come back. Some
+// of them are a crew that shares a subscription. Then
 // the history of it all is checked. What each does depends on the seed, which
 // a failure names; how they meet does not.
 func TestBothWorldsKeepMQTTsPromises(t *testing.T) {
@@ -50,6 +51,7 @@ func TestBothWorldsKeepMQTTsPromises(t *testing.T) {
 type world struct {
 	testing.TB
 	history
+	broker   *core.Broker
 	mqtt, sn string // addresses
 }
 
@@ -61,6 +63,12 @@ const farewells = "open/farewells/"
 var (
 	topics  = []string{"open/a", "open/b", "open/a/deep", "house/kitchen", "house/attic"}
 	filters = []string{"#", "open/#", "open/+", "+/+", "house/attic", "open/a", "+/a/#", "open/b"}
+)
+
+// shared is what the crew has subscribed to.
+const (
+	crew   = "$share/crew/"
+	shared = crew + "#"
 )
 
 func authorize(who core.Identity, _ core.Action, topic string) bool {
@@ -85,6 +93,18 @@ func runWorld(t *testing.T, seed uint64) {
 	for i := range 2 {
 		add(newSensorActor(w, fmt.Sprint("sensor", i), dice(20+i)))
 	}
+	for i, version := range []byte{4, 5} {
+		a := newMQTTActor(w, fmt.Sprint("mate", i), "", version, dice(40+i))
+		a.crew = true
+		a.connect(true)
+		a.subscribe(shared, 2)
+		add(a)
+	}
+	sleeper := newSensorActor(w, "sleeper", dice(50))
+	sleeper.crew = true
+	sleeper.connect()
+	sleeper.subscribe(shared, 2)
+	add(sleeper)
 
 	var busy sync.WaitGroup
 	for _, a := range all[1:] {
@@ -161,7 +181,7 @@ func newWorld(t *testing.T) *world {
 		conn.Close()
 		b.Close()
 	})
-	return &world{TB: t, mqtt: addr.String(), sn: conn.Addr().String()}
+	return &world{TB: t, broker: b, mqtt: addr.String(), sn: conn.Addr().String()}
 }
 
 // awaitWills waits until the witness, who is the first subscriber, has all the
