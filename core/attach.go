@@ -97,7 +97,7 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	if !known {
 		if len(b.clients) >= b.o.MaxSessions {
 			b.dropped.sessions.Add(1)
-			return nil, eviction{}, ErrQuota
+			return nil, eviction{}, errSessions
 		}
 		if b.Pressure() != NoPressure {
 			b.dropped.busy.Add(1)

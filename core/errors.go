@@ -35,6 +35,8 @@ var (
 
 // Which bound is reached, in words for the log.
 var (
+	errSessions      = fmt.Errorf("%w: limits.max_sessions", ErrQuota)
+	errSubscriptions = fmt.Errorf("%w: limits.max_subscriptions_per_client", ErrQuota)
 	errRetainedFull  = fmt.Errorf("%w: limits.retained.messages or bytes", ErrQuota)
 	errShareFull     = fmt.Errorf("%w: limits.retained.per_publisher", ErrQuota)
 	errSharedNoLocal = fmt.Errorf("%w: a shared subscription without the subscriber's own messages", ErrInvalidTopic)

@@ -148,7 +148,7 @@ func (s *Session) subscribe(sub *Subscription) (added bool, before uint64, err e
 	}
 	i := c.find(sub.Filter)
 	if i < 0 && len(c.subs) >= b.o.MaxSubscriptions {
-		return false, 0, ErrQuota
+		return false, 0, errSubscriptions
 	}
 	if c.kept.Load() {
 		if err := b.store.Write(&store.Subscribed{ClientID: c.id, Subscription: *sub}); err != nil {

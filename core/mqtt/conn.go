@@ -133,6 +133,9 @@ func (c *conn) turnAway(err error) {
 	var code packets.Code
 	var failed *handshakeError
 	switch {
+	case errors.Is(err, packets.ErrPacketTooLarge):
+		c.server.refusals.tooLarge.Add(1)
+		log = c.server.incidents.Info().Str("event", "connect_refused").Str("limit", "limits.pre_connect_bytes")
 	case errors.As(err, &code):
 		c.server.countClosed(code)
 	case errors.Is(err, os.ErrDeadlineExceeded):

@@ -80,6 +80,32 @@ func TestReasonStrings(t *testing.T) {
 	}
 }
 
+// TestQuotas: which bound is in the way is said with what it refuses.
+func TestQuotas(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(co *core.Options, _ *Options) {
+		co.MaxSessions, co.MaxSubscriptions, co.Retained.Messages = 1, 1, 0
+	})
+	p := b.connect(t, 5, "p", nil)
+	for i, filter := range []string{"a", "b"} {
+		p.send(subscription(filter))
+		want := []string{"", "filter 1 of 1: quota exceeded: limits.max_subscriptions_per_client"}[i]
+		if ack := p.expect(packets.Suback); ack.Properties.ReasonString != want || (ack.ReasonCodes[0] == 0x97) != (i == 1) {
+			t.Errorf("SUBSCRIBE to %s: SUBACK % x, %q; want %q", filter, ack.ReasonCodes, ack.Properties.ReasonString, want)
+		}
+	}
+	p.send(packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1, Retain: true}, TopicName: "r", Payload: []byte("x"), PacketID: 1,
+	})
+	if ack := p.expect(packets.Puback); ack.ReasonCode != 0x97 || ack.Properties.ReasonString != "quota exceeded: limits.retained.messages or bytes" {
+		t.Errorf("a retained message: PUBACK 0x%02x, %q", ack.ReasonCode, ack.Properties.ReasonString)
+	}
+	_, ack := b.tryConnect(t, 5, "q", nil)
+	if ack.ReasonCode != 0x97 || ack.Properties.ReasonString != "quota exceeded: limits.max_sessions" {
+		t.Errorf("a session: CONNACK 0x%02x, %q", ack.ReasonCode, ack.Properties.ReasonString)
+	}
+}
+
 // TestUserPropertiesWithoutProblems: who wants no problem information gets the
 // user properties of messages all the same [MQTT-3.1.2-29].
 func TestUserPropertiesWithoutProblems(t *testing.T) {

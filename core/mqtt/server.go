@@ -99,7 +99,8 @@ func (s *Server) accept(ctx context.Context, l *listener) {
 		if s.isStopped() || ctx.Err() != nil {
 			return
 		}
-		s.o.Log.Error().Err(err).Str("event", "accept_failed").Str("listener", l.name).Msg("cannot accept a connection")
+		s.o.Log.Error().Err(err).Str("event", "accept_failed").Str("listener", l.name).
+			Msg("cannot accept a connection; if too many files are open, raise that limit or lower limits.max_connections")
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
@@ -111,27 +112,41 @@ func (s *Server) accept(ctx context.Context, l *listener) {
 // they come too fast.
 func (s *Server) admit(l *listener, socket net.Conn) {
 	c := newConn(s, l, socket)
+	admitted, limit := s.enlist(c)
+	if admitted {
+		go c.serve()
+		return
+	}
+	socket.Close()
+	if limit != "" {
+		s.incidents.Info().Str("event", "connection_refused").Str("listener", l.name).
+			Stringer("remote", socket.RemoteAddr()).Str("limit", limit).Msg("connection closed at once")
+	}
+}
+
+// enlist makes c one of the connections, or says which limit is in the way, if
+// any is.
+func (s *Server) enlist(c *conn) (admitted bool, limit string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.stopped:
-		socket.Close()
+		return false, ""
 	case len(s.conns) >= s.o.MaxConnections:
 		s.refusals.full.Add(1)
-		socket.Close()
+		return false, "limits.max_connections"
 	case s.perIP[c.ip] >= s.o.MaxConnectionsPerIP:
 		s.refusals.perIP.Add(1)
-		socket.Close()
+		return false, "limits.max_connections_per_ip"
 	case !c.ip.IsLoopback() && !s.arrivals.Allow():
 		s.refusals.rate.Add(1)
-		socket.Close()
-	default:
-		s.accepted.Add(1)
-		s.conns[c] = struct{}{}
-		s.perIP[c.ip]++
-		s.running.Add(1)
-		go c.serve()
+		return false, "limits.connect_rate"
 	}
+	s.accepted.Add(1)
+	s.conns[c] = struct{}{}
+	s.perIP[c.ip]++
+	s.running.Add(1)
+	return true, ""
 }
 
 // forget ends what admit began.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,20 +14,27 @@ import (
 	"dormouse/core"
 )
 
-// TestConnectionLimits: too many connections are closed at once, those there
-// are stay, and a place that falls free is given away again.
+// TestConnectionLimits: too many connections are closed at once, and the log
+// says for which limit; those there are stay, and a place that falls free is
+// given away again.
 func TestConnectionLimits(t *testing.T) {
-	for name, limit := range map[string]func(*Options) *int{
-		"in all": func(o *Options) *int { return &o.MaxConnections },
-		"per IP": func(o *Options) *int { return &o.MaxConnectionsPerIP },
+	for _, tt := range []struct {
+		setting string
+		of      func(*Options) *int
+		counted func(Refusals) uint64
+	}{
+		{"limits.max_connections", func(o *Options) *int { return &o.MaxConnections }, func(r Refusals) uint64 { return r.Full }},
+		{"limits.max_connections_per_ip", func(o *Options) *int { return &o.MaxConnectionsPerIP }, func(r Refusals) uint64 { return r.PerIP }},
 	} {
-		t.Run(name, func(t *testing.T) {
-			b := start(t, func(_ *coreOptions, o *Options) { *limit(o) = 2 })
+		t.Run(tt.setting, func(t *testing.T) {
+			var log transcript
+			b := start(t, func(co *coreOptions, o *Options) { logTo(&log)(co, o); *tt.of(o) = 2 })
 			first, second := b.connect(t, 4, "first", nil), b.connect(t, 4, "second", nil)
 			b.dial(t).expectEnd()
-			if r := b.server.Stats().Refused; r.PerIP+r.Full != 1 {
+			if r := b.server.Stats().Refused; tt.counted(r) != 1 || r.Full+r.PerIP != 1 {
 				t.Errorf("refused: %+v, want one", r)
 			}
+			await(t, "the log to name the limit", func() bool { return strings.Contains(log.String(), `"limit":"`+tt.setting+`"`) })
 			first.ping()
 			second.disconnect()
 			await(t, "a place to fall free", func() bool { return b.server.Stats().Connections == 1 })

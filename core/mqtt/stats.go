@@ -33,6 +33,7 @@ type Refusals struct {
 	Handshake      uint64 // no TLS or no WebSocket, by either side's fault
 	Version        uint64 // of a version of MQTT that is not spoken
 	Malformed      uint64 // CONNECT is against the protocol
+	TooLarge       uint64 // CONNECT is longer than it may be
 	UserProperties uint64 // CONNECT has too many
 	QoS            uint64 // the will's is beyond the highest
 	Retain         uint64 // the will is retained, and nothing may be
@@ -71,7 +72,8 @@ type counters struct {
 	accepted, throttled, tooLarge, panics atomic.Uint64
 	received, sent                        struct{ packets, bytes atomic.Uint64 }
 	refusals                              struct {
-		full, perIP, rate, timeout, handshake, version, malformed, userProperties, qos, retain, authentication, notAuthorized, busy, other atomic.Uint64
+		full, perIP, rate, timeout, handshake, version, malformed, tooLarge, userProperties, qos, retain,
+		authentication, notAuthorized, busy, other atomic.Uint64
 	}
 	closures struct {
 		malformed, protocol, tooLarge, userProperties, receiveMaximum, topicAlias, qos, retain, keepAlive,
@@ -171,6 +173,7 @@ func (s *Server) Stats() Stats {
 			Handshake:      r.handshake.Load(),
 			Version:        r.version.Load(),
 			Malformed:      r.malformed.Load(),
+			TooLarge:       r.tooLarge.Load(),
 			UserProperties: r.userProperties.Load(),
 			QoS:            r.qos.Load(),
 			Retain:         r.retain.Load(),
