@@ -47,7 +47,7 @@ type conn struct {
 	request  *packets.Packet // CONNECT, until it is answered
 	connack  *packets.Packet // what is ours in CONNACK, until it is sent
 	welcome  bool            // CONNACK is a success
-	expiry   time.Duration   // of the session, as granted
+	kept     bool            // the client has asked for its session to outlive the connection
 	requests chan struct{}   // one in it for each that core has not answered
 	aliases  map[uint16]string
 	pace     *pace // nil: the client may publish as it likes

@@ -14,7 +14,6 @@ import (
 
 	"dormouse/core"
 	"dormouse/core/auth"
-	"dormouse/core/router"
 )
 
 // readConnect keeps CONNECT for enter and returns mochi's stand-in for it: a
@@ -111,8 +110,9 @@ func (c *conn) mayEnter(pk *packets.Packet) packets.Code {
 		return packets.ErrQosNotSupported // [MQTT-3.2.2-12]
 	case p.WillRetain && !o.Retain:
 		return packets.ErrRetainNotSupported // [MQTT-3.2.2-13]
-	case router.HasWildcard(p.WillProperties.ResponseTopic):
-		return errResponseTopic
+	}
+	if code := mayTravel(&p.WillProperties); code != packets.CodeSuccess {
+		return code
 	}
 	if c.id.ClientID == "" {
 		c.mu.Lock()
@@ -161,7 +161,6 @@ func (c *conn) openSession(pk *packets.Packet) packets.Code {
 		Expiry:     c.grantExpiry(pk),
 		Will:       will(pk),
 	}
-	c.expiry = o.Expiry
 	var present bool
 	var err error
 	answered := make(chan struct{})
@@ -188,6 +187,7 @@ func (c *conn) grantExpiry(pk *packets.Packet) time.Duration {
 		return longest
 	}
 	asked := pk.Properties.SessionExpiryInterval
+	c.kept = asked > 0
 	if granted := uint32(longest / time.Second); asked > granted {
 		c.connack.Properties.SessionExpiryInterval = granted
 		c.connack.Properties.SessionExpiryIntervalFlag = true

@@ -296,12 +296,13 @@ func (g *guard) checkProperties(o *outline) {
 	}
 }
 
-// mayBe says whether a property may have this value, MQTT 5 §3.1.2.11.
+// mayBe says whether a property may have this value, MQTT 5 §3.1.2.11 and
+// §3.3.2.3.2.
 func mayBe(id byte, value uint32) bool {
 	switch id {
 	case packets.PropReceiveMaximum, packets.PropMaximumPacketSize:
 		return value > 0
-	case packets.PropRequestProblemInfo, packets.PropRequestResponseInfo:
+	case packets.PropRequestProblemInfo, packets.PropRequestResponseInfo, packets.PropPayloadFormat:
 		return value <= 1
 	}
 	return true

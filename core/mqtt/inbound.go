@@ -8,7 +8,6 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"dormouse/core"
-	"dormouse/core/router"
 )
 
 // A quota counts the messages of QoS 1 and 2 that the client has sent and
@@ -56,8 +55,9 @@ func (c *conn) admit(pk *packets.Packet) packets.Code {
 		return packets.ErrQosNotSupported // [MQTT-3.2.2-11]
 	case pk.FixedHeader.Retain && !c.server.o.Retain:
 		return packets.ErrRetainNotSupported // [MQTT-3.2.2-14]
-	case router.HasWildcard(pk.Properties.ResponseTopic):
-		return errResponseTopic
+	}
+	if code := mayTravel(&pk.Properties); code != packets.CodeSuccess {
+		return code
 	}
 	if code := c.unalias(pk); code != packets.CodeSuccess {
 		return code
@@ -195,7 +195,7 @@ func (c *conn) received(pk *packets.Packet) {
 // published, MQTT 5 §3.14.4.
 func (c *conn) disconnected(pk *packets.Packet) packets.Code {
 	if p := &pk.Properties; p.SessionExpiryIntervalFlag {
-		if c.expiry == 0 && p.SessionExpiryInterval > 0 {
+		if !c.kept && p.SessionExpiryInterval > 0 {
 			return packets.ErrProtocolViolationZeroNonZeroExpiry // [MQTT-3.14.2-2]
 		}
 		asked := time.Duration(p.SessionExpiryInterval) * time.Second

@@ -1,12 +1,14 @@
 package mqtt
 
 import (
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"dormouse/core"
+	"dormouse/core/router"
 )
 
 // message is a PUBLISH as core has it. The payload is the packet's own copy.
@@ -41,6 +43,21 @@ func will(pk *packets.Packet) *core.Will {
 		Delay:    time.Duration(p.WillProperties.WillDelayInterval) * time.Second,
 		Lifetime: time.Duration(p.WillProperties.MessageExpiryInterval) * time.Second,
 	}
+}
+
+// mayTravel says what of a message's properties would have subscribers hang
+// up, as some do where MQTT 5 §1.5.4 lets them: were the message retained, it
+// would keep them away for good.
+func mayTravel(p *packets.Properties) packets.Code {
+	unwelcome := func(s string) bool { return strings.ContainsFunc(s, router.IsUnwelcome) }
+	switch {
+	case router.HasWildcard(p.ResponseTopic):
+		return errResponseTopic // [MQTT-3.3.2-14]
+	case unwelcome(p.ResponseTopic), unwelcome(p.ContentType),
+		slices.ContainsFunc(p.User, func(u packets.UserProperty) bool { return unwelcome(u.Key) || unwelcome(u.Val) }):
+		return errUnwelcome
+	}
+	return packets.CodeSuccess
 }
 
 // properties are those of p that travel with a message, or nil.

@@ -271,6 +271,71 @@ func TestResponseTopic(t *testing.T) {
 	}
 }
 
+// TestUnwelcomeProperties: what some subscribers hang up on is not handed on to
+// them; Mosquitto's do on a control character in any string.
+func TestUnwelcomeProperties(t *testing.T) {
+	t.Parallel()
+	b := start(t, nil)
+	watcher := b.connect(t, 5, "watcher", nil)
+	watcher.subscribe(0, "q")
+	two := byte(2)
+	for why, p := range map[string]packets.Properties{
+		"a tab in a content type":            {ContentType: "a\tb"},
+		"a line break in a response topic":   {ResponseTopic: "a\nb"},
+		"a non-character in a user property": {User: []packets.UserProperty{{Key: "fine"}, {Key: "k", Val: "\uffff"}}},
+		"DEL in the name of a user property": {User: []packets.UserProperty{{Key: "\x7f"}}},
+		"a payload format that there is not": {PayloadFormat: two, PayloadFormatFlag: true},
+	} {
+		want := packets.ErrMalformedPacket.Code
+		if p.PayloadFormatFlag {
+			want = packets.ErrProtocolViolation.Code
+		}
+		publisher := b.connect(t, 5, "p", nil)
+		publisher.send(with(p))
+		if code := publisher.expectEnd(); code != want {
+			t.Errorf("%s: DISCONNECT 0x%02x, want 0x%02x", why, code, want)
+		}
+		willing, ack := b.tryConnect(t, 5, "p", func(pk *packets.Packet) {
+			c := &pk.Connect
+			c.WillFlag, c.WillTopic, c.WillProperties = true, "q", p
+		})
+		if ack.ReasonCode != want {
+			t.Errorf("%s in a will: CONNACK 0x%02x, want 0x%02x", why, ack.ReasonCode, want)
+		}
+		willing.expectEnd()
+	}
+	watcher.ping()
+}
+
+// TestSentAgainIn31: MQTT 3.1 marks more than a PUBLISH that is sent again.
+func TestSentAgainIn31(t *testing.T) {
+	t.Parallel()
+	b := start(t, nil)
+	p := b.connect(t, 3, "p", named(3))
+	p.raw("8a 06 0001 0001 61 00 | 34 06 0001 61 0002 78 | 3c 06 0001 61 0002 78 | 6a 02 0002 | 6a 02 0002 | aa 05 0003 0001 61")
+	for _, kind := range []byte{packets.Suback, packets.Pubrec} {
+		p.expect(kind)
+	}
+	got := map[byte]int{}
+	for range 5 {
+		pk, err := p.next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[pk.FixedHeader.Type]++
+	}
+	for kind, want := range map[byte]int{packets.Publish: 1, packets.Pubrec: 1, packets.Pubcomp: 2, packets.Unsuback: 1} {
+		if got[kind] != want {
+			t.Errorf("%d of %s, want %d", got[kind], packets.PacketNames[kind], want)
+		}
+	}
+	for _, octets := range []string{"6a 02 0002", "8a 06 0001 0001 61 00", "aa 05 0003 0001 61"} {
+		later := b.connect(t, 4, "later", nil)
+		later.raw(octets)
+		later.expectEnd() // [MQTT-3.6.1-1], [MQTT-3.8.1-1], [MQTT-3.10.1-1]
+	}
+}
+
 // TestMaximumPacketSize: a message too long for a client is skipped, counted
 // and not owed any more.
 func TestMaximumPacketSize(t *testing.T) {

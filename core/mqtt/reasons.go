@@ -31,6 +31,7 @@ func reasonFor(err error, topic packets.Code) packets.Code {
 var (
 	errUserProperties = packets.Code{Code: packets.ErrQuotaExceeded.Code, Reason: "too many user properties"}
 	errResponseTopic  = packets.Code{Code: packets.ErrProtocolViolation.Code, Reason: "protocol violation: response topic with a wildcard"}
+	errUnwelcome      = packets.Code{Code: packets.ErrMalformedPacket.Code, Reason: "malformed packet: a property with a control character or a non-character"}
 	errAuthentication = packets.Code{Code: packets.ErrProtocolViolation.Code, Reason: "protocol violation: authentication data without a method"}
 )
 

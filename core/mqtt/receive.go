@@ -46,10 +46,18 @@ func (c *conn) receive() error {
 	return net.ErrClosed
 }
 
+// dupBit is DUP in the first octet of a packet. In MQTT 3.1 §2.1 not only a
+// PUBLISH has it that is sent again, but also a PUBREL, SUBSCRIBE or UNSUBSCRIBE.
+const dupBit = 0x08
+
 // decode reads a whole packet, which the guard has passed, into pk. Its strings
 // and its payload lie in a copy of their own.
 func decode(pk *packets.Packet, packet []byte) error {
-	if err := pk.FixedHeader.Decode(packet[0]); err != nil {
+	head := packet[0]
+	if pk.ProtocolVersion == 3 && head>>4 != packets.Publish {
+		head &^= dupBit
+	}
+	if err := pk.FixedHeader.Decode(head); err != nil {
 		return err
 	}
 	_, n, _ := length(packet[1:])

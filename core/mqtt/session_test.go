@@ -118,6 +118,28 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
+// TestNoExpiryGranted: a client that is granted none may still say at the end
+// how long it would like its session to last: that is no fault, and fires no will.
+func TestNoExpiryGranted(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(_ *coreOptions, o *Options) { o.MaxSessionExpiry = 0 })
+	watcher := b.connect(t, 5, "watcher", nil)
+	watcher.subscribe(0, "will")
+	p, ack := b.tryConnect(t, 5, "p", func(pk *packets.Packet) { kept(pk); willing(5, 0, false)(pk) })
+	if p := ack.Properties; !p.SessionExpiryIntervalFlag || p.SessionExpiryInterval != 0 {
+		t.Errorf("Session Expiry Interval granted is %d, %v; want 0, said so", p.SessionExpiryInterval, p.SessionExpiryIntervalFlag)
+	}
+	p.send(packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Disconnect},
+		Properties:  packets.Properties{SessionExpiryInterval: 60, SessionExpiryIntervalFlag: true},
+	})
+	if code := p.expectEnd(); code != 0 {
+		t.Errorf("DISCONNECT 0x%02x", code)
+	}
+	await(t, "the session to be gone", func() bool { return b.core.Stats().Clients == 1 })
+	watcher.ping()
+}
+
 // TestTakeover: the newer client of an id has the session, the older one is
 // told if it understands, and its will is published.
 func TestTakeover(t *testing.T) {

@@ -78,11 +78,18 @@ func valid(s string, l Limits) error {
 			if _, n := utf8.DecodeRuneInString(s[i:]); n == 1 {
 				return fmt.Errorf("%w: not UTF-8", ErrInvalid)
 			}
-		case r < ' ' || 0x7f <= r && r < 0xa0:
+		case isControl(r):
 			return fmt.Errorf("%w: control character %U", ErrInvalid, r)
-		case r&0xfffe == 0xfffe || 0xfdd0 <= r && r <= 0xfdef:
+		case isNonCharacter(r):
 			return fmt.Errorf("%w: non-character %U", ErrInvalid, r)
 		}
 	}
 	return nil
 }
+
+// IsUnwelcome reports whether r is a control character or a non-character:
+// whoever gets one in a string may hang up, MQTT 5 §1.5.4.
+func IsUnwelcome(r rune) bool { return isControl(r) || isNonCharacter(r) }
+
+func isControl(r rune) bool      { return r < ' ' || 0x7f <= r && r < 0xa0 }
+func isNonCharacter(r rune) bool { return r&0xfffe == 0xfffe || 0xfdd0 <= r && r <= 0xfdef }
