@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -337,6 +338,32 @@ func TestConnectRate(t *testing.T) {
 		if n := b.server.Stats().Refused.Rate; n != 3 {
 			t.Errorf("%d are counted, want 3", n)
 		}
+	})
+}
+
+// TestHostile28Trickle: a CONNECT whose octets come one by one gets no more
+// time than one that does not come.
+func TestHostile28Trickle(t *testing.T) {
+	t.Parallel()
+	set := func(_ *core.Options, o *Options) { o.ConnectTimeout = 5 * time.Second }
+	inVirtualTime(t, set, func(t *testing.T, b *broker) {
+		p := b.from(t, "192.0.2.1:1")
+		began := time.Now()
+		var trickle sync.WaitGroup
+		trickle.Go(func() {
+			for _, octet := range unhex(t, "10 0f 0004 4d515454 05 02 003c 00 0002 6372") {
+				p.Write([]byte{octet})
+				time.Sleep(time.Second - time.Millisecond)
+			}
+		})
+		p.expectEnd()
+		if took := time.Since(began); took != 5*time.Second {
+			t.Errorf("the connection is closed after %v, want 5 s", took)
+		}
+		if n := b.server.Stats().Refused.Timeout; n != 1 {
+			t.Errorf("%d are counted, want 1", n)
+		}
+		trickle.Wait()
 	})
 }
 

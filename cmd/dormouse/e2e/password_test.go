@@ -11,6 +11,7 @@ import (
 
 	"github.com/eclipse/paho.golang/paho"
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"golang.org/x/sys/unix"
 
 	"dormouse/mqttsn"
 )
@@ -206,6 +207,38 @@ func TestReloadPasswords(t *testing.T) {
 	b.process.Process.Signal(syscall.SIGHUP)
 	b.wantLogged(t, "passwords_exposed", 1)
 	logins("with an empty file", map[string]byte{"ann:new": 0x86, "cat:cat's": 0x86})
+}
+
+// TestHostile22: a broker that may not open another file when it is told to
+// read its files again says so, and keeps what it knows.
+func TestHostile22(t *testing.T) {
+	t.Parallel()
+	file := passwords(t, "ann", "old")
+	b := start(t, knowing(file))
+	passwd(t, "add", file, "ann", "-b", "new")
+	open := func(files, before *unix.Rlimit) {
+		t.Helper()
+		if err := unix.Prlimit(b.process.Process.Pid, unix.RLIMIT_NOFILE, files, before); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var many unix.Rlimit
+	open(nil, &many)
+	open(&unix.Rlimit{Cur: 3, Max: many.Max}, nil)
+	b.process.Process.Signal(syscall.SIGHUP)
+	b.wantLogged(t, "reload_failed", 1)
+	open(&many, nil)
+	if old, changed := b.login(t, "ann", "old"), b.login(t, "ann", "new"); old != 0 || changed != 0x86 {
+		t.Errorf("the old password is answered by 0x%02x and the new one by 0x%02x, want 0 and 0x86", old, changed)
+	}
+	if log := b.log.String(); !strings.Contains(log, file+": cannot be opened: too many open files") {
+		t.Errorf("the log does not say which file and why:\n%s", log)
+	}
+	b.process.Process.Signal(syscall.SIGHUP)
+	b.wantLogged(t, "reloaded", 1)
+	if changed := b.login(t, "ann", "new"); changed != 0 {
+		t.Errorf("then the new password is answered by 0x%02x", changed)
+	}
 }
 
 // TestMosquittoReadsOurs: Mosquitto takes our file as its own.
