@@ -33,6 +33,11 @@ func TestBridge(t *testing.T) {
 			})
 			bridge.expectMessage("a/state on 0 0 retain")
 			ann.expectMessage("a/state on 0 0")
+			if got := bridge.subscribe(1, "$share/bridges/b"); string(got) != "\x01" {
+				t.Errorf("two bridges may share: SUBACK % x, want 01", got)
+			}
+			ann.publish("b", "x", 0, 0)
+			bridge.expectMessage("b x 0 0")
 		})
 	}
 }

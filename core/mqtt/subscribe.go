@@ -51,7 +51,8 @@ func (r *reply) heard(i int, code packets.Code) {
 }
 
 // subscribe asks core for each filter that may be asked for at all. A bridge
-// has its own messages already, and keeps what is retained retained.
+// has its own messages already, where it does not share them, and keeps what is
+// retained retained.
 func (c *conn) subscribe(pk *packets.Packet) packets.Code {
 	ids := pk.Properties.SubscriptionIdentifier
 	if len(ids) > 1 || len(ids) == 1 && ids[0] == 0 {
@@ -81,10 +82,11 @@ func (c *conn) subscribe(pk *packets.Packet) packets.Code {
 	r.pending = len(ask)
 	for _, i := range ask {
 		f := &pk.Filters[i]
+		shared := strings.HasPrefix(f.Filter, sharePrefix)
 		c.session.Subscribe(core.Subscription{
 			Filter:            strings.Clone(f.Filter), // not to keep the packet for it
 			QoS:               core.QoS(min(int(f.Qos), c.server.o.MaxQoS)),
-			NoLocal:           f.NoLocal || c.guard.bridge,
+			NoLocal:           f.NoLocal || c.guard.bridge && !shared,
 			RetainAsPublished: f.RetainAsPublished || c.guard.bridge,
 			RetainHandling:    f.RetainHandling,
 			ID:                uint32(f.Identifier),
