@@ -33,6 +33,8 @@ var mayImport = map[string][]string{
 
 	"bridge": {"core", "core/router", "mqttsn", "mqttsn/session"},
 
+	"sim/radio": {"mqttsn/clock"},
+
 	"cmd/dormouse/admin":  {"core", "core/auth", "mqttsn/gateway", "mqttsn/session"},
 	"cmd/dormouse/config": {},
 	"cmd/dormouse": {"bridge", "cmd/dormouse/admin", "cmd/dormouse/config", "core", "core/auth", "core/mqtt", "core/router", "mqttsn", "mqttsn/client",
@@ -43,7 +45,7 @@ var mayImport = map[string][]string{
 // the same calls give the same actions. They import the standard library only,
 // and of that nothing of these.
 var (
-	pure   = []string{"mqttsn", "mqttsn/session"}
+	pure   = []string{"mqttsn", "mqttsn/session", "sim/radio"}
 	impure = []string{"net", "net/http", "os", "os/exec", "os/signal", "sync", "sync/atomic", "syscall",
 		"context", "log", "log/slog", "math/rand", "math/rand/v2", "runtime", "testing"}
 )
