@@ -41,7 +41,7 @@ type Options struct {
 	MaxSessions int
 
 	// MaxSubscriptions bounds the subscriptions of one session. 1 to 100,000;
-	// default 200.
+	// default 1000.
 	MaxSubscriptions int
 
 	// MaxInflight bounds the messages of one session that were taken from Next
@@ -111,7 +111,7 @@ func DefaultOptions() Options {
 		Store:            store.Volatile{},
 		Log:              zerolog.Nop(),
 		MaxSessions:      1_000_000,
-		MaxSubscriptions: 200,
+		MaxSubscriptions: 1000,
 		MaxInflight:      64,
 		Topics:           router.Limits{Length: 1024, Levels: 32, Wildcards: 8},
 		Queue:            QueueLimits{Messages: 1000, Bytes: 1 << 20},

@@ -208,6 +208,23 @@ func TestMaxFilters(t *testing.T) {
 	}
 }
 
+// TestManyFilters: Home Assistant subscribes to 500 topics at a time, has one or
+// two for each device, and does not look whether it got them.
+func TestManyFilters(t *testing.T) {
+	t.Parallel()
+	b := start(t, nil)
+	p := b.connect(t, 4, "homeassistant", nil)
+	for half := range 2 {
+		filters := make([]string, 500)
+		for i := range filters {
+			filters[i] = fmt.Sprintf("zigbee2mqtt/device %d/%d", i, half)
+		}
+		if got := p.subscribe(0, filters...); string(got) != strings.Repeat("\x00", 500) {
+			t.Errorf("SUBACK % x, want all granted", got)
+		}
+	}
+}
+
 // TestHostile11UserProperties: a packet with more user properties than it may
 // have is turned away before anything is made of them.
 func TestHostile11UserProperties(t *testing.T) {

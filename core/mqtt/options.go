@@ -40,7 +40,7 @@ type Options struct {
 	TopicAliasMaximum int
 
 	// MaxFilters bounds the filters of one SUBSCRIBE or UNSUBSCRIBE. 1 to
-	// 100,000; default 50.
+	// 100,000; default 500, as many as Home Assistant sends.
 	MaxFilters int
 
 	// MaxUserProperties bounds the user properties of one packet; those of a
@@ -110,7 +110,7 @@ func DefaultOptions() Options {
 		WildcardSubscriptions: true,
 		SharedSubscriptions:   true,
 		TopicAliasMaximum:     16,
-		MaxFilters:            50,
+		MaxFilters:            500,
 		MaxUserProperties:     20,
 		ConnectRate:           500,
 		MaxConnections:        100_000,

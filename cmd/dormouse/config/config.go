@@ -296,11 +296,12 @@ type Limits struct {
 	MaxTopicLevels        int `yaml:"max_topic_levels" min:"1" max:"128"`
 	MaxWildcardsPerFilter int `yaml:"max_wildcards_per_filter" min:"0" max:"128"`
 
-	// Most subscriptions a session may hold.
+	// Most subscriptions a session may hold. Home Assistant has one or two for
+	// each device.
 	MaxSubscriptionsPerClient int `yaml:"max_subscriptions_per_client" min:"1" max:"100000"`
 
-	// Most filters in one SUBSCRIBE or UNSUBSCRIBE, and most user properties in
-	// one packet.
+	// Most filters in one SUBSCRIBE or UNSUBSCRIBE, of which Home Assistant sends
+	// 500, and most user properties in one packet.
 	MaxFiltersPerSubscribe int `yaml:"max_filters_per_subscribe" min:"1" max:"100000"`
 	MaxUserProperties      int `yaml:"max_user_properties" min:"0" max:"10000"`
 
@@ -502,8 +503,8 @@ func Default() *Config {
 			MaxTopicLength:            1024,
 			MaxTopicLevels:            32,
 			MaxWildcardsPerFilter:     8,
-			MaxSubscriptionsPerClient: 200,
-			MaxFiltersPerSubscribe:    50,
+			MaxSubscriptionsPerClient: 1000,
+			MaxFiltersPerSubscribe:    500,
 			MaxUserProperties:         20,
 			ReceiveMaximum:            64,
 			Inflight:                  64,
