@@ -194,6 +194,48 @@ func TestPubAndSubStatus(t *testing.T) {
 	}
 }
 
+// TestWhatToDo: pub and sub say what was refused, where and why, and what may
+// help.
+func TestWhatToDo(t *testing.T) {
+	p := serve(t)
+	deaf, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer deaf.Close()
+	go func() {
+		for conn, err := deaf.Accept(); err == nil; conn, err = deaf.Accept() {
+			conn.Read(make([]byte, 1024)) // not to reset it
+			conn.Close()
+		}
+	}()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	for _, tt := range []struct{ protocol, args, says string }{
+		{"4", "pub -t a -m x --url mqtt://" + deaf.Addr().String(), "mqtt://" + deaf.Addr().String() + ": network Error : EOF; if something else is spoken there, see --url and --cafile"},
+		{"5", "pub -t a -m x --url mqtt://" + deaf.Addr().String(), "; if something else is spoken there, see --url and --cafile"},
+		{"5", "pub -t a -m x --url mqtts://" + deaf.Addr().String(), "; if something else is spoken there, see --url and --cafile"},
+		{"4", "pub -t a -m x --url ws://" + deaf.Addr().String(), "; if something else is spoken there, see --url and --cafile"},
+		{"4", "pub -t a -m x --url mqtt://" + closed.Addr().String(), "connection refused; is the server running?"},
+		{"5", "sub -t +/+/+/+/+/+/+/+/+", `SUBSCRIBE refused: reason 0x8f, "filter 1 of 1: invalid topic: `},
+		{"5", "pub -t $SYS/x -m x -q 1", `PUBLISH refused: reason 0x87, "not authorized"`},
+	} {
+		command := strings.Fields(tt.args)
+		flags := []string{"--mqtt", "-V", tt.protocol}
+		if !strings.Contains(tt.args, "--url") {
+			flags = p.on(tt.protocol)
+		}
+		var out, errs bytes.Buffer
+		run(append(append(command[:1:1], flags...), command[1:]...), strings.NewReader(""), &out, &errs)
+		if !strings.Contains(errs.String(), tt.says) {
+			t.Errorf("%s in %s says %q, want %q", tt.args, tt.protocol, &errs, tt.says)
+		}
+	}
+}
+
 // TestRefusedByName: a server that does not take the name and password has an
 // exit status of its own.
 func TestRefusedByName(t *testing.T) {

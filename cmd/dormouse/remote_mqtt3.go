@@ -53,7 +53,7 @@ func (w *whom) connectMQTT3(ctx context.Context) (remote, error) {
 	case errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword), errors.Is(err, packets.ErrorRefusedNotAuthorised):
 		err = &failure{statusRefused, err}
 	case errors.Is(err, packets.ErrorNetworkError):
-		err = &failure{statusUnreachable, err}
+		err = w.unreachable(err)
 	}
 	return r, err
 }

@@ -73,7 +73,7 @@ func (w *whom) connectMQTT5(ctx context.Context) (remote, error) {
 	case err == nil:
 		return r, nil
 	case answer == nil || answer.ReasonCode < refusedFrom:
-		return nil, &failure{statusUnreachable, err}
+		return nil, w.unreachable(err)
 	case answer.ReasonCode == badUserNameOrPassword, answer.ReasonCode == notAuthorized:
 		return nil, &failure{statusRefused, err}
 	}
@@ -88,7 +88,7 @@ func (r *mqtt5) publish(_ context.Context, m message) error {
 		Retain:  m.retain,
 	})
 	if err != nil && a != nil && a.ReasonCode >= refusedFrom {
-		return refusedMQTT5("PUBLISH", a.ReasonCode)
+		return refusedMQTT5("PUBLISH", a.ReasonCode, a.Properties.ReasonString)
 	}
 	return r.because(err)
 }
@@ -98,13 +98,17 @@ func (r *mqtt5) subscribe(_ context.Context, t topic, qos int) error {
 		Subscriptions: []paho.SubscribeOptions{{Topic: t.name, QoS: byte(qos)}},
 	})
 	if err != nil && a != nil && len(a.Reasons) > 0 {
-		return refusedMQTT5("SUBSCRIBE", a.Reasons[0])
+		return refusedMQTT5("SUBSCRIBE", a.Reasons[0], a.Properties.ReasonString)
 	}
 	return r.because(err)
 }
 
-func refusedMQTT5(what string, reason byte) error {
-	return fmt.Errorf("%s refused: reason 0x%02x", what, reason)
+// refusedMQTT5 has why as the server puts it, if it does.
+func refusedMQTT5(what string, reason byte, why string) error {
+	if why == "" {
+		return fmt.Errorf("%s refused: reason 0x%02x", what, reason)
+	}
+	return fmt.Errorf("%s refused: reason 0x%02x, %q", what, reason, why)
 }
 
 // because says of a request that failed with err why that is.

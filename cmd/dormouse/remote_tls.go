@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
@@ -127,12 +128,20 @@ func (w *whom) dialMQTT(ctx context.Context) (net.Conn, error) {
 		until, _ := ctx.Deadline()
 		conn, err = mqtt.NewWebsocket(at.String(), secure, time.Until(until), nil, nil)
 	}
-	var unknown x509.UnknownAuthorityError
-	switch {
-	case errors.As(err, &unknown):
-		return nil, &failure{statusUnreachable, fmt.Errorf("%w; name the authority with --cafile", err)}
-	case err != nil:
-		return nil, &failure{statusUnreachable, err}
+	if err != nil {
+		return nil, w.unreachable(err)
 	}
 	return conn, nil
+}
+
+// unreachable says of err where it was and what may help.
+func (w *whom) unreachable(err error) error {
+	at, help := w.server(), "if something else is spoken there, see --url and --cafile"
+	switch {
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		help = "name the authority with --cafile"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		help = "is the server running?"
+	}
+	return &failure{statusUnreachable, fmt.Errorf("%s://%s: %w; %s", at.Scheme, at.Host, err, help)}
 }

@@ -62,6 +62,8 @@ func TestProblems(t *testing.T) {
 			`d.yaml:3:16: limits.memory_hard is 50%, below limits.memory_soft, 75%; QoS 0 is to go first`},
 		{"memory, by default", "limits: {memory_soft: 95%}\n",
 			`d.yaml:1:23: limits.memory_hard is 90%, below limits.memory_soft, 95%; QoS 0 is to go first`},
+		{"no version", "mqtt: {versions: []}\n",
+			`d.yaml:1:8: mqtt.versions is empty, so that no client could connect; name one, or leave it out for all`},
 		{"alias", "mqttsn:\n  forwarders: &f [any]\n  search_allow: *f\n",
 			"d.yaml:2:15: anchors, aliases and tags are not supported; write the value out\n" +
 				"d.yaml:3:17: anchors, aliases and tags are not supported; write the value out"},

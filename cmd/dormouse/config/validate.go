@@ -22,6 +22,9 @@ func (r *reader) validate(c *Config) {
 		r.complain(r.at["admin.unix_socket"], "admin.unix_socket has %d octets; the system allows %d in the path of a socket", n, maxSocketPath)
 	}
 	r.memory(c.Limits.MemorySoft, c.Limits.MemoryHard)
+	if len(c.MQTT.Versions) == 0 {
+		r.complain(r.at["mqtt.versions"], "mqtt.versions is empty, so that no client could connect; name one, or leave it out for all")
+	}
 	sn := &c.MQTTSN
 	if sn.Advertise.Enabled && len(sn.Advertise.Addresses) == 0 {
 		r.complain(r.at["mqttsn.advertise.enabled"], "mqttsn.advertise.enabled needs mqttsn.advertise.addresses to send to, such as [225.1.1.1:1884]")
