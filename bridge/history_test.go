@@ -37,13 +37,11 @@ type publication struct {
 // A subscriber is one client's subscriptions and what it got. What it got
 // twice by the rules of QoS 2 is there once.
 type subscriber struct {
-	who       string
-	// forgetful: it does not know after a connection what it has got by QoS 2.
-	forgetful bool
-	crew      bool // it shares all its subscriptions, but for its farewell, with the others of the crew
-	subs      []*interest
-	got       []reception
-	still     bool // its session lasted until all was delivered
+	who   string
+	crew  bool // it shares all its subscriptions, but for its farewell, with the others of the crew
+	subs  []*interest
+	got   []reception
+	still bool // its session lasted until all was delivered
 }
 
 // An interest is one subscription while nothing about it changed. It began
@@ -59,6 +57,7 @@ type reception struct {
 	topic, payload string
 	qos            byte
 	retain, dup    bool
+	via            int // over which of its connections, if it forgets with each what it has by QoS 2
 	at             int64
 }
 
@@ -105,7 +104,7 @@ func (h *history) checkWhatCame(s *subscriber, known map[string]*publication, or
 		who, topic string
 		qos        byte
 	}
-	seen := map[string]bool{}
+	seen := map[string]int{} // over which connection
 	last := map[stream]*publication{}
 	for _, r := range s.got {
 		p := known[r.payload]
@@ -127,13 +126,13 @@ func (h *history) checkWhatCame(s *subscriber, known map[string]*publication, or
 		if r.retain || s.crew {
 			continue // for a new subscription: once for each; of the crew see checkCrew
 		}
-		if seen[r.payload] {
-			if p.qos != 1 && (r.qos != 1 && !s.forgetful || !r.dup) || p.qos == 1 && !p.again && !r.dup {
+		if via, again := seen[r.payload]; again {
+			if p.qos != 1 && (r.qos != 1 && r.via == via || !r.dup) || p.qos == 1 && !p.again && !r.dup {
 				complain("%s got %s again, at QoS %d, DUP %v", s.who, r.payload, r.qos, r.dup)
 			}
 			continue
 		}
-		seen[r.payload] = true
+		seen[r.payload] = r.via
 		of := stream{p.who, p.topic, p.qos}
 		// What was sent over a connection that the client gave up before it was
 		// acknowledged may be overtaken by what comes over the next.
@@ -191,12 +190,13 @@ func (h *history) checkCrew(complain func(string, ...any)) {
 			continue
 		}
 		since = max(since, s.subs[0].granted)
-		seen := map[string]bool{}
+		seen := map[string]int{}
 		for _, r := range s.got {
-			if strings.HasPrefix(r.topic, farewells) || s.forgetful && r.dup && seen[r.payload] {
+			via, again := seen[r.payload]
+			if strings.HasPrefix(r.topic, farewells) || again && r.dup && r.via != via {
 				continue
 			}
-			seen[r.payload] = true
+			seen[r.payload] = r.via
 			came[r.payload]++
 		}
 	}

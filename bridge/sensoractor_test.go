@@ -18,6 +18,7 @@ type sensorActor struct {
 	dice    *rand.Rand
 	count   int
 	conn    *client.Conn // nil: it is off
+	conns   int          // so far
 	will    *testament
 	heard   chan struct{} // closed when nothing is heard any more
 	arrived chan string
@@ -25,7 +26,7 @@ type sensorActor struct {
 }
 
 func newSensorActor(w *world, id string, dice *rand.Rand) *sensorActor {
-	a := &sensorActor{w: w, id: id, dice: dice, subscriber: &subscriber{who: id, forgetful: true}, arrived: make(chan string, 16)}
+	a := &sensorActor{w: w, id: id, dice: dice, subscriber: &subscriber{who: id}, arrived: make(chan string, 16)}
 	w.stamped(func(int64) { w.subscribers = append(w.subscribers, a.subscriber) })
 	return a
 }
@@ -65,14 +66,15 @@ func (a *sensorActor) connect() {
 		a.w.Fatal(err)
 	}
 	a.conn, a.heard = conn, make(chan struct{})
-	go a.listen(conn, a.heard)
+	a.conns++
+	go a.listen(conn, a.conns, a.heard)
 	a.do("connect", func(ctx context.Context) error {
 		return conn.Connect(ctx, client.Session{ClientID: a.id, KeepAlive: time.Minute})
 	})
 }
 
 // listen notes what comes until the connection is over.
-func (a *sensorActor) listen(conn *client.Conn, heard chan<- struct{}) {
+func (a *sensorActor) listen(conn *client.Conn, via int, heard chan<- struct{}) {
 	defer close(heard)
 	for {
 		m, err := conn.Receive(context.Background())
@@ -81,7 +83,7 @@ func (a *sensorActor) listen(conn *client.Conn, heard chan<- struct{}) {
 		}
 		topic := string(m.Topic.Name)
 		a.w.stamped(func(now int64) {
-			a.got = append(a.got, reception{topic: topic, payload: string(m.Payload), qos: byte(m.QoS), retain: m.Retain, dup: m.DUP, at: now})
+			a.got = append(a.got, reception{topic: topic, payload: string(m.Payload), qos: byte(m.QoS), retain: m.Retain, dup: m.DUP, via: via, at: now})
 		})
 		if strings.HasPrefix(topic, farewells) {
 			a.arrived <- string(m.Payload)
