@@ -33,7 +33,8 @@ var mayImport = map[string][]string{
 
 	"bridge": {"core", "core/router", "mqttsn", "mqttsn/session"},
 
-	"sim/radio": {"mqttsn/clock"},
+	"sim/energy": {"mqttsn"}, // for the types of packets and their names
+	"sim/radio":  {"mqttsn/clock"},
 
 	"cmd/dormouse/admin":  {"core", "core/auth", "mqttsn/gateway", "mqttsn/session"},
 	"cmd/dormouse/config": {},
@@ -45,7 +46,7 @@ var mayImport = map[string][]string{
 // the same calls give the same actions. They import the standard library only,
 // and of that nothing of these.
 var (
-	pure   = []string{"mqttsn", "mqttsn/session", "sim/radio"}
+	pure   = []string{"mqttsn", "mqttsn/session", "sim/energy", "sim/radio"}
 	impure = []string{"net", "net/http", "os", "os/exec", "os/signal", "sync", "sync/atomic", "syscall",
 		"context", "log", "log/slog", "math/rand", "math/rand/v2", "runtime", "testing"}
 )
