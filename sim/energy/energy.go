@@ -44,7 +44,8 @@ type Board struct {
 }
 
 // A Source says where a parameter comes from. What is Assumed was not found in
-// a public data sheet: reports say so.
+// a public data sheet: reports say so. Whoever changes a parameter says here
+// where the new one comes from.
 type Source struct {
 	Parameter string
 	From      string

@@ -3,7 +3,6 @@ package energy
 import (
 	"errors"
 	"math"
-	"slices"
 	"testing"
 	"time"
 	"unsafe"
@@ -182,7 +181,15 @@ func TestMeterAgrees(t *testing.T) {
 		}}
 		var m Meter
 		var want, flows float64
-		var octets uint64
+		var octets, resent uint64
+		var elapsed time.Duration
+		moved := func(u Use, n int, how How) {
+			c := u.Charge(&g.Radio)
+			want, flows, octets, elapsed = want+c, flows+c, octets+uint64(n), elapsed+u.Tx+u.Rx
+			if how&Again != 0 {
+				resent += uint64(n)
+			}
+		}
 		types := []mqttsn.Type{mqttsn.TypePublish, mqttsn.TypePuback, mqttsn.TypePingreq}
 		for range rapid.IntRange(1, 50).Draw(t, "acts") {
 			typ := rapid.SampledFrom(types).Draw(t, "type")
@@ -193,25 +200,30 @@ func TestMeterAgrees(t *testing.T) {
 			case "woke":
 				m.Woke(&g)
 				want += g.Board.Waking*ms(g.Board.Wake) + g.Radio.Access.charge() + g.Radio.Tail.charge()
+				elapsed += g.Board.Wake + g.Radio.Access.Time
 			case "sent":
 				if m.Sent(&g, typ, n, how) == nil {
 					u, _ := g.Radio.Link.Up(n, how&Lost != 0)
-					want, flows, octets = want+u.Charge(&g.Radio), flows+u.Charge(&g.Radio), octets+uint64(n)
+					moved(u, n, how)
 				}
 			case "received":
 				if m.Received(&g, typ, n, how) == nil {
 					u, _ := g.Radio.Link.Down(n)
-					want, flows, octets = want+u.Charge(&g.Radio), flows+u.Charge(&g.Radio), octets+uint64(n)
+					moved(u, n, how)
 				}
 			case "waited":
 				m.Waited(&g, typ, d, how)
 				c := g.Radio.Wait * ms(g.Radio.Link.Listen(d))
-				want, flows = want+c, flows+c
+				want, flows, elapsed = want+c, flows+c, elapsed+d
 			case "slept":
 				m.Slept(&g, d)
+				elapsed += d
 			}
 		}
-		want += g.Floor() * m.Elapsed().Seconds()
+		if m.Elapsed() != elapsed {
+			t.Errorf("%v have passed; want %v", m.Elapsed(), elapsed)
+		}
+		want += g.Floor() * elapsed.Seconds()
 		var got float64
 		for b := range NumBuckets {
 			got += m.Charge(b)
@@ -219,12 +231,12 @@ func TestMeterAgrees(t *testing.T) {
 		if math.Abs(got-want) > 1e-6*want+0.2 { // a nC for each act at most
 			t.Errorf("the meter holds %v µC; want %v", got, want)
 		}
-		var sum float64
-		for _, f := range append(slices.Clone(g.Traffic.Types[:]), g.Traffic.Handshake) {
-			sum += f.Charge
+		sum := g.Traffic.Handshake
+		for _, f := range g.Traffic.Types {
+			sum.add(f)
 		}
-		if !near(sum, flows) || g.Traffic.Octets() != octets {
-			t.Errorf("by type: %v µC, %d octets; want %v, %d", sum, g.Traffic.Octets(), flows, octets)
+		if !near(sum.Charge, flows) || sum.Octets != octets || sum.Resent != resent || g.Traffic.Octets() != octets {
+			t.Errorf("by type: %+v, %d octets in all; want %v µC, %d octets, %d of them resent", sum, g.Traffic.Octets(), flows, octets, resent)
 		}
 	})
 }

@@ -10,11 +10,11 @@ const (
 	nrf52840PS  = "nRF52840 Product Specification, current consumption"
 	nrf54l15PS  = "nRF54L15 Datasheet, current consumption"
 	cc2340DS    = "TI SWRS272 (CC2340R5), power consumption"
-	ieee802154  = "IEEE 802.15.4-2020, table 8-93, §11.3; the same in ns-3 lr-wpan"
+	ieee802154  = "IEEE 802.15.4 PHY and MAC constants, as in ns-3 lr-wpan"
 	semtechRAL  = "Semtech SWL2001, smtc_ral/src/ral_sx126x.c, DC-DC regulator"
 	semtechTime = "Semtech AN1200.13, SX1272 data sheet §4.1.1.7"
 	loraRegions = "LoRaWAN Regional Parameters 1.0.3revA"
-	saraN2      = "u-blox SARA-N2 data sheet, current consumption"
+	saraN2      = "u-blox SARA-N2 data sheet, as quoted by Exelonix"
 	model       = "none: chosen to be typical"
 )
 
@@ -53,8 +53,9 @@ func thread() *IEEE802154 {
 }
 
 var threadSources = []Source{
-	{"octet, PHY, frame, acknowledgement, CSMA, turnaround, retries", ieee802154, false},
-	{"MAC 23 octets: long addresses, FCS", "IEEE 802.15.4-2020 §7.2", false},
+	{"32 µs an octet, frame of 127, turnaround of 12 symbols, backoff period of 20", ieee802154, false},
+	{"macMinBE 3, waiting 54 symbols for an acknowledgement, 3 retries", "defaults of IEEE 802.15.4, not looked up", true},
+	{"MAC 23 octets", "control 2, sequence 1, PAN 2, long addresses 16, FCS 2", false},
 	{"header 10 octets: IPHC and UDP compressed, one long address in line", "RFC 6282; depends on the network", true},
 	{"listening through all of CSMA; no polling of a parent", model, true},
 }
@@ -108,7 +109,7 @@ func nrf54l15() Profile {
 		Name: "ble-nrf54l15", Tx: 4.8, Rx: 3.4, Wait: 3.4, Sleep: 2.9, Link: ble(),
 		Sources: append([]Source{
 			{"tx 4.8 mA at 0 dBm, rx 3.4 mA", nrf54l15PS + " IRADIO_TX0, IRADIO_RX0", false},
-			{"sleep 2.9 µA", nrf54l15PS + ", System ON idle with GRTC and 256 KB of RAM", false},
+			{"sleep 2.9 µA", nrf54l15PS + ", System ON idle with GRTC and 256 KB of RAM, as quoted on devzone.nordicsemi.com", false},
 		}, bleSources...),
 	}
 }
@@ -193,7 +194,7 @@ func Batteries() []Battery {
 		{
 			Name: "cr2032", Capacity: 225, Usable: 0.85, SelfDischarge: 0.015, Cold: 0.7, Pulse: 15,
 			Sources: []Source{
-				{"225 mAh", "Panasonic and Energizer data sheets", false},
+				{"225 mAh", "embeddedcomputing.com, 3 January 2025, on Panasonic's and Energizer's data sheets", false},
 				{"self-discharge 1.5 % a year", "Rayovac, Li-MnO2", false},
 				{"pulse 15 mA", "encyc.org; Energizer promises 6.8 mA for 2 s", true},
 				share,
@@ -202,8 +203,8 @@ func Batteries() []Battery {
 		{
 			Name: "2xaa-lithium", Capacity: 3000, Usable: 0.85, SelfDischarge: 0.007, Cold: 0.7, Pulse: 2000,
 			Sources: []Source{
-				{"3000 mAh", "Energizer L91", false},
-				{"self-discharge 0.7 % a year", "Energizer L91: 90 % after 15 years", false},
+				{"3000 mAh", "Energizer, as quoted on candlepowerforums.com", false},
+				{"self-discharge 0.7 % a year", "Energizer L91 data sheet, as quoted on candlepowerforums.com: 90 % after 15 years", false},
 				{"pulse 2 A", "Energizer L91, not looked up", true},
 				share,
 			},
