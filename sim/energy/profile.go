@@ -74,7 +74,7 @@ type Infeasible struct {
 }
 
 func (e *Infeasible) Error() string {
-	if e.Err == ErrDutyCycle {
+	if errors.Is(e.Err, ErrDutyCycle) {
 		return fmt.Sprintf("%s: infeasible: %v on air in one hour, %v allowed: send less often, less, or faster",
 			e.Profile, e.Airtime.Round(time.Millisecond), e.Allowed)
 	}
