@@ -48,16 +48,14 @@ func (d Delay) Min() time.Duration {
 // A sampler is a Delay made ready.
 type sampler struct {
 	Delay
-	least     time.Duration
-	mu, sigma float64 // of the logarithm, of ns, if log-normal
+	sigma float64 // standard deviation of the logarithm, if log-normal
 }
 
 func (d Delay) sampler() sampler {
-	s := sampler{Delay: d, least: d.Min()}
+	s := sampler{Delay: d}
 	if d.Distribution == LogNormal && d.Mean > 0 {
 		cv := float64(d.Spread) / float64(d.Mean)
 		s.sigma = math.Sqrt(math.Log1p(cv * cv))
-		s.mu = math.Log(float64(d.Mean)) - s.sigma*s.sigma/2
 	}
 	return s
 }
@@ -74,7 +72,7 @@ func (s *sampler) draw(u float64) time.Duration {
 	case Normal:
 		x += math.Sqrt2 * math.Erfinv((2*u-1)*within) * float64(s.Spread)
 	case LogNormal:
-		x = math.Exp(s.mu + s.sigma*math.Sqrt2*math.Erfinv(2*u-1))
+		x *= math.Exp(s.sigma*math.Sqrt2*math.Erfinv(2*u-1) - s.sigma*s.sigma/2)
 	}
-	return max(s.least, time.Duration(x)) // rounding may fall short
+	return time.Duration(x)
 }

@@ -16,7 +16,7 @@ func (m *Model) charge(s *State, w way, off clock.Time, air time.Duration) bool 
 		return true
 	}
 	used := time.Duration(s.air[w]) * time.Microsecond
-	if s.free[w] == 0 || m.hour(s, s.free[w]) != m.hour(s, off) {
+	if m.hour(s, s.free[w]) != m.hour(s, off) {
 		used = 0
 	}
 	if used+air > budget {

@@ -172,8 +172,8 @@ func TestDutyCycle(t *testing.T) {
 // hourBegins returns a moment at which an hour of s begins.
 func hourBegins(m *Model, s *State) clock.Time {
 	now := start
-	for step := time.Hour; step > 0; step /= 2 {
-		for m.hour(s, now.Add(step)) == m.hour(s, start) {
+	for step := time.Duration(1 << 41); step > 0; step /= 2 {
+		if m.hour(s, now.Add(step)) == m.hour(s, start) {
 			now = now.Add(step)
 		}
 	}
@@ -206,4 +206,16 @@ func TestHourBoundary(t *testing.T) {
 	second(next.Add(time.Second), 3599, Arrived)
 	second(next.Add(time.Hour-time.Second), 1, DutyCycle)
 	second(next.Add(time.Hour+time.Minute), 3600, Arrived)
+
+	// Fractions of a microsecond count too: 36 µs are 24 times 1500 ns at most.
+	m, s = newModel(t, Config{Up: Link{Preamble: 1500, DutyCycle: 1e-8}}), Device(2)
+	n := 0
+	for range 100 {
+		if !m.Up(&s, start, 20).Lost() {
+			n++
+		}
+	}
+	if n == 0 || n > 24 {
+		t.Errorf("%d datagrams of 1.5 µs get through in an hour that has 36 µs", n)
+	}
 }

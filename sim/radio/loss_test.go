@@ -52,8 +52,9 @@ func TestBernoulli(t *testing.T) {
 		}
 		nearShare(t, "loss", n, p)
 	}
-	if got := (Loss{Mean: 0.75}).MeanBurst(); got != 4 {
-		t.Errorf("of which 3/4 are lost, %v are lost in a row, want 4", got)
+	l := Loss{Mean: 0.75}
+	if loss, burst := l.MeanLoss(), l.MeanBurst(); loss != 0.75 || burst != 4 {
+		t.Errorf("of three in four lost, the mean loss is %v and the mean burst %v; want 0.75 and 4", loss, burst)
 	}
 }
 
@@ -151,14 +152,15 @@ func TestTimePasses(t *testing.T) {
 	}
 }
 
-// TestFirstDatagram: devices do not all begin with a good link.
+// TestFirstDatagram: devices do not all begin with a good link, even at the
+// beginning of time.
 func TestFirstDatagram(t *testing.T) {
 	g := preset(t, "nbiot-deep")
 	m := newModel(t, Config{Up: Link{Loss: Loss{Bursts: g}}})
 	n := 0
 	for i := range uint32(million) {
 		s := Device(i)
-		if m.Up(&s, start, 20).Lost() {
+		if m.Up(&s, 1, 20).Lost() {
 			n++
 		}
 	}

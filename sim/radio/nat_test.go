@@ -52,6 +52,20 @@ func TestRebindingEvery(t *testing.T) {
 	}
 }
 
+// TestRebindingEdge: what is sent in the very moment of a rebinding has the
+// new address, and keeps it.
+func TestRebindingEdge(t *testing.T) {
+	m, s := newModel(t, Config{NAT: NAT{Every: 10 * time.Minute}}), Device(1)
+	m.Up(&s, start, 20)
+	at := m.rebinding(1, start)
+	for i, want := range []bool{true, false} {
+		if got := m.Rebound(&s, at); got != want {
+			t.Errorf("rebound is %v when asked for the %dth time", got, i+1)
+		}
+		m.Up(&s, at, 20)
+	}
+}
+
 // TestRarelySending: a device that sends less often than it is rebound has
 // another address each time it sends.
 func TestRarelySending(t *testing.T) {

@@ -69,10 +69,11 @@ func (o *outages) meet(on, off clock.Time) bool {
 	if i < len(o.Intervals) && o.Intervals[i].At <= to {
 		return true
 	}
-	return o.Every > 0 && to >= 0 && o.meetRandom(max(from, 0), to)
+	return o.Every > 0 && o.meetRandom(from, to)
 }
 
 func (o *outages) meetRandom(from, to time.Duration) bool {
+	// Division rounds towards zero, so that none is before the start.
 	first, last := int64(from/o.Every), int64(to/o.Every)
 	for n := first; n <= min(last, first+2); n++ { // in between, one is met whole
 		u := event(o.key, forOutage, 0, n).of(0)

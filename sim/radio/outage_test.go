@@ -76,15 +76,47 @@ func TestRandomOutages(t *testing.T) {
 		t.Errorf("the outages of 100 days begin at %d times of the day", len(times))
 	}
 	s := Device(1)
-	if f := m.Up(&s, start.Add(-time.Minute), 20); f.Lost() {
-		t.Errorf("before the start: %+v", f)
+	for at := start.Add(-10 * 24 * time.Hour); at < start; at = at.Add(time.Minute) {
+		if f := m.Up(&s, at, 20); f.Lost() {
+			t.Fatalf("%v before the start: %+v", start.Sub(at), f)
+		}
 	}
 
-	// Who is on the air for three days meets one.
-	slow := newModel(t, Config{Outages: Outages{Every: 24 * time.Hour, For: 10 * time.Minute}, Up: Link{Rate: 1}})
-	s = Device(2)
-	if f := slow.Up(&s, start.Add(time.Hour), 3*24*3600); f.Outcome != Outage {
-		t.Errorf("three days on the air: %+v", f)
+	// Who is on the air for a day meets one, though it end in the
+	// next, and who is for three does, though that of the first be over.
+	slow := newModel(t, Config{Outages: m.cell.Outages, Up: Link{Rate: 1}})
+	for day := range 100 {
+		s := Device(1)
+		if f := slow.Up(&s, start.Add(time.Duration(day)*24*time.Hour), 24*3600); f.Outcome != Outage {
+			t.Errorf("on the air for day %d: %+v", day, f)
+		}
+		s = Device(2)
+		if f := slow.Up(&s, start.Add(time.Duration(day+1)*24*time.Hour-1), 3*24*3600); f.Outcome != Outage {
+			t.Errorf("three days on the air from the end of day %d: %+v", day, f)
+		}
+	}
+}
+
+// TestRandomOutageEdges: it lasts as long as it should, to the nanosecond.
+func TestRandomOutageEdges(t *testing.T) {
+	m := newModel(t, Config{Outages: Outages{Every: 24 * time.Hour, For: 10 * time.Minute}})
+	out := func(at clock.Time) bool {
+		s := Device(1)
+		return m.Up(&s, at, 20).Outcome == Outage
+	}
+	begin := start
+	for !out(begin) {
+		if begin = begin.Add(time.Minute); begin > start.Add(24*time.Hour) {
+			t.Fatal("no outage in a day")
+		}
+	}
+	for step := time.Minute; step > 0; step /= 2 {
+		for begin > start && out(begin.Add(-step)) {
+			begin = begin.Add(-step)
+		}
+	}
+	if end := begin.Add(10 * time.Minute); !out(end-1) || out(end) {
+		t.Errorf("ten minutes after it began: out a moment before is %v, then %v", out(end-1), out(end))
 	}
 }
 

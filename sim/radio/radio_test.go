@@ -111,7 +111,9 @@ func TestPerfectRadio(t *testing.T) {
 // another run.
 func TestSeed(t *testing.T) {
 	run := func(seed uint64, device uint32) []Fate {
-		m, err := New(everything(), seed, start)
+		c := everything()
+		c.Outages = Outages{} // which have luck of their own
+		m, err := New(c, seed, start)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,6 +185,7 @@ func TestIndependence(t *testing.T) {
 	}{
 		{"up and down", up1, losses(back)},
 		{"one device and the next", up1, up2},
+		{"one device and the next, a datagram later", up1[1:], up2[:million-1]},
 		{"a datagram and the next", up1[1:], up1[:million-1]},
 		{"latency and duplication", late, copied},
 		{"latency and the next", late[1:], late[:len(late)-1]},
@@ -212,6 +215,10 @@ func TestChangedModel(t *testing.T) {
 	later := start.Add(time.Hour)
 	if f := newModel(t, Config{}).Up(&s, later, 20); f != (Fate{Off: later, At: later}) {
 		t.Errorf("after the change to a perfect radio: %+v", f)
+	}
+	s.bound = start
+	if newModel(t, Config{}).Rebound(&s, later) {
+		t.Error("a binding ends although there is no NAT any more")
 	}
 	if f := worst.Up(&s, later, 20); f != (Fate{Outcome: Chance, Off: later}) {
 		t.Errorf("after the change to the worst: %+v", f)
