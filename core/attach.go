@@ -38,6 +38,7 @@ func (b *Broker) Open(id Identity, o SessionOptions, sink Sink, done func(s *Ses
 	if e.sink != nil {
 		e.sink.Kick(TakenOver)
 	}
+	b.turns.pass(id.ClientID)
 	b.fire(e.will)
 	b.store.Sync(func(err error) {
 		if err != nil {

@@ -6,10 +6,11 @@
 // edges pull from there. It starts no goroutine and no timer: Tick drives
 // what time drives.
 //
-// Locks are taken in this order: Broker.mu, client.mu, Broker.topics,
+// Locks are taken in this order: turns, Broker.mu, client.mu, Broker.topics,
 // retained.mu; those of groups, pacing, overflows and sys are leaves. Under
 // Broker.mu, and only then, a second client may be locked. Sinks and done
-// functions are called with none of them held.
+// functions are called with none of them held but turns, which is why they may
+// not call back.
 package core
 
 import (
@@ -48,6 +49,7 @@ type Broker struct {
 	closed       atomic.Bool // set under mu
 	pressure     atomic.Uint32
 	publications sync.Pool
+	turns        turns
 
 	counters
 	owed backlogs
@@ -59,6 +61,7 @@ func New(o Options) *Broker {
 	b := &Broker{
 		o:        o,
 		store:    o.Store,
+		turns:    newTurns(),
 		clients:  make(map[string]*client),
 		owners:   make(map[string]string),
 		router:   router.New[*client, terms](),

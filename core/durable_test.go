@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -262,16 +263,20 @@ func (w *world) restarts() {
 func TestRefusedQoS2IsNotTakenAfterATakeover(t *testing.T) {
 	w, m := meddledWorld(t)
 	ann, old := w.comes("ann").subscribes("a"), w.comes("bob")
-	var bob *person
+	came := make(chan *person)
 	m.before = func(f store.Fact) error {
 		if _, ok := f.(*store.Accepted); !ok {
 			return nil
 		}
 		m.leaveAlone()
-		bob = w.comes("bob")
+		go func() { came <- w.comes("bob") }()
+		for old.kicked.Load() == 0 {
+			runtime.Gosched()
+		}
 		return errFull
 	}
 	old.Publish(message(2, "a=1"), 1, func(error) {})
+	bob := <-came
 	bob.Publish(message(2, "a=1"), 1, func(error) {})
 	ann.gets("a=1/2")
 }

@@ -54,6 +54,9 @@ func (s *Session) Publish(m Message, id uint16, done func(error)) {
 		b.refuse(err, done)
 		return
 	}
+	turn := b.turns.of(c.id)
+	turn.RLock()
+	defer turn.RUnlock()
 	var origin *store.Accepted
 	attached, fresh := s.lock(), true
 	if attached && m.QoS == 2 {
