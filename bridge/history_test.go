@@ -185,6 +185,7 @@ func (h *history) checkWhatShould(s *subscriber, complain func(string, ...any)) 
 func (h *history) checkCrew(complain func(string, ...any)) {
 	var since int64
 	came := map[string]int{}
+	how := map[string][]string{}
 	for _, s := range h.subscribers {
 		if !s.crew {
 			continue
@@ -198,6 +199,7 @@ func (h *history) checkCrew(complain func(string, ...any)) {
 			}
 			seen[r.payload] = r.via
 			came[r.payload]++
+			how[r.payload] = append(how[r.payload], fmt.Sprintf("%s at %d over its connection %d, QoS %d, DUP %v", s.who, r.at, r.via, r.qos, r.dup))
 		}
 	}
 	for _, p := range h.publications {
@@ -207,7 +209,7 @@ func (h *history) checkCrew(complain func(string, ...any)) {
 		case p.done > 0 && n == 0:
 			complain("none of the crew got %s on %s", p.payload, p.topic)
 		case p.qos == 2 && n > 1:
-			complain("the crew got %s %d times", p.payload, n)
+			complain("the crew got %s %d times: %s", p.payload, n, strings.Join(how[p.payload], "; "))
 		}
 	}
 }
