@@ -17,9 +17,8 @@ type sensorActor struct {
 	id      string
 	dice    *rand.Rand
 	count   int
-	conn    *client.Conn // nil: it is off
-	conns   int          // so far
-	will    *testament
+	conn    *client.Conn  // nil: it is off
+	conns   int           // so far
 	heard   chan struct{} // closed when nothing is heard any more
 	arrived chan string
 	*subscriber

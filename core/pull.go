@@ -119,8 +119,11 @@ func (s *Session) Ack(id uint16) (landed bool) {
 }
 
 // Received notes that PUBREC has come: the payload may go, the id stays.
-func (s *Session) Received(id uint16) {
-	s.flying(id, func(c *client, i int) {
+//
+// It reports whether s is still attached. If not, PUBREL must not be sent: who
+// comes after s gets the message again, and is to know it as one it has.
+func (s *Session) Received(id uint16) (attached bool) {
+	return s.flying(id, func(c *client, i int) {
 		it := &c.mail.inflight[i]
 		if it.release {
 			return
@@ -135,12 +138,13 @@ func (s *Session) Received(id uint16) {
 // released lets the payload go.
 func (it *item) released() { it.letter, it.via, it.release = nil, nil, true }
 
-// flying does something to what is in flight under id.
-func (s *Session) flying(id uint16, do func(c *client, i int)) {
+// flying does something to what is in flight under id, if s is still attached,
+// and reports whether it is.
+func (s *Session) flying(id uint16, do func(c *client, i int)) (attached bool) {
 	b, c := s.broker, s.client
 	var sink Sink
 	known, eased := false, false
-	if s.lock() && c.mail != nil {
+	if attached = s.lock(); attached && c.mail != nil {
 		if i := c.mail.flying(id); i >= 0 {
 			known = true
 			before := c.backlog()
@@ -161,4 +165,5 @@ func (s *Session) flying(id uint16, do func(c *client, i int)) {
 	if sink != nil {
 		sink.Mail()
 	}
+	return attached
 }

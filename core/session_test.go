@@ -131,7 +131,9 @@ func TestTakeoverKicksAndSilencesTheOld(t *testing.T) {
 	var errs []error
 	note := func(err error) { errs = append(errs, err) }
 	old.Ack(flying[0].ID)
-	old.Received(flying[0].ID)
+	if old.Received(flying[0].ID) {
+		t.Error("PUBREC over the old connection is taken")
+	}
 	old.Publish(message(2, "a=from the dead"), 1, note)
 	old.Release(1, note)
 	old.Subscribe(Subscription{Filter: "x"}, func(_ QoS, err error) { note(err) })

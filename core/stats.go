@@ -93,7 +93,7 @@ type drops struct {
 
 // countFull counts a publish that room has refused.
 func (d *drops) countFull(err error) {
-	if err == errShareFull {
+	if errors.Is(err, errShareFull) {
 		d.share.Add(1)
 		return
 	}

@@ -187,7 +187,9 @@ func (c *conn) received(pk *packets.Packet) {
 		c.acknowledged(pk.PacketID)
 		return
 	}
-	c.session.Received(pk.PacketID)
+	if !c.session.Received(pk.PacketID) {
+		return // Kick says all; the message comes again over the next connection
+	}
 	c.answer(&packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: pk.PacketID})
 }
 

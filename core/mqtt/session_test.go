@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"dormouse/core"
 )
 
 // TestResume: a kept session has its subscriptions and, in order, what came
@@ -385,4 +387,29 @@ func TestTakeoverStorm(t *testing.T) {
 	if n := b.core.Stats().Connected; n != 1 {
 		t.Errorf("core has %d clients, want the keeper alone", n)
 	}
+}
+
+// TestPubrecOfWhoIsNotAttached: between the end of an attachment and Kick,
+// PUBREC has no effect, and so no PUBREL tells the client to forget: the message
+// comes again over its next connection, and is one that it has.
+func TestPubrecOfWhoIsNotAttached(t *testing.T) {
+	b := start(t, nil)
+	p := b.connect(t, 4, "p", kept)
+	p.subscribe(2, "q")
+	from := b.connect(t, 4, "from", nil)
+	from.publish("q", "once", 2, 1)
+	from.expect(packets.Pubrec)
+	p.expectMessage("q once 2 1")
+
+	b.server.mu.Lock()
+	for c := range b.server.conns {
+		if c.id.ClientID == "p" {
+			c.session.Detach(core.Lost, func(error) {})
+		}
+	}
+	b.server.mu.Unlock()
+	p.ack(packets.Pubrec, 1)
+	p.ping()
+	p.Close()
+	b.connect(t, 4, "p", kept).expectMessage("q once 2 1 dup")
 }
