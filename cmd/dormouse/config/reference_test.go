@@ -37,7 +37,7 @@ func TestReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Error("configs/reference.yaml does not say what config.go says; run: go test ./cmd/dormouse/config -update")
+		t.Error("configs/reference.yaml does not say what config.go and limits.go say; run: go test ./cmd/dormouse/config -update")
 	}
 	c, err := Load(referenceFile, nil)
 	if err != nil {
@@ -69,13 +69,22 @@ func normal(c *Config) *Config {
 	return c
 }
 
-// reference writes the defaults, each key under its comment in config.go.
+// reference writes the defaults, each key under its comment in the types.
 func reference(t *testing.T) string {
-	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
+	w := &referenceWriter{comments: map[string]string{}}
+	for _, name := range []string{"config.go", "limits.go"} {
+		w.read(t, name)
+	}
+	w.section("", reflect.ValueOf(Default()).Elem(), true)
+	return w.b.String()
+}
+
+// read takes the comments of the types in a file.
+func (w *referenceWriter) read(t *testing.T, name string) {
+	file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &referenceWriter{comments: map[string]string{}}
 	ast.Inspect(file, func(n ast.Node) bool {
 		if spec, ok := n.(*ast.TypeSpec); ok {
 			if s, ok := spec.Type.(*ast.StructType); ok {
@@ -86,8 +95,6 @@ func reference(t *testing.T) string {
 		}
 		return true
 	})
-	w.section("", reflect.ValueOf(Default()).Elem(), true)
-	return w.b.String()
 }
 
 type referenceWriter struct {
