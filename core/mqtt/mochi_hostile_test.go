@@ -110,6 +110,7 @@ func TestM06_AnothersSession(t *testing.T) {
 		alice := w.connect(t, 5, "device", as("alice"))
 		alice.subscribe(1, "q")
 		alice.disconnect()
+		await(t, "alice to be gone", func() bool { return w.look().Connected == 0 })
 		p := w.connect(t, 5, "p", nil)
 		p.publish("q", "for alice", 1, 1)
 		p.expect(packets.Puback)
