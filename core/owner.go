@@ -2,10 +2,10 @@ package core
 
 // This file is whose a session is.
 
-// own notes that the session of c is user's. Most are nobody's, and cost
+// own notes that the session of c is user's, if that binds it. Most are nobody's, and cost
 // nothing here. Broker.mu must be locked.
 func (b *Broker) own(c *client, user string) {
-	if user == "" {
+	if user == "" || !b.o.BindUsers {
 		delete(b.owners, c.id)
 		return
 	}
@@ -15,6 +15,5 @@ func (b *Broker) own(c *client, user string) {
 // mayHave reports whether who may take over, resume or discard the session of
 // c. Broker.mu and c must be locked.
 func (b *Broker) mayHave(c *client, who Identity) bool {
-	lasts := c.attached != nil || c.lasts(b.o.Now())
-	return !b.o.BindUsers || !lasts || b.owners[c.id] == who.User
+	return !b.o.BindUsers || b.owners[c.id] == who.User || c.attached == nil && !c.lasts(b.o.Now())
 }
