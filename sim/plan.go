@@ -1,0 +1,178 @@
+// Package sim is many battery-powered sensors on one machine: a [Plan] says
+// what they are and do, a [Fleet] is them. It is driven from outside, by the
+// wall clock or in virtual time, and does no input or output: see sim/drive.
+package sim
+
+import (
+	"time"
+
+	"dormouse/mqttsn/client"
+	"dormouse/sim/energy"
+	"dormouse/sim/radio"
+	"dormouse/sim/workload"
+)
+
+// A Plan is a scenario in terms of the parts that carry it out. It is checked
+// where it is made, by sim/scenario, and does not change but as a Change says.
+type Plan struct {
+	Name   string
+	About  string // one sentence
+	Seed   uint64
+	Settle time.Duration // after the last stage nothing new is done for so long
+	Noon   time.Duration // the time of day at the start, for daily curves: 0 is midnight
+	Groups []*Group
+	Stages []Stage
+	Events []Event
+	Sites  map[string]radio.Outages // places with outages shared by groups
+
+	// Forgets says that the gateway loses its sessions when it is restarted:
+	// what it owes then is forgiven, and counted.
+	Forgets bool
+
+	Thresholds []Threshold
+}
+
+// Duration is how long the stages take.
+func (p *Plan) Duration() (d time.Duration) {
+	for i := range p.Stages {
+		d += p.Stages[i].For
+	}
+	return d
+}
+
+// A Group is devices that are alike.
+//
+// Patterns, as of client ids and topics, may hold %i, the number of the device
+// in its group from 0 on, %c, its client id, %g, the name of its group, and %%.
+type Group struct {
+	Name     string
+	Count    int
+	ClientID string // pattern
+	Firmware Firmware
+	Client   client.Config
+	Session  Session
+	Topics   []Topic // reports go to one after another
+	Workload workload.Config
+	Ills     workload.Ills
+	Radio    radio.Config // without Site
+	Site     string       // of Plan.Sites; empty: none
+	Hardware *energy.Hardware
+	Address  Addressing
+}
+
+// Session is how devices connect.
+type Session struct {
+	KeepAlive    time.Duration
+	CleanSession bool // at each connection; the first of a run is always clean
+	Will         *Will
+}
+
+// A Will is what the gateway publishes for a device that is lost.
+type Will struct {
+	Topic   string // pattern
+	Payload string
+	QoS     uint8
+	Retain  bool
+}
+
+// A Topic is where a device publishes.
+type Topic struct {
+	Name string // pattern; of two octets for Short
+	Kind TopicKind
+	ID   uint16 // Predefined: the id under which the gateway knows Name
+}
+
+// A TopicKind is how a topic is put in a PUBLISH.
+type TopicKind string
+
+// The kinds of topics.
+const (
+	Registered TopicKind = "" // by an id that the gateway gives
+	Predefined TopicKind = "predefined"
+	Short      TopicKind = "short"
+)
+
+// Firmware is whose manners a device has.
+type Firmware string
+
+// The firmwares: those of RIOT's emcute, Paho's embedded C client, Zephyr, and
+// one that does all of the specification.
+const (
+	Full   Firmware = "full"
+	Emcute Firmware = "emcute"
+	Paho   Firmware = "paho"
+	Zephyr Firmware = "zephyr"
+)
+
+// Addressing is how devices are told apart by their addresses.
+type Addressing string
+
+// The ways of addressing. In virtual time they are all OwnAddress.
+const (
+	OwnAddress Addressing = ""          // each has its own, of 127.0.0.0/8 or a /64
+	OwnPort    Addressing = "port"      // each has a socket
+	Forwarder  Addressing = "forwarder" // they are behind one forwarder, by node id
+)
+
+// A Stage is a time in which groups keep to their workloads.
+type Stage struct {
+	Name      string
+	For       time.Duration
+	Workloads map[string]workload.Config // by group; who is not named goes on as before
+	Arrive    map[string]Ramp            // groups that are switched on in this stage
+}
+
+// A Ramp spreads what many devices do over a time.
+type Ramp struct {
+	Over   time.Duration
+	Spread Spread
+}
+
+// A Spread is how a ramp spreads.
+type Spread string
+
+// The spreads.
+const (
+	Linear Spread = ""
+	Normal Spread = "normal" // around the middle of the ramp
+)
+
+// An Event is something that befalls a group, or all, at a time.
+type Event struct {
+	At    time.Duration // since the start
+	Kind  EventKind
+	Group string        // empty: all
+	Share float64       // of the devices, 0 to 1
+	For   time.Duration // Outage, Restart, Off
+	Set   *Change       // Set
+}
+
+// An EventKind is a kind of event.
+type EventKind string
+
+// The kinds of events.
+const (
+	Restart EventKind = "gateway-restart" // kill -9, and start again after For
+	Outage  EventKind = "outage"          // nothing is carried
+	Rebind  EventKind = "nat-rebinding"   // devices get other addresses: at once, without a word
+	Reuse   EventKind = "port-reuse"      // devices get each other's addresses
+	Reboot  EventKind = "reboot"          // devices start again, after For without power
+	WakeUp  EventKind = "wake"            // sleepers wake now, all at once
+	Stuck   EventKind = "stuck"           // devices fall silent for ever
+	Leave   EventKind = "leave"           // devices say goodbye
+	Set     EventKind = "set"             // a group changes
+)
+
+// A Change is another group in place of the one of that name. Only its
+// Workload, Ills and Radio may differ, and its Client's retry.
+type Change struct{ Group *Group }
+
+// A Threshold is a figure of a run and its bound, such as
+// "reports.lost == 0" or "drain.p99 < 5s".
+type Threshold struct {
+	Metric string  // as report.Metrics names them
+	Group  string  // empty: all of them taken together
+	Op     string  // "<", "<=", "==", ">=", ">"
+	Bound  float64 // times in seconds
+	Text   string  // as it was written
+}
