@@ -160,10 +160,12 @@ func (s *server) start() (failed <-chan error) {
 	return failures
 }
 
+// coreTick is how often core is given its time.
+const coreTick = 250 * time.Millisecond
+
 // tick gives core its time.
 func (s *server) tick(ctx context.Context) {
-	const step = 250 * time.Millisecond
-	t := time.NewTicker(step)
+	t := time.NewTicker(coreTick)
 	defer t.Stop()
 	for {
 		select {
