@@ -66,10 +66,14 @@ type Client struct {
 	topics   topics
 	taken    []uint16 // QoS 2 messages that wait for PUBREL
 	sleep    time.Duration
-	lastID   uint16 // MsgId of the last request
-	pings    uint8  // unanswered
-	version  mqttsn.Version
-	state    State
+	patience clock.Time // when what is spared may be asked for again
+	spared   uint32     // types of packets refused for congestion
+	lastID   uint16     // MsgId of the last request
+
+	lastTaken uint16 // MsgId of the last QoS 1 message
+	pings     uint8  // unanswered
+	version   mqttsn.Version
+	state     State
 }
 
 // New returns a client that speaks v and has not connected yet. cfg is shared
@@ -89,42 +93,44 @@ func (c *Client) Deadline() clock.Time { return clock.Sooner(c.deadline[retry], 
 
 type states uint8
 
-// Where a packet may come, in columns: Connecting, Active, Dozing, aWake,
-// Leaving. To a client that is disconnected or asleep nothing may come.
+// Where a packet may come, in columns: Connecting, Active, Dozing, aSleep but
+// talking, aWake, Leaving. To a client that is disconnected, or asleep in
+// silence, nothing may come.
 const (
-	C____ states = 1 << Connecting
-	_A___ states = 1 << Active
-	_A_W_ states = _A___ | 1<<Awake
-	_ADW_ states = _A_W_ | 1<<Dozing
-	CADWL states = C____ | _ADW_ | 1<<Leaving
+	C_____ states = 1 << Connecting
+	_A____ states = 1 << Active
+	_A_S__ states = _A____ | 1<<Asleep
+	_A__W_ states = _A____ | 1<<Awake
+	_AD_W_ states = _A__W_ | 1<<Dozing
+	CADSWL states = C_____ | _AD_W_ | 1<<Asleep | 1<<Leaving
 )
 
 // mayArrive is the table of 1.2 §6, from the client's side. Everything else is
 // dropped: a copy that the network held up, or no business of a client's.
 var mayArrive = [mqttsn.NumTypes]states{
-	mqttsn.TypeConnack:       C____,
-	mqttsn.TypeWilltopicreq:  C____,
-	mqttsn.TypeWillmsgreq:    C____,
-	mqttsn.TypeRegister:      _ADW_,
-	mqttsn.TypeRegack:        _A___,
-	mqttsn.TypePublish:       _ADW_,
-	mqttsn.TypePuback:        _A___,
-	mqttsn.TypePubrec:        _A___,
-	mqttsn.TypePubrel:        _ADW_,
-	mqttsn.TypePubcomp:       _A___,
-	mqttsn.TypeSuback:        _A___,
-	mqttsn.TypeUnsuback:      _A___,
-	mqttsn.TypePingreq:       _ADW_,
-	mqttsn.TypePingresp:      _A_W_,
-	mqttsn.TypeDisconnect:    CADWL,
-	mqttsn.TypeWilltopicresp: _A___,
-	mqttsn.TypeWillmsgresp:   _A___,
+	mqttsn.TypeConnack:       C_____,
+	mqttsn.TypeWilltopicreq:  C_____,
+	mqttsn.TypeWillmsgreq:    C_____,
+	mqttsn.TypeRegister:      _AD_W_,
+	mqttsn.TypeRegack:        _A_S__,
+	mqttsn.TypePublish:       _AD_W_,
+	mqttsn.TypePuback:        _A_S__,
+	mqttsn.TypePubrec:        _A_S__,
+	mqttsn.TypePubrel:        _AD_W_,
+	mqttsn.TypePubcomp:       _A_S__,
+	mqttsn.TypeSuback:        _A____,
+	mqttsn.TypeUnsuback:      _A____,
+	mqttsn.TypePingreq:       _AD_W_,
+	mqttsn.TypePingresp:      _A__W_,
+	mqttsn.TypeDisconnect:    CADSWL,
+	mqttsn.TypeWilltopicresp: _A____,
+	mqttsn.TypeWillmsgresp:   _A____,
 }
 
 // Handle takes in a packet from the gateway. It keeps nothing of p, but the
 // Messages it yields alias p's octets.
 func (c *Client) Handle(now clock.Time, p mqttsn.Packet, out *Actions) {
-	if mayArrive[p.Type()]&(1<<c.state) == 0 {
+	if mayArrive[p.Type()]&(1<<c.state) == 0 || c.state == Asleep && c.x == nil {
 		out.Stray++
 		return
 	}
@@ -182,23 +188,59 @@ func (c *Client) Tick(now clock.Time, out *Actions) {
 // answered notes that the gateway is there and heard us: the keep alive period
 // begins anew. Three quarters of it leave room for a ping that is lost.
 func (c *Client) answered(now clock.Time) {
-	c.pings = 0
-	c.deadline[ping] = 0
-	if c.state == Active && c.session.KeepAlive > 0 {
-		c.deadline[ping] = now.Add(c.session.KeepAlive * 3 / 4)
+	q, period := c.cfg.Quirks, c.session.KeepAlive
+	switch {
+	case c.state != Active || period == 0:
+		c.pings, c.deadline[ping] = 0, 0
+	case q.any(EmcutePings | ZephyrPings):
+		if c.deadline[ping] == 0 { // connected just now
+			c.deadline[ping] = now.Add(period)
+		}
+	case q.Has(PahoPings):
+		if c.pings == 0 {
+			c.deadline[ping] = now.Add(period)
+		}
+	default:
+		c.pings = 0
+		c.deadline[ping] = now.Add(period * 3 / 4)
 	}
 }
 
 // onPing asks whether the gateway is there, 1.2 §6.11, and asks again soon
 // enough for it not to give us up meanwhile.
 func (c *Client) onPing(now clock.Time, out *Actions) {
-	if int(c.pings) > c.cfg.MaxRetries {
+	q, period := c.cfg.Quirks, c.session.KeepAlive
+	again := c.pings > 0
+	switch {
+	case q.Has(EmcutePings):
+		c.deadline[ping] = now.Add(period)
+	case q.Has(PahoPings):
+		c.pings, c.deadline[ping] = 1, 0
+	case int(c.pings) > c.cfg.MaxRetries:
 		c.lost(ErrNoAnswer, out)
 		return
+	default:
+		c.pings++
+		c.deadline[ping] = now.Add(c.pingAgain())
 	}
-	c.pings++
-	c.deadline[ping] = now.Add(min(c.cfg.RetryInterval, c.session.KeepAlive/4))
-	c.send(&mqttsn.Pingreq{}, out)
+	out.send(c.version, &out.answers.pingreq, again)
+}
+
+// pingAgain is how long to wait for PINGRESP.
+func (c *Client) pingAgain() time.Duration {
+	if c.cfg.Quirks.Has(ZephyrPings) {
+		return c.cfg.RetryInterval
+	}
+	return min(c.cfg.RetryInterval, c.session.KeepAlive/4)
+}
+
+// ponged takes the answer to a ping.
+func (c *Client) ponged(now clock.Time) {
+	if c.pings > 0 && c.cfg.Quirks.Has(ZephyrPings) { // the next is due a period after that one
+		c.deadline[ping] = c.deadline[ping].Add(c.session.KeepAlive - c.pingAgain())
+	}
+	c.pings = 0
+	c.answered(now)
 }
 
 // lost is the end of the virtual connection, and of the request under way, at

@@ -19,14 +19,28 @@ type Config struct {
 	// taken to be gone (N_RETRY, 1.2 §7.2). 0 to 20; default 3.
 	MaxRetries int
 
+	// Wait is for how long a request that the gateway refused for congestion
+	// is not made again, but fails with ErrCongested (T_WAIT, 1.2 §7.2). 0 to
+	// 1 h; 0 makes it again whenever its owner likes. Default 5 min.
+	Wait time.Duration
+
 	// MaxTopics is how many topic ids a client remembers. The oldest makes
 	// room for the next. 1 to 65534; default 256.
 	MaxTopics int
+
+	// MaxName is the most octets a topic name may have. 0: as many as a
+	// packet holds. Default 0.
+	MaxName int
+
+	// Quirks are what the client does otherwise than the specification says,
+	// or not at all. Default none.
+	Quirks Quirks
 }
 
-// DefaultConfig returns the defaults.
+// DefaultConfig returns the defaults: a client that does all of the
+// specification. Those of firmware in the field are Emcute, Paho and Zephyr.
 func DefaultConfig() Config {
-	return Config{RetryInterval: 10 * time.Second, MaxRetries: 3, MaxTopics: 256}
+	return Config{RetryInterval: 10 * time.Second, MaxRetries: 3, Wait: 5 * time.Minute, MaxTopics: 256}
 }
 
 // Validate reports everything wrong with c, not just the first thing.
@@ -40,7 +54,10 @@ func (c *Config) Validate() error {
 	require(100*time.Millisecond <= c.RetryInterval && c.RetryInterval <= 5*time.Minute,
 		"retry interval is %v; it must be 100ms to 5m", c.RetryInterval)
 	require(0 <= c.MaxRetries && c.MaxRetries <= 20, "retries are %d; they must be 0 to 20", c.MaxRetries)
+	require(0 <= c.Wait && c.Wait <= time.Hour, "wait is %v; it must be 0 to 1h", c.Wait)
 	require(1 <= c.MaxTopics && c.MaxTopics <= 65534, "topics are %d; they must be 1 to 65534", c.MaxTopics)
+	require(c.MaxName >= 0, "the longest name is %d; it must be 0 or more", c.MaxName)
+	require(c.Quirks&^allQuirks == 0, "quirks are %#x, of which %#x are unknown", c.Quirks, c.Quirks&^allQuirks)
 	return errors.Join(errs...)
 }
 

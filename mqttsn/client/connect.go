@@ -13,8 +13,16 @@ const protocolID = 1
 // earlier connection are forgotten, as some gateways do. s is copied, but its
 // Will must not change before the request has Ended.
 func (c *Client) Connect(now clock.Time, s Session, out *Actions) error {
-	p := s.connect()
+	switch {
+	case s.Will != nil && !c.cfg.canName(len(s.Will.Topic)):
+		return ErrUnsupported
+	case c.spares(now, mqttsn.TypeConnect):
+		return ErrCongested
+	}
+	x := out.exchange(ToConnect)
+	p := x.toConnect(&s)
 	if err := c.send(p, out); err != nil {
+		out.done(x)
 		return err
 	}
 	c.end(ErrAbandoned, out)
@@ -25,19 +33,21 @@ func (c *Client) Connect(now clock.Time, s Session, out *Actions) error {
 		c.taken = nil
 	}
 	c.state = Connecting
-	c.x = &exchange{request: ToConnect}
+	c.x = x
 	c.await(now, p)
 	return nil
 }
 
-func (s *Session) connect() *mqttsn.Connect {
-	return &mqttsn.Connect{
+func (x *exchange) toConnect(s *Session) *mqttsn.Connect {
+	x.name = append(x.name[:0], s.ClientID...)
+	x.connect = mqttsn.Connect{
 		Will:         s.Will != nil,
 		CleanSession: s.CleanSession,
 		ProtocolID:   protocolID,
 		KeepAlive:    s.KeepAlive,
-		ClientID:     []byte(s.ClientID),
+		ClientID:     x.name,
 	}
+	return &x.connect
 }
 
 // onWilltopicreq takes the second step of the will dialogue, 1.2 §6.3. The
@@ -66,7 +76,7 @@ func (c *Client) onWillmsgreq(now clock.Time, out *Actions) {
 // what it waited for: the gateway, or the network, has repeated itself.
 func (c *Client) advance(now clock.Time, p mqttsn.Packet, out *Actions) {
 	if p.Type() <= c.x.packet.Type() {
-		c.send(p, out)
+		c.repeat(p, true, out)
 		return
 	}
 	if err := c.step(now, p, out); err != nil { // a will that does not fit in a packet
@@ -78,7 +88,7 @@ func (c *Client) advance(now clock.Time, p mqttsn.Packet, out *Actions) {
 // onConnack ends the request to connect, be the dialogue complete or not: the
 // gateway may not do wills.
 func (c *Client) onConnack(now clock.Time, p *mqttsn.Connack, out *Actions) {
-	if err := refusal(mqttsn.TypeConnect, p.Reason); err != nil {
+	if err := c.refusal(now, mqttsn.TypeConnect, p.Reason); err != nil {
 		c.end(err, out)
 		c.over()
 		return
@@ -99,7 +109,8 @@ func (c *Client) Disconnect(now clock.Time, out *Actions) error {
 	c.end(ErrAbandoned, out)
 	c.over()
 	c.state = Leaving
-	return c.begin(now, ToDisconnect, &mqttsn.Disconnect{}, out)
+	x := out.exchange(ToDisconnect)
+	return c.begin(now, x, &x.disconnect, out)
 }
 
 // onDisconnect takes the gateway's DISCONNECT for an acknowledgement if one is
@@ -110,13 +121,22 @@ func (c *Client) onDisconnect(now clock.Time, out *Actions) {
 	case Connecting:
 		// Either the acknowledgement of an earlier goodbye, held up, or the
 		// dialogue is forgotten. To begin anew on the next try settles it.
-		c.x.packet = c.session.connect()
+		c.x.packet = c.x.toConnect(&c.session)
 	case Dozing:
+		if c.cfg.Quirks.Has(ZephyrLeaves) {
+			c.end(ErrDisconnected, out)
+			c.over()
+			return
+		}
 		c.fallAsleep(nil, out)
 	case Leaving:
 		c.end(nil, out)
 		c.over()
 	default:
+		if c.cfg.Quirks.Has(EmcuteDeaf) {
+			out.Stray++
+			return
+		}
 		c.lost(ErrDisconnected, out)
 	}
 }

@@ -12,24 +12,32 @@ import (
 //
 // At QoS 0 the request has Ended as soon as the PUBLISH is sent, and at QoS 1
 // and 2 when the gateway has taken the message over. At QoS -1 there is no
-// request: m is sent, in any state and beside whatever is under way.
+// request: m is sent, in any state and beside whatever is under way. Its topic
+// is a predefined or a short one there; a name in full is an extension, which
+// Paho and RSMB have.
 func (c *Client) Publish(now clock.Time, m *Message, out *Actions) error {
-	if m.QoS == mqttsn.QoSMinusOne {
+	switch {
+	case !c.cfg.CanPublish(m.QoS, m.Topic):
+		return ErrUnsupported
+	case m.QoS == mqttsn.QoSMinusOne:
 		return c.send(&mqttsn.Publish{QoS: m.QoS, Retain: m.Retain, Topic: m.Topic, Payload: m.Payload}, out)
 	}
-	if err := c.free(Active); err != nil {
+	from := Active
+	if c.state == Asleep && c.cfg.Quirks.Has(SleepTalk) {
+		from = Asleep
+	}
+	switch err := c.free(from); {
+	case err != nil:
 		return err
+	case c.spares(now, mqttsn.TypePublish):
+		return ErrCongested
 	}
-	topic := m.Topic
-	topic.Name = bytes.Clone(topic.Name)
-	x := &exchange{request: ToPublish, topic: topic}
-	x.publish = mqttsn.Publish{QoS: m.QoS, Retain: m.Retain, Topic: topic, Payload: bytes.Clone(m.Payload)}
+	x := out.exchange(ToPublish)
+	x.topic = x.named(m.Topic)
+	x.payload = append(x.payload, m.Payload...)
+	x.publish = mqttsn.Publish{QoS: m.QoS, Retain: m.Retain, Topic: x.topic, Payload: x.payload}
 	c.x = x
-	err := c.proceed(now, out)
-	if err != nil {
-		c.x = nil
-	}
-	return err
+	return c.started(c.proceed(now, out), out)
 }
 
 // proceed sends the message under way, or the REGISTER that it needs first.
@@ -38,7 +46,8 @@ func (c *Client) proceed(now clock.Time, out *Actions) error {
 	if x.topic.Kind == mqttsn.TopicName {
 		id, ok := c.topics.id(x.topic.Name)
 		if !ok {
-			return c.step(now, &mqttsn.Register{ID: c.nextID(), Name: x.topic.Name}, out)
+			x.register = mqttsn.Register{ID: c.nextID(), Name: x.topic.Name}
+			return c.step(now, &x.register, out)
 		}
 		x.publish.Topic = mqttsn.Topic{ID: id}
 	}
@@ -57,7 +66,11 @@ func (c *Client) proceed(now clock.Time, out *Actions) error {
 // gateway does not know the topic id (any longer), it is forgotten, and the
 // message gets one more try with a new one, 1.2 §6.6.
 func (c *Client) onPuback(now clock.Time, p *mqttsn.Puback, out *Actions) {
-	if p.Reason == mqttsn.InvalidTopicID {
+	reason := p.Reason
+	if c.cfg.Quirks.Has(ZephyrAccepts) {
+		reason = mqttsn.Accepted
+	}
+	if reason == mqttsn.InvalidTopicID {
 		c.topics.forget(func(id uint16, _ []byte) bool { return id == p.TopicID })
 	}
 	if !c.awaiting(mqttsn.TypePublish, p.ID) {
@@ -67,14 +80,14 @@ func (c *Client) onPuback(now clock.Time, p *mqttsn.Puback, out *Actions) {
 	switch {
 	case p.Reason == mqttsn.Accepted && x.publish.QoS == 2:
 		return // PUBREC would accept it
-	case p.Reason == mqttsn.InvalidTopicID && x.topic.Kind == mqttsn.TopicName && !x.renewed:
+	case reason == mqttsn.InvalidTopicID && x.topic.Kind == mqttsn.TopicName && !x.renewed:
 		x.renewed = true
 		c.topics.forget(func(_ uint16, name []byte) bool { return bytes.Equal(name, x.topic.Name) })
 		c.answered(now)
 		c.must(c.proceed(now, out), out)
 	default:
 		c.answered(now)
-		c.end(refusal(mqttsn.TypePublish, p.Reason), out)
+		c.end(c.refusal(now, mqttsn.TypePublish, reason), out)
 	}
 }
 
@@ -85,7 +98,8 @@ func (c *Client) onPubrec(now clock.Time, p *mqttsn.Pubrec, out *Actions) {
 		return
 	}
 	c.answered(now)
-	c.must(c.step(now, &mqttsn.Pubrel{ID: p.ID}, out), out)
+	c.x.pubrel = mqttsn.Pubrel{ID: p.ID}
+	c.must(c.step(now, &c.x.pubrel, out), out)
 }
 
 // onPubcomp ends a QoS 2 exchange.

@@ -26,18 +26,27 @@ func (c *Client) onPublish(p *mqttsn.Publish, out *Actions) {
 	case mqttsn.TopicReserved:
 		refused = mqttsn.NotSupported
 	}
+	if c.cfg.Quirks.Has(EmcuteRefuses) && (p.DUP || p.QoS == 2 || p.Topic.Kind == mqttsn.TopicPredefined) {
+		refused = mqttsn.NotSupported
+	}
 	switch {
 	case p.QoS == mqttsn.QoSMinusOne:
 		out.Stray++ // is for clients to send
 		return
 	case refused != mqttsn.Accepted:
-		c.send(&mqttsn.Puback{TopicID: p.Topic.ID, ID: p.ID, Reason: refused}, out)
+		out.answers.puback = mqttsn.Puback{TopicID: p.Topic.ID, ID: p.ID, Reason: refused}
+		c.send(&out.answers.puback, out)
 		return
 	case p.QoS == 1:
-		c.send(&mqttsn.Puback{TopicID: p.Topic.ID, ID: p.ID}, out)
+		again := p.DUP && p.ID == c.lastTaken
+		c.lastTaken = p.ID
+		out.answers.puback = mqttsn.Puback{TopicID: p.Topic.ID, ID: p.ID}
+		c.repeat(&out.answers.puback, again, out)
 	case p.QoS == 2:
-		c.send(&mqttsn.Pubrec{ID: p.ID}, out)
-		if slices.Contains(c.taken, p.ID) {
+		again := slices.Contains(c.taken, p.ID)
+		out.answers.pubrec = mqttsn.Pubrec{ID: p.ID}
+		c.repeat(&out.answers.pubrec, again, out)
+		if again {
 			return
 		}
 		if len(c.taken) == maxTaken {
@@ -51,8 +60,10 @@ func (c *Client) onPublish(p *mqttsn.Publish, out *Actions) {
 // onPubrel lets go of a message id. One that we do not know was let go of
 // before, and PUBCOMP was lost.
 func (c *Client) onPubrel(p *mqttsn.Pubrel, out *Actions) {
-	if i := slices.Index(c.taken, p.ID); i >= 0 {
+	i := slices.Index(c.taken, p.ID)
+	if i >= 0 {
 		c.taken = slices.Delete(c.taken, i, i+1)
 	}
-	c.send(&mqttsn.Pubcomp{ID: p.ID}, out)
+	out.answers.pubcomp = mqttsn.Pubcomp{ID: p.ID}
+	c.repeat(&out.answers.pubcomp, i < 0, out)
 }

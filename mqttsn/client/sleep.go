@@ -12,6 +12,9 @@ import (
 // client is Asleep when the request has Ended. An Asleep client may ask again
 // for another duration.
 func (c *Client) Sleep(now clock.Time, d time.Duration, out *Actions) error {
+	if !c.cfg.CanSleep() {
+		return ErrUnsupported
+	}
 	if c.state != Active && c.state != Asleep {
 		return ErrState
 	}
@@ -21,7 +24,9 @@ func (c *Client) Sleep(now clock.Time, d time.Duration, out *Actions) error {
 	if d < time.Second { // which would say goodbye
 		return &mqttsn.PacketError{Version: c.version, Type: mqttsn.TypeDisconnect, Field: "Duration", Err: mqttsn.ErrValue}
 	}
-	if err := c.begin(now, ToSleep, &mqttsn.Disconnect{Duration: d}, out); err != nil {
+	x := out.exchange(ToSleep)
+	x.disconnect.Duration = d
+	if err := c.begin(now, x, &x.disconnect, out); err != nil {
 		return err
 	}
 	c.state = Dozing
@@ -46,11 +51,16 @@ func (c *Client) fallAsleep(err error, out *Actions) {
 // come until the request has Ended; then the client is Asleep again, for
 // another sleep duration.
 func (c *Client) Wake(now clock.Time, out *Actions) error {
+	if !c.cfg.CanWake() {
+		return ErrUnsupported
+	}
 	if err := c.free(Asleep); err != nil {
 		return err
 	}
-	p := &mqttsn.Pingreq{ClientID: []byte(c.session.ClientID)}
-	if err := c.begin(now, ToWake, p, out); err != nil {
+	x := out.exchange(ToWake)
+	x.name = append(x.name, c.session.ClientID...)
+	x.pingreq.ClientID = x.name
+	if err := c.begin(now, x, &x.pingreq, out); err != nil {
 		return err
 	}
 	c.state = Awake
@@ -63,5 +73,5 @@ func (c *Client) onPingresp(now clock.Time, out *Actions) {
 		c.fallAsleep(nil, out)
 		return
 	}
-	c.answered(now)
+	c.ponged(now)
 }

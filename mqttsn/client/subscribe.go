@@ -10,11 +10,15 @@ import (
 // Subscribe asks for the messages of a topic, 1.2 §6.9: a name, which may hold
 // wildcards, a predefined id, or a short name. The Outcome has the QoS granted.
 func (c *Client) Subscribe(now clock.Time, t mqttsn.Topic, q mqttsn.QoS, out *Actions) error {
+	if !c.cfg.CanSubscribe(q, t) {
+		return ErrUnsupported
+	}
 	if err := c.free(Active); err != nil {
 		return err
 	}
-	t.Name = bytes.Clone(t.Name)
-	return c.begin(now, ToSubscribe, &mqttsn.Subscribe{QoS: q, ID: c.nextID(), Topic: t}, out)
+	x := out.exchange(ToSubscribe)
+	x.subscribe = mqttsn.Subscribe{QoS: q, ID: c.nextID(), Topic: x.named(t)}
+	return c.begin(now, x, &x.subscribe, out)
 }
 
 // onSuback ends a Subscribe. The topic id in it means something for a name
@@ -24,11 +28,11 @@ func (c *Client) onSuback(now clock.Time, p *mqttsn.Suback, out *Actions) {
 		return
 	}
 	c.answered(now)
-	t := c.x.packet.(*mqttsn.Subscribe).Topic
+	t := c.x.subscribe.Topic
 	if p.Reason == mqttsn.Accepted && t.Kind == mqttsn.TopicName && !bytes.ContainsAny(t.Name, "+#") {
 		c.learn(p.TopicID, t.Name)
 	}
-	c.endAs(Outcome{Err: refusal(mqttsn.TypeSubscribe, p.Reason), QoS: p.QoS}, out)
+	c.endAs(Outcome{Err: c.refusal(now, mqttsn.TypeSubscribe, p.Reason), QoS: p.QoS}, out)
 }
 
 // Unsubscribe takes a Subscribe back, 1.2 §6.9.
@@ -36,8 +40,9 @@ func (c *Client) Unsubscribe(now clock.Time, t mqttsn.Topic, out *Actions) error
 	if err := c.free(Active); err != nil {
 		return err
 	}
-	t.Name = bytes.Clone(t.Name)
-	return c.begin(now, ToUnsubscribe, &mqttsn.Unsubscribe{ID: c.nextID(), Topic: t}, out)
+	x := out.exchange(ToUnsubscribe)
+	x.unsubscribe = mqttsn.Unsubscribe{ID: c.nextID(), Topic: x.named(t)}
+	return c.begin(now, x, &x.unsubscribe, out)
 }
 
 func (c *Client) onUnsuback(now clock.Time, p *mqttsn.Unsuback, out *Actions) {

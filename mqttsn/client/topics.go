@@ -100,10 +100,16 @@ func (c *Client) learn(id uint16, name []byte) bool {
 // Register asks the gateway for the id of a topic name, 1.2 §6.5. There is no
 // need to: Publish does it.
 func (c *Client) Register(now clock.Time, name string, out *Actions) error {
+	if !c.cfg.canName(len(name)) {
+		return ErrUnsupported
+	}
 	if err := c.free(Active); err != nil {
 		return err
 	}
-	return c.begin(now, ToRegister, &mqttsn.Register{ID: c.nextID(), Name: []byte(name)}, out)
+	x := out.exchange(ToRegister)
+	x.name = append(x.name, name...)
+	x.register = mqttsn.Register{ID: c.nextID(), Name: x.name}
+	return c.begin(now, x, &x.register, out)
 }
 
 // onRegack takes the id that was asked for. Where it was asked for to publish,
@@ -113,8 +119,8 @@ func (c *Client) onRegack(now clock.Time, p *mqttsn.Regack, out *Actions) {
 		return
 	}
 	c.answered(now)
-	err := refusal(mqttsn.TypeRegister, p.Reason)
-	if err == nil && !c.learn(p.TopicID, c.x.packet.(*mqttsn.Register).Name) {
+	err := c.refusal(now, mqttsn.TypeRegister, p.Reason)
+	if err == nil && !c.learn(p.TopicID, c.x.register.Name) {
 		err = &RefusedError{mqttsn.TypeRegister, mqttsn.InvalidTopicID}
 	}
 	switch {
@@ -130,9 +136,16 @@ func (c *Client) onRegack(now clock.Time, p *mqttsn.Regack, out *Actions) {
 // onRegister learns an id that the gateway is about to publish under, 1.2
 // §6.10. That it comes again is no news, but wants an answer.
 func (c *Client) onRegister(p *mqttsn.Register, out *Actions) {
-	answer := &mqttsn.Regack{TopicID: p.TopicID, ID: p.ID}
+	if c.cfg.Quirks.Has(EmcuteNoRegister) {
+		out.Stray++
+		return
+	}
+	known, ok := c.topics.name(p.TopicID)
+	again := ok && bytes.Equal(known, p.Name)
+	answer := &out.answers.regack
+	*answer = mqttsn.Regack{TopicID: p.TopicID, ID: p.ID}
 	if !c.learn(p.TopicID, p.Name) {
 		answer.Reason = mqttsn.InvalidTopicID
 	}
-	c.send(answer, out)
+	c.repeat(answer, again, out)
 }

@@ -9,15 +9,15 @@ import (
 // message, 1.2 §6.4; with an empty Topic it deletes both. w must not change
 // before the request has Ended.
 func (c *Client) UpdateWill(now clock.Time, w *Will, out *Actions) error {
+	if !c.cfg.canName(len(w.Topic)) {
+		return ErrUnsupported
+	}
 	if err := c.free(Active); err != nil {
 		return err
 	}
-	p := &mqttsn.Willtopicupd{QoS: w.QoS, Retain: w.Retain, Topic: []byte(w.Topic)}
-	if err := c.begin(now, ToUpdateWill, p, out); err != nil {
-		return err
-	}
-	c.x.will = w
-	return nil
+	x := out.exchange(ToUpdateWill)
+	x.will = w
+	return c.begin(now, x, &mqttsn.Willtopicupd{QoS: w.QoS, Retain: w.Retain, Topic: []byte(w.Topic)}, out)
 }
 
 func (c *Client) onWilltopicresp(now clock.Time, p *mqttsn.Willtopicresp, out *Actions) {
@@ -25,7 +25,7 @@ func (c *Client) onWilltopicresp(now clock.Time, p *mqttsn.Willtopicresp, out *A
 		return
 	}
 	c.answered(now)
-	err := refusal(mqttsn.TypeWilltopicupd, p.Reason)
+	err := c.refusal(now, mqttsn.TypeWilltopicupd, p.Reason)
 	if err != nil || c.x.will.Topic == "" {
 		c.end(err, out)
 		return
@@ -36,6 +36,6 @@ func (c *Client) onWilltopicresp(now clock.Time, p *mqttsn.Willtopicresp, out *A
 func (c *Client) onWillmsgresp(now clock.Time, p *mqttsn.Willmsgresp, out *Actions) {
 	if c.awaiting(mqttsn.TypeWillmsgupd, 0) {
 		c.answered(now)
-		c.end(refusal(mqttsn.TypeWillmsgupd, p.Reason), out)
+		c.end(c.refusal(now, mqttsn.TypeWillmsgupd, p.Reason), out)
 	}
 }
