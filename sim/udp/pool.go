@@ -1,0 +1,82 @@
+package udp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+)
+
+// A pool numbers the addresses of a prefix.
+type pool struct {
+	base  [16]byte // IPv4 in its first four octets
+	is4   bool
+	first uint32 // the host number of endpoint 0
+	size  uint64 // how many endpoints there can be
+	err   error  // why there is none
+}
+
+// loopback leaves its first addresses to whoever listens there.
+var (
+	loopback      = netip.MustParsePrefix("127.0.0.0/8")
+	loopbackFirst = uint32(256)
+)
+
+// newPool returns the addresses of p to reach target from. If p is not given
+// and the target is not on IPv4 loopback there are none, which matters only
+// when one is asked for.
+func newPool(p netip.Prefix, target netip.Addr) (pool, error) {
+	first := uint32(1)
+	if !p.IsValid() {
+		if !target.Is4() || !target.IsLoopback() {
+			return pool{err: fmt.Errorf("no addresses for the devices: %v is not on 127.0.0.0/8, so they need a prefix "+
+				"that is routed to this host (ip route add local PREFIX dev lo), or to be told apart by port or node id", target)}, nil
+		}
+		p = loopback
+	}
+	p = p.Masked()
+	if p == loopback {
+		first = loopbackFirst
+	}
+	if p.Addr().Is4() != target.Is4() {
+		return pool{}, fmt.Errorf("prefix %v and target %v: one is IPv4 and the other IPv6", p, target)
+	}
+	bits := min(p.Addr().BitLen()-p.Bits(), 32)
+	if bits < 2 {
+		return pool{}, fmt.Errorf("prefix %v holds no addresses to choose from", p)
+	}
+	a := pool{is4: target.Is4(), first: first, size: 1<<bits - uint64(first) - 1}
+	copy(a.base[:], p.Addr().AsSlice())
+	return a, nil
+}
+
+// check reports whether n endpoints fit.
+func (p *pool) check(n int) error {
+	if p.err != nil {
+		return p.err
+	}
+	if uint64(n) > p.size {
+		return fmt.Errorf("%d addresses for devices are too many: there are %d", n, p.size)
+	}
+	return nil
+}
+
+// host returns where the octets are that endpoints differ in.
+func (p *pool) host(a []byte) []byte {
+	if p.is4 {
+		return a[:4]
+	}
+	return a[12:16]
+}
+
+// put writes the address of e to a, of 4 or 16 octets.
+func (p *pool) put(a []byte, e int32) {
+	base := p.base[:len(a)]
+	copy(a, base)
+	binary.BigEndian.PutUint32(p.host(a), binary.BigEndian.Uint32(p.host(base))+p.first+uint32(e))
+}
+
+// endpoint returns whose address a is. It may be that of none: the caller
+// knows how many there are.
+func (p *pool) endpoint(a []byte) uint32 {
+	return binary.BigEndian.Uint32(p.host(a)) - binary.BigEndian.Uint32(p.host(p.base[:len(a)])) - p.first
+}
