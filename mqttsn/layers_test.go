@@ -33,9 +33,10 @@ var mayImport = map[string][]string{
 
 	"bridge": {"core", "core/router", "mqttsn", "mqttsn/session"},
 
-	"sim/energy": {"mqttsn"}, // for the types of packets and their names
-	"sim/radio":  {"mqttsn/clock"},
-	"sim/udp":    {"mqttsn"}, // for the forwarder's envelope
+	"sim/energy":  {"mqttsn"}, // for the types of packets and their names
+	"sim/payload": {},
+	"sim/radio":   {"mqttsn/clock"},
+	"sim/udp":     {"mqttsn"}, // for the forwarder's envelope
 
 	"cmd/dormouse/admin":  {"core", "core/auth", "mqttsn/gateway", "mqttsn/session"},
 	"cmd/dormouse/config": {},
@@ -47,7 +48,7 @@ var mayImport = map[string][]string{
 // the same calls give the same actions. They import the standard library only,
 // and of that nothing of these.
 var (
-	pure   = []string{"mqttsn", "mqttsn/session", "sim/energy", "sim/radio"}
+	pure   = []string{"mqttsn", "mqttsn/session", "sim/energy", "sim/payload", "sim/radio"}
 	impure = []string{"net", "net/http", "os", "os/exec", "os/signal", "sync", "sync/atomic", "syscall",
 		"context", "log", "log/slog", "math/rand", "math/rand/v2", "runtime", "testing"}
 )
@@ -57,6 +58,7 @@ var only = map[string][]string{
 	"github.com/mochi-mqtt/":       {"core/mqtt"},
 	"github.com/eclipse/":          {"cmd/dormouse"},
 	"github.com/alecthomas/kong":   {"cmd/dormouse"},
+	"github.com/fxamacker/cbor/":   {"sim/payload"},
 	"github.com/goccy/go-yaml":     {"cmd/dormouse/config"},
 	"github.com/gopacket/gopacket": {"cmd/dormouse"},
 	"github.com/gorilla/websocket": {"core/mqtt"},
