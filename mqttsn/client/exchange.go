@@ -36,12 +36,13 @@ const (
 
 // exchange returns an exchange that is under way with nothing yet.
 func (a *Actions) exchange(r Request) *exchange {
-	x := new(exchange)
-	if n := len(a.spare); n > 0 {
-		x, a.spare = a.spare[n-1], a.spare[:n-1]
-		*x = exchange{name: x.name[:0], payload: x.payload[:0]}
+	n := len(a.spare)
+	if n == 0 {
+		return &exchange{request: r}
 	}
-	x.request = r
+	x := a.spare[n-1]
+	a.spare = a.spare[:n-1]
+	*x = exchange{request: r, name: x.name[:0], payload: x.payload[:0]}
 	return x
 }
 
