@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"sim/payload": {},
 	"sim/radio":   {"mqttsn/clock"},
 	"sim/udp":     {"mqttsn"}, // for the forwarder's envelope
+	"sim/view":    {"mqttsn/client", "sim", "sim/ledger", "sim/radio"},
 
 	"cmd/dormouse/admin":  {"core", "core/auth", "mqttsn/gateway", "mqttsn/session"},
 	"cmd/dormouse/config": {},
@@ -55,6 +56,7 @@ var (
 
 // only says who may import a foreign module at all.
 var only = map[string][]string{
+	"charm.land/":                  {"sim/view"},
 	"github.com/mochi-mqtt/":       {"core/mqtt"},
 	"github.com/eclipse/":          {"cmd/dormouse"},
 	"github.com/alecthomas/kong":   {"cmd/dormouse"},

@@ -1,0 +1,149 @@
+package view
+
+import (
+	"io"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"dormouse/sim"
+)
+
+// Screen is a View that fills a terminal. It has a goroutine of its own.
+type Screen struct {
+	program *tea.Program
+	ended   chan error
+}
+
+// Keys are what a person may do about a run. The functions are called from the
+// screen's goroutine and must not block.
+type Keys struct {
+	Quit  func()     // end it
+	Pause func(bool) // stop its time, or let it go on; nil: it cannot be stopped
+}
+
+// NewScreen returns a View that fills the terminal out, and hears keys from in;
+// nil: there are none.
+func NewScreen(in io.Reader, out io.Writer, a *About, k Keys) *Screen {
+	return newScreen(a, k, tea.WithInput(in), tea.WithOutput(out))
+}
+
+func newScreen(a *About, k Keys, with ...tea.ProgramOption) *Screen {
+	s := &Screen{ended: make(chan error, 1)}
+	with = append(with, tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond))
+	s.program = tea.NewProgram(&model{about: a, keys: k}, with...)
+	go func() {
+		_, err := s.program.Run()
+		s.ended <- err
+	}()
+	return s
+}
+
+// Samples come a few times a second at most.
+const framesPerSecond = 20
+
+// Show has the screen show s soon.
+func (s *Screen) Show(stats *sim.Stats, now time.Time) { s.program.Send(sample{stats, now}) }
+
+// Close leaves the terminal as it was.
+func (s *Screen) Close() error {
+	s.program.Quit()
+	return <-s.ended
+}
+
+// A sample is what Show was told.
+type sample struct {
+	*sim.Stats
+	now time.Time
+}
+
+// A model is what the screen shows.
+type model struct {
+	about         *About
+	keys          Keys
+	width, height int
+
+	last, before *sample
+	began        time.Time
+	reports      []float64 // received a second, the latest last: as many as a line may have
+	paused       bool
+	stopped      time.Duration // in pauses
+	pausedAt     time.Time
+	ending       bool
+	help         bool
+}
+
+// trail is how many rates are remembered.
+const trail = 200
+
+// Init asks for nothing: samples come by themselves.
+func (m *model) Init() tea.Cmd { return nil }
+
+// Update takes in a sample, a key or the size of the terminal.
+func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.width, m.height = msg.Width, msg.Height
+	case sample:
+		m.take(&msg)
+	case tea.KeyPressMsg:
+		m.press(msg.String())
+	}
+	return m, nil
+}
+
+func (m *model) take(s *sample) {
+	if m.last == nil {
+		m.began = s.now
+	}
+	m.before, m.last = m.last, s
+	if m.before == nil || s.At <= m.before.At {
+		return
+	}
+	m.reports = append(m.reports, since(s.Stats, m.before.Stats).received)
+	if len(m.reports) > trail {
+		m.reports = append(m.reports[:0], m.reports[len(m.reports)-trail:]...)
+	}
+}
+
+func (m *model) press(key string) {
+	switch key {
+	case "q", "ctrl+c":
+		if !m.ending {
+			m.ending = true
+			m.keys.Quit()
+		}
+	case "space":
+		if m.keys.Pause != nil && !m.ending {
+			m.paused = !m.paused
+			m.keys.Pause(m.paused)
+		}
+	case "?", "h":
+		m.help = !m.help
+	case "esc":
+		m.help = false
+	}
+}
+
+// left guesses how long the run still takes by the wall clock; ok is false
+// while that would be a wild guess.
+func (m *model) left() (d time.Duration, ok bool) {
+	const early = 0.01
+	done := progress(m.last.Stats, m.about)
+	if !m.about.Virtual {
+		return max(0, m.about.whole()-m.last.At), true
+	}
+	if done < early || m.paused {
+		return 0, false
+	}
+	spent := m.last.now.Sub(m.began)
+	return time.Duration(float64(spent) * (1 - done) / done), true
+}
+
+// View draws all of it.
+func (m *model) View() tea.View {
+	v := tea.NewView(m.draw())
+	v.AltScreen = true
+	v.WindowTitle = "dormouse sim " + m.about.Plan.Name
+	return v
+}
