@@ -20,8 +20,9 @@ type Actions struct {
 
 // A Sending says what a datagram is.
 type Sending struct {
-	Type  mqttsn.Type
-	Again bool // the same packet went before: it was not answered, or the other side missed it
+	Type   mqttsn.Type
+	Again  bool  // the same packet went before: it was not answered, or the other side missed it
+	Radius uint8 // of a Finder's: how many hops it is to be broadcast, 0 for all there are
 }
 
 type sentTill struct {
@@ -70,7 +71,7 @@ func (a *Actions) send(v mqttsn.Version, p mqttsn.Packet, again bool) error {
 		return err
 	}
 	a.arena = b
-	a.ends = append(a.ends, sentTill{len(b), Sending{p.Type(), again}})
+	a.ends = append(a.ends, sentTill{len(b), Sending{Type: p.Type(), Again: again}})
 	return nil
 }
 
