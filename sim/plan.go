@@ -29,6 +29,10 @@ type Plan struct {
 	// what it owes then is forgiven, and counted.
 	Forgets bool
 
+	// Live says that the run is by the wall clock and over sockets, which may
+	// lose what the radio did not: the oracles allow for that. Drivers set it.
+	Live bool
+
 	Thresholds []Threshold
 }
 
@@ -142,7 +146,7 @@ type Event struct {
 	At    time.Duration // since the start
 	Kind  EventKind
 	Group string        // empty: all
-	Share float64       // of the devices, 0 to 1
+	Share float64       // of the devices, 0 to 1; 0 is all of them, as 1 is
 	For   time.Duration // Outage, Restart, Off
 	Set   *Change       // Set
 }

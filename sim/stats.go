@@ -66,6 +66,8 @@ type GroupStats struct {
 	Wakes      uint64
 	Reboots    uint64
 	Rebindings uint64
+	Skipped    uint64 // reports that fell due while others waited, and were never made; in no other count
+	Deaf       uint64 // datagrams that reached a device whose radio was off
 
 	Latency [NumLatencies]*hdrhistogram.Histogram // of microseconds, 1 to 3.6e9; nil: none yet
 
