@@ -33,11 +33,12 @@ var mayImport = map[string][]string{
 
 	"bridge": {"core", "core/router", "mqttsn", "mqttsn/session"},
 
-	"sim/energy":  {"mqttsn"}, // for the types of packets and their names
-	"sim/payload": {},
-	"sim/radio":   {"mqttsn/clock"},
-	"sim/udp":     {"mqttsn"}, // for the forwarder's envelope
-	"sim/view":    {"mqttsn/client", "sim", "sim/ledger", "sim/radio"},
+	"sim/energy":   {"mqttsn"}, // for the types of packets and their names
+	"sim/payload":  {},
+	"sim/radio":    {"mqttsn/clock"},
+	"sim/udp":      {"mqttsn"}, // for the forwarder's envelope
+	"sim/view":     {"mqttsn/client", "sim", "sim/ledger", "sim/radio"},
+	"sim/workload": {"mqttsn", "mqttsn/clock", "sim/payload"},
 
 	"cmd/dormouse/admin":  {"core", "core/auth", "mqttsn/gateway", "mqttsn/session"},
 	"cmd/dormouse/config": {},
@@ -49,7 +50,7 @@ var mayImport = map[string][]string{
 // the same calls give the same actions. They import the standard library only,
 // and of that nothing of these.
 var (
-	pure   = []string{"mqttsn", "mqttsn/session", "sim/energy", "sim/payload", "sim/radio"}
+	pure   = []string{"mqttsn", "mqttsn/session", "sim/energy", "sim/payload", "sim/radio", "sim/workload"}
 	impure = []string{"net", "net/http", "os", "os/exec", "os/signal", "sync", "sync/atomic", "syscall",
 		"context", "log", "log/slog", "math/rand", "math/rand/v2", "runtime", "testing"}
 )

@@ -1,6 +1,19 @@
 // Package workload is when a sensor does what: its duty cycle, its sleep, what
 // it is told, and how it fails. It is pure: times follow from the seed and the
 // number of the device.
+//
+// A [Config] and [Ills] are of a group, a [State] is what is remembered of one
+// device. Whoever drives the device asks when something is due, and says when
+// it is done:
+//
+//	workload.Begin(&s, seed, 17, 1000, start, noon)
+//	for at := c.Report(&s, &ills); at.Reached(now); at = c.Report(&s, &ills) {
+//		publish()
+//		skipped += c.Reported(&s, &ills, now)
+//	}
+//
+// All moments are of the true time, and those that a device sets itself are
+// where its own clock, which may be wrong, shows what was asked for.
 package workload
 
 import (
@@ -21,7 +34,7 @@ type Config struct {
 // Reports is what devices publish.
 type Reports struct {
 	Every   time.Duration // between two reports of a device; zero: none
-	Jitter  time.Duration // each is early or late by up to this; at most half of Every
+	Jitter  time.Duration // each is early or late by up to this; at most half of Every, in the busiest hour of Curve
 	Aligned bool          // all devices at once, at whole multiples of Every since the start; otherwise each has its own offset
 	Curve   Curve         // how the rate varies over the day; empty: it does not
 	Bursts  Bursts
@@ -30,15 +43,16 @@ type Reports struct {
 	Payload payload.Config
 }
 
-// Bursts has a share of the reports followed by more: an event.
+// Bursts has a share of the reports followed by more: an event. They are over
+// within Every. A report that falls into a burst begins no other.
 type Bursts struct {
 	Share   float64       // 0 to 1
 	Count   int           // reports that follow
 	Spacing time.Duration // between them
 }
 
-// A Curve is the rate of reports in each hour of the day, as a factor of the
-// mean: 24 figures from 0, or none.
+// A Curve is the rate of reports in each hour of the day: 24 figures from 0, or
+// none. Only their proportions count, so that Every is the mean over a day.
 type Curve []float64
 
 // Commands is what devices are sent, over MQTT.
