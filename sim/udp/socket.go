@@ -35,8 +35,8 @@ type shared struct {
 	out  messages
 	n    int // messages of out that wait to be sent
 
-	node  [Batch][8]byte // the envelopes of out
-	drops uint32
+	node [Batch][8]byte // the envelopes of out
+	id   [4]byte        // a node's, while it is written
 }
 
 // newShared opens the socket of a shard's endpoints of mode m.
@@ -117,9 +117,9 @@ func (s *shared) put(d Datagram, p *pool) {
 	s.n++
 	iov := &s.out.iov[i][0]
 	if s.mode == Node {
-		id := binary.BigEndian.AppendUint32(nil, uint32(d.Endpoint))
+		binary.BigEndian.PutUint32(s.id[:], uint32(d.Endpoint))
 		// An envelope with an id of four octets is never refused.
-		b, _ := mqttsn.Wrap(s.node[i][:0], mqttsn.V12, mqttsn.Envelope{Node: id})
+		b, _ := mqttsn.Wrap(s.node[i][:0], mqttsn.V12, mqttsn.Envelope{Node: s.id[:]})
 		iov.SetLen(len(b))
 		iov = &s.out.iov[i][1]
 	} else if data := s.out.control[i].data(); p.is4 {

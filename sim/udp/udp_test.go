@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ type gateway struct {
 	count int // datagrams
 
 	mu    sync.Mutex
+	more  *sync.Cond                 // of mu: count has grown
 	peers map[string]map[string]bool // what was said, by whom
 }
 
@@ -33,6 +35,7 @@ func newGateway(t testing.TB, a string) *gateway {
 	}
 	udp.SetReadBuffer(16 << 20)
 	g := &gateway{addr: udp.LocalAddr().(*net.UDPAddr).AddrPort(), peers: make(map[string]map[string]bool)}
+	g.more = sync.NewCond(&g.mu)
 	t.Cleanup(func() { udp.Close() })
 	go g.serve(udp)
 	return g
@@ -68,7 +71,17 @@ func (g *gateway) serve(udp *net.UDPConn) {
 			g.peers[peer][string(b)] = true
 			udp.WriteTo(out[i].Buffers[0][:out[i].N], out[i].Addr)
 		}
+		g.more.Broadcast()
 		g.mu.Unlock()
+	}
+}
+
+// await returns when the gateway has heard n datagrams, and answered them.
+func (g *gateway) await(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.count < n {
+		g.more.Wait()
 	}
 }
 
@@ -124,7 +137,7 @@ func exchange(t *testing.T, n *Network, shard int, endpoints []int32) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(open) <= len(endpoints)-500 {
+			if len(open) == 0 || len(open) <= len(endpoints)-500 {
 				break
 			}
 		}
@@ -178,5 +191,157 @@ func TestModes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestRebinding has a device change its endpoint, as behind a NAT that forgot
+// it: the gateway hears it from elsewhere, and reaches it there.
+func TestRebinding(t *testing.T) {
+	for mode, name := range []string{"address", "port", "node"} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t, "127.0.0.1:0")
+			n := open(t, Config{Target: g.addr})
+			if err := n.Attach(0, modesOf(2, Mode(mode))); err != nil {
+				t.Fatal(err)
+			}
+			exchange(t, n, 0, []int32{0})
+			exchange(t, n, 0, []int32{1})
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			if len(g.peers) != 2 {
+				t.Errorf("the gateway saw %d peers, want 2", len(g.peers))
+			}
+		})
+	}
+}
+
+// TestMixed has groups of all modes in one shard.
+func TestMixed(t *testing.T) {
+	g := newGateway(t, "127.0.0.1:0")
+	n := open(t, Config{Target: g.addr})
+	modes := append(append(modesOf(100, Node), modesOf(100, Address)...), modesOf(100, Port)...)
+	if err := n.Attach(0, modes); err != nil {
+		t.Fatal(err)
+	}
+	exchange(t, n, 0, upTo(300))
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.peers) != 300 {
+		t.Errorf("the gateway saw %d peers, want 300", len(g.peers))
+	}
+}
+
+// TestStranger drops what does not come from the target.
+func TestStranger(t *testing.T) {
+	g := newGateway(t, "127.0.0.1:0")
+	n := open(t, Config{Target: g.addr, Port: freePort(t)})
+	if err := n.Attach(0, modesOf(1, Address)); err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := net.DialUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 1, 0), Port: int(n.cfg.Port)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	if _, err := stranger.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	for n.Strangers() == 0 && t.Context().Err() == nil {
+		err := n.Receive(0, time.Second, func(batch []Datagram) { t.Errorf("passed on %q", batch[0].Buf) })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := n.Send(0, []Datagram{{Endpoint: 1}}); err == nil {
+		t.Error("an endpoint that is not there sent something")
+	}
+}
+
+// freePort returns a port that was free.
+func freePort(t *testing.T) uint16 {
+	t.Helper()
+	udp, err := net.ListenUDP("udp4", &net.UDPAddr{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	return udp.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+}
+
+// TestWake ends a wait from another goroutine, also one that has not begun.
+func TestWake(t *testing.T) {
+	g := newGateway(t, "127.0.0.1:0")
+	n := open(t, Config{Target: g.addr})
+	if err := n.Attach(0, modesOf(1, Address)); err != nil {
+		t.Fatal(err)
+	}
+	nothing := func([]Datagram) { t.Error("something came") }
+	for i := range 100 {
+		woken := make(chan struct{})
+		go func() {
+			n.Wake(0)
+			close(woken)
+		}()
+		if i%2 == 0 {
+			<-woken // before the wait
+		}
+		if err := n.Receive(0, time.Hour, nothing); err != nil {
+			t.Fatal(err)
+		}
+		<-woken
+		if i%2 == 1 { // it may have come after a wait that ended by itself
+			n.shards[0].woken.Store(false)
+		}
+	}
+}
+
+// TestShed counts what the kernel drops because nobody reads.
+func TestShed(t *testing.T) {
+	g := newGateway(t, "127.0.0.1:0")
+	n := open(t, Config{Target: g.addr, ReceiveBuffer: 1}) // the kernel's least
+	if err := n.Attach(0, modesOf(1, Address)); err != nil {
+		t.Fatal(err)
+	}
+	const said = 1000
+	batch := make([]Datagram, said)
+	for i := range batch {
+		batch[i].Buf = []byte("hello")
+	}
+	if err := n.Send(0, batch); err != nil {
+		t.Fatal(err)
+	}
+	g.await(said) // its answers are dropped one by one
+	got := 0
+	err := n.Receive(0, time.Second, func(batch []Datagram) { got += len(batch) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.shards[0].count(time.Now())
+	if shed := n.Shed(0); shed == 0 || got+int(shed) != said {
+		t.Errorf("got %d of %d, and %d were shed", got, said, shed)
+	}
+}
+
+// TestTooManySockets says how many are needed, and how many there may be.
+func TestTooManySockets(t *testing.T) {
+	err := makeRoom(1 << 30)
+	if err == nil {
+		t.Fatal("there is room for a thousand million sockets")
+	}
+	for _, want := range []string{"1073741824", "ulimit"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q says nothing of %s", err, want)
+		}
+	}
+}
+
+// TestTooManyAddresses refuses more devices than a prefix has addresses.
+func TestTooManyAddresses(t *testing.T) {
+	n := open(t, Config{Target: netip.MustParseAddrPort("127.0.0.1:1"), Prefix: netip.MustParsePrefix("127.5.0.0/24")})
+	if err := n.Attach(0, modesOf(254, Address)); err != nil {
+		t.Error(err)
+	}
+	if err := n.Attach(1, modesOf(255, Address)); err == nil {
+		t.Error("255 devices have an address of 127.5.0.0/24 each")
 	}
 }
