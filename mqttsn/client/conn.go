@@ -29,6 +29,16 @@ type Dialer struct {
 	// Trace is shown every datagram that is sent or received, also those that
 	// make no sense. It must not keep it, nor call the Conn. Default nil.
 	Trace func(sent bool, datagram []byte)
+
+	// Reconnect has a Conn that has lost its connection connect again, by
+	// itself and until it succeeds, after waits that it says. Nil: a Conn
+	// stays without until Connect is called. Default nil.
+	Reconnect *Backoff
+
+	// Changed is told, where Reconnect is set, why a connection has been
+	// lost, and nil when it is back; and that a subscription could not be made
+	// again. It must not call the Conn. Default nil.
+	Changed func(err error)
 }
 
 // DefaultDialer returns the defaults.
@@ -44,7 +54,11 @@ func Dial(ctx context.Context, address string) (*Conn, error) {
 
 // Dial opens a socket for the gateway at address. Nothing is sent yet.
 func (d Dialer) Dial(ctx context.Context, address string) (*Conn, error) {
-	if err := d.Config.Validate(); err != nil {
+	err := d.Config.Validate()
+	if d.Reconnect != nil {
+		err = errors.Join(err, d.Reconnect.Validate())
+	}
+	if err != nil {
 		return nil, err
 	}
 	socket, err := new(net.Dialer).DialContext(ctx, "udp", address)
@@ -54,15 +68,20 @@ func (d Dialer) Dial(ctx context.Context, address string) (*Conn, error) {
 	if d.Trace == nil {
 		d.Trace = func(bool, []byte) {}
 	}
+	if d.Changed == nil {
+		d.Changed = func(error) {}
+	}
 	c := &Conn{
-		socket: socket,
-		trace:  d.Trace,
-		turn:   make(chan struct{}, 1),
-		ended:  make(chan Outcome, 1),
-		mail:   make(chan Message, max(1, d.Inbox)),
-		closed: make(chan struct{}),
-		broken: make(chan struct{}),
-		client: New(d.Version, &d.Config),
+		socket:  socket,
+		trace:   d.Trace,
+		backoff: d.Reconnect,
+		changed: d.Changed,
+		turn:    make(chan struct{}, 1),
+		ended:   make(chan Outcome, 1),
+		mail:    make(chan Message, max(1, d.Inbox)),
+		closed:  make(chan struct{}),
+		broken:  make(chan struct{}),
+		client:  New(d.Version, &d.Config),
 	}
 	c.mu.Lock() // the timer may run before it is in its place
 	c.timer = time.AfterFunc(0, c.tick)
@@ -79,33 +98,56 @@ func (d Dialer) Dial(ctx context.Context, address string) (*Conn, error) {
 //
 // The errors are those of [Client]: [ErrNoAnswer], [ErrDisconnected],
 // *[RefusedError], and so on.
+//
+// A Conn with a [Dialer.Reconnect] that loses its connection, to a gateway that
+// falls silent or no longer knows it, comes back by itself. The request during
+// which that was noticed fails, for the gateway may have carried it out;
+// requests made from then on wait until the connection is back. A session that
+// was not clean finds its subscriptions as they were; those of a clean one are
+// made again, though what was published meanwhile is lost. (That a gateway has
+// forgotten a session that was not clean, 1.2 has no way to say.) A will is
+// given again as it was last. A Conn that was asleep is active when it is back.
 type Conn struct {
-	socket net.Conn
-	trace  func(sent bool, datagram []byte)
-	turn   chan struct{} // who has put something in may make a request
-	ended  chan Outcome  // of the request under way
-	mail   chan Message
-	closed chan struct{} // when the reader has ended
+	socket  net.Conn
+	trace   func(sent bool, datagram []byte)
+	backoff *Backoff
+	changed func(error)
+	turn    chan struct{} // who has put something in may make a request
+	ended   chan Outcome  // of the request under way
+	mail    chan Message
+	closed  chan struct{} // when the reader has ended
 
-	mu      sync.Mutex // guards what follows, and sending to ended and mail
-	client  *Client
-	decoder mqttsn.Decoder
-	out     Actions
-	timer   *time.Timer
-	broken  chan struct{} // closed when the virtual connection has gone
-	why     error
-	shut    bool // the reader has ended
+	// Who has the turn also has these: what to restore.
+	session       Session
+	subscriptions []subscription
+
+	mu        sync.Mutex // guards what follows, and sending to ended and mail
+	client    *Client
+	decoder   mqttsn.Decoder
+	out       Actions
+	timer     *time.Timer
+	broken    chan struct{} // closed when the virtual connection has gone for good
+	why       error
+	restoring *restoration // nil: none
+	closing   bool         // the socket is closed
+	shut      bool         // the reader has ended
 }
 
 // Connect asks for a virtual connection. A Conn may Connect again, and must
-// after it was told that the connection has gone.
+// after it was told that the connection has gone. If it does not succeed
+// nothing is tried again.
 func (c *Conn) Connect(ctx context.Context, s Session) error {
+	c.leave()
+	if s.Will != nil {
+		w := *s.Will
+		s.Will = &w
+	}
 	_, err := c.request(ctx, func(now clock.Time, out *Actions) error {
 		if c.why != nil {
 			c.why, c.broken = nil, make(chan struct{})
 		}
 		return c.client.Connect(now, s, out)
-	})
+	}, func() { c.session, c.subscriptions = s, nil })
 	return err
 }
 
@@ -113,7 +155,7 @@ func (c *Conn) Connect(ctx context.Context, s Session) error {
 func (c *Conn) Register(ctx context.Context, name string) (mqttsn.Topic, error) {
 	o, err := c.request(ctx, func(now clock.Time, out *Actions) error {
 		return c.client.Register(now, name, out)
-	})
+	}, nil)
 	return o.Topic, err
 }
 
@@ -125,7 +167,7 @@ func (c *Conn) Publish(ctx context.Context, m Message) error {
 		err, sendErr := c.drive(begin)
 		return errors.Join(err, sendErr)
 	}
-	_, err := c.request(ctx, begin)
+	_, err := c.request(ctx, begin, nil)
 	return err
 }
 
@@ -134,7 +176,7 @@ func (c *Conn) Publish(ctx context.Context, m Message) error {
 func (c *Conn) Subscribe(ctx context.Context, t mqttsn.Topic, q mqttsn.QoS) (mqttsn.QoS, error) {
 	o, err := c.request(ctx, func(now clock.Time, out *Actions) error {
 		return c.client.Subscribe(now, t, q, out)
-	})
+	}, func() { c.subscribed(t, q) })
 	return o.QoS, err
 }
 
@@ -142,7 +184,7 @@ func (c *Conn) Subscribe(ctx context.Context, t mqttsn.Topic, q mqttsn.QoS) (mqt
 func (c *Conn) Unsubscribe(ctx context.Context, t mqttsn.Topic) error {
 	_, err := c.request(ctx, func(now clock.Time, out *Actions) error {
 		return c.client.Unsubscribe(now, t, out)
-	})
+	}, func() { c.unsubscribed(t) })
 	return err
 }
 
@@ -150,7 +192,7 @@ func (c *Conn) Unsubscribe(ctx context.Context, t mqttsn.Topic) error {
 func (c *Conn) UpdateWill(ctx context.Context, w Will) error {
 	_, err := c.request(ctx, func(now clock.Time, out *Actions) error {
 		return c.client.UpdateWill(now, &w, out)
-	})
+	}, func() { c.session.Will = &w })
 	return err
 }
 
@@ -158,24 +200,28 @@ func (c *Conn) UpdateWill(ctx context.Context, w Will) error {
 func (c *Conn) Sleep(ctx context.Context, d time.Duration) error {
 	_, err := c.request(ctx, func(now clock.Time, out *Actions) error {
 		return c.client.Sleep(now, d, out)
-	})
+	}, nil)
 	return err
 }
 
 // Wake fetches what the gateway kept for a Conn that sleeps, which is asleep
 // again when it returns. It must come before the sleep duration has passed.
 func (c *Conn) Wake(ctx context.Context) error {
-	_, err := c.request(ctx, c.wake)
+	_, err := c.request(ctx, c.wake, nil)
 	return err
 }
 
 func (c *Conn) wake(now clock.Time, out *Actions) error { return c.client.Wake(now, out) }
 
-// Disconnect says goodbye. The socket stays open for another Connect.
+// Disconnect says goodbye, and gives up a connection that was lost. The socket
+// stays open for another Connect.
 func (c *Conn) Disconnect(ctx context.Context) error {
+	if c.leave() {
+		return nil // there is nobody to say it to
+	}
 	_, err := c.request(ctx, func(now clock.Time, out *Actions) error {
 		return c.client.Disconnect(now, out)
-	})
+	}, nil)
 	return err
 }
 
@@ -207,17 +253,26 @@ func (c *Conn) Receive(ctx context.Context) (Message, error) {
 func (c *Conn) Close() error {
 	err := c.socket.Close()
 	<-c.closed
+	c.leave()
 	return err
 }
 
-// request makes a request and waits for its end.
-func (c *Conn) request(ctx context.Context, begin func(clock.Time, *Actions) error) (Outcome, error) {
-	select {
-	case c.turn <- struct{}{}:
-		defer func() { <-c.turn }()
-	case <-ctx.Done():
-		return Outcome{}, ctx.Err()
+// request makes a request when it can be made, and waits for its end. If it
+// was carried out, done is called, unless it is nil.
+func (c *Conn) request(ctx context.Context, begin func(clock.Time, *Actions) error, done func()) (Outcome, error) {
+	if err := c.await(ctx); err != nil {
+		return Outcome{}, err
 	}
+	defer func() { <-c.turn }()
+	o, err := c.perform(ctx, begin)
+	if err == nil && done != nil {
+		done()
+	}
+	return o, err
+}
+
+// perform makes a request and waits for its end. The turn is ours.
+func (c *Conn) perform(ctx context.Context, begin func(clock.Time, *Actions) error) (Outcome, error) {
 	if err, _ := c.drive(begin); err != nil {
 		return Outcome{}, err
 	}
@@ -261,9 +316,8 @@ func (c *Conn) drive(call func(clock.Time, *Actions) error) (err, sendErr error)
 	if c.out.Ended.Request != 0 {
 		c.ended <- c.out.Ended
 	}
-	if c.out.Gone != nil && c.why == nil {
-		c.why = c.out.Gone
-		close(c.broken)
+	if c.out.Gone != nil {
+		c.gone(c.out.Gone)
 	}
 	if at := c.client.Deadline(); at != 0 {
 		c.timer.Reset(at.Sub(now))
@@ -312,6 +366,7 @@ func (c *Conn) read() {
 		c.drive(func(now clock.Time, out *Actions) error {
 			switch {
 			case over:
+				c.closing = true
 				c.client.lost(err, out)
 				out.Gone = err // also when there was no connection yet
 			case err != nil:

@@ -124,6 +124,9 @@ type station struct {
 	mail   []*mqttsn.Publish // for the client, by name; the first is under way
 	asleep bool
 	flush  bool
+	busy   int // answers CONNECT so often with congestion
+
+	forbidden string // filter that is refused
 
 	packet mqttsn.Packet // unanswered, sent again at retry
 	retry  clock.Time
@@ -135,6 +138,12 @@ const stationRetry = 7 * time.Second // out of step with the client's
 func (s *station) handle(now clock.Time, p mqttsn.Packet) {
 	switch p := p.(type) {
 	case *mqttsn.Connect:
+		if s.busy > 0 {
+			s.busy--
+			s.say(&mqttsn.Connack{Reason: mqttsn.Congestion})
+			return
+		}
+		clear(s.ids) // the client may have rebooted, and is told again
 		if s.asleep, s.flush = false, false; p.Will {
 			s.say(&mqttsn.Willtopicreq{})
 			return
@@ -158,6 +167,10 @@ func (s *station) handle(now clock.Time, p mqttsn.Packet) {
 		delete(s.taken, p.ID)
 		s.say(&mqttsn.Pubcomp{ID: p.ID})
 	case *mqttsn.Subscribe:
+		if s.forbidden != "" && string(p.Topic.Name) == s.forbidden {
+			s.say(&mqttsn.Suback{ID: p.ID, Reason: mqttsn.NotSupported})
+			return
+		}
 		s.say(&mqttsn.Suback{QoS: p.QoS, TopicID: s.id(p.Topic.Name), ID: p.ID})
 	case *mqttsn.Unsubscribe:
 		s.say(&mqttsn.Unsuback{ID: p.ID})
