@@ -140,12 +140,7 @@ func (p *Sleep) validate(f *faults) {
 	f.duration("sleep.linger", p.Linger, 0, longest)
 	switch p.Policy {
 	case Sleeping:
-		f.require(time.Second <= p.For && p.For <= maxSleep && p.For%time.Second == 0,
-			"sleep.for is %v; it must be whole seconds, %v to %v", p.For, time.Second, maxSleep)
-		f.require(p.Poll == 0 || shortest <= p.Poll && p.Poll <= p.For,
-			"sleep.poll is %v; it must be %v to sleep.for, which is %v: who wakes later is lost to the gateway", p.Poll, shortest, p.For)
-		f.require(0 <= p.Jitter && (p.Jitter < p.Interval() || p.Jitter == 0),
-			"sleep.jitter is %v; it must be 0 or more, and less than the time between two wakes, which is %v", p.Jitter, p.Interval())
+		p.validateTimes(f)
 		return
 	case RadioOff:
 	case Listening:
@@ -163,6 +158,25 @@ func (p *Sleep) validate(f *faults) {
 	f.require(!p.Aligned, "sleep.aligned is set, but sleep.policy is not %s", Sleeping)
 }
 
+func (p *Sleep) validateTimes(f *faults) {
+	before := len(f.errs)
+	f.require(time.Second <= p.For && p.For <= maxSleep && p.For%time.Second == 0,
+		"sleep.for is %v; it must be whole seconds, %v to %v", p.For, time.Second, maxSleep)
+	if len(f.errs) > before {
+		return // the rest is measured by it
+	}
+	f.require(p.Poll == 0 || shortest <= p.Poll && p.Poll <= p.For,
+		"sleep.poll is %v; it must be %v to sleep.for, which is %v: who wakes later is lost to the gateway", p.Poll, shortest, p.For)
+	if len(f.errs) > before {
+		return
+	}
+	every := p.Interval()
+	f.require(0 <= p.Jitter && p.Jitter < every,
+		"sleep.jitter is %v; it must be 0 or more, and less than the time between two wakes, which is %v", p.Jitter, every)
+	f.require(!p.Aligned || p.Jitter >= every || every+p.Jitter <= p.For,
+		"sleep.jitter is %v, and who is early by that once and on time then sleeps for %v; sleep.for is %v", p.Jitter, every+p.Jitter, p.For)
+}
+
 // Validate reports everything wrong with i, under the keys of a scenario file.
 // Each error begins with its key.
 func (i *Ills) Validate() error {
@@ -172,7 +186,7 @@ func (i *Ills) Validate() error {
 		"ills.reboot_every is %v; it must be %v to %v, or 0 for never", i.RebootEvery, time.Second, longest)
 	f.duration("ills.reboot_for", i.RebootFor, 0, longest)
 	f.share("ills.crying", i.Crying)
-	f.require(i.Crying == 0 || 1 <= i.CryingRate && i.CryingRate <= 1e6,
+	f.require(!(i.Crying > 0) || 1 <= i.CryingRate && i.CryingRate <= 1e6,
 		"ills.crying_rate is %v; it must be 1 to 1e6 times as often", i.CryingRate)
 	f.share("ills.stuck", i.Stuck)
 	f.duration("ills.stuck_after", i.StuckAfter, 0, longest)
