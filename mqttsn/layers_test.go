@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"bridge": {"core", "core/router", "mqttsn", "mqttsn/session"},
 
 	"sim/energy":   {"mqttsn"}, // for the types of packets and their names
+	"sim/ledger":   {"mqttsn", "mqttsn/clock", "sim/payload"},
 	"sim/payload":  {},
 	"sim/radio":    {"mqttsn/clock"},
 	"sim/udp":      {"mqttsn"}, // for the forwarder's envelope
@@ -50,7 +51,7 @@ var mayImport = map[string][]string{
 // the same calls give the same actions. They import the standard library only,
 // and of that nothing of these.
 var (
-	pure   = []string{"mqttsn", "mqttsn/session", "sim/energy", "sim/payload", "sim/radio", "sim/workload"}
+	pure   = []string{"mqttsn", "mqttsn/session", "sim/energy", "sim/ledger", "sim/payload", "sim/radio", "sim/workload"}
 	impure = []string{"net", "net/http", "os", "os/exec", "os/signal", "sync", "sync/atomic", "syscall",
 		"context", "log", "log/slog", "math/rand", "math/rand/v2", "runtime", "testing"}
 )
