@@ -69,7 +69,7 @@ var only = map[string][]string{
 	"github.com/mattn/go-isatty":   {"cmd/dormouse"},
 	"github.com/prometheus/":       {"cmd/dormouse/admin"},
 	"github.com/rs/zerolog":        {"cmd/dormouse", "cmd/dormouse/admin", "core", "core/mqtt"},
-	"golang.org/x/":                {"mqttsn/transport/udp", "sim/udp", "core/auth", "core/mqtt", "cmd/dormouse", "cmd/dormouse/admin"},
+	"golang.org/x/":                {"mqttsn/client", "mqttsn/transport/udp", "sim/udp", "core/auth", "core/mqtt", "cmd/dormouse", "cmd/dormouse/admin"},
 }
 
 func TestLayers(t *testing.T) {
