@@ -33,10 +33,13 @@ var mayImport = map[string][]string{
 
 	"bridge": {"core", "core/router", "mqttsn", "mqttsn/session"},
 
+	"sim": {"mqttsn", "mqttsn/client", "mqttsn/clock", "mqttsn/wheel", "sim/energy", "sim/ledger", "sim/payload", "sim/radio", "sim/workload"},
+
 	"sim/energy":   {"mqttsn"}, // for the types of packets and their names
 	"sim/ledger":   {"mqttsn", "mqttsn/clock", "sim/payload"},
 	"sim/payload":  {},
 	"sim/radio":    {"mqttsn/clock"},
+	"sim/simtest":  {"mqttsn", "mqttsn/client", "sim", "sim/energy", "sim/payload", "sim/radio", "sim/workload"},
 	"sim/udp":      {"mqttsn"}, // for the forwarder's envelope
 	"sim/view":     {"mqttsn/client", "sim", "sim/ledger", "sim/radio"},
 	"sim/workload": {"mqttsn", "mqttsn/clock", "sim/payload"},
@@ -51,7 +54,7 @@ var mayImport = map[string][]string{
 // the same calls give the same actions. They import the standard library only,
 // and of that nothing of these.
 var (
-	pure   = []string{"mqttsn", "mqttsn/session", "sim/energy", "sim/ledger", "sim/payload", "sim/radio", "sim/workload"}
+	pure   = []string{"mqttsn", "mqttsn/session", "sim", "sim/energy", "sim/ledger", "sim/payload", "sim/radio", "sim/workload"}
 	impure = []string{"net", "net/http", "os", "os/exec", "os/signal", "sync", "sync/atomic", "syscall",
 		"context", "log", "log/slog", "math/rand", "math/rand/v2", "runtime", "testing"}
 )
@@ -59,6 +62,7 @@ var (
 // only says who may import a foreign module at all.
 var only = map[string][]string{
 	"charm.land/":                  {"sim/view"},
+	"github.com/HdrHistogram/":     {"sim"},
 	"github.com/mochi-mqtt/":       {"core/mqtt"},
 	"github.com/eclipse/":          {"cmd/dormouse"},
 	"github.com/alecthomas/kong":   {"cmd/dormouse"},

@@ -84,6 +84,10 @@ type Topic struct {
 	Name string // pattern; of two octets for Short
 	Kind TopicKind
 	ID   uint16 // Predefined: the id under which the gateway knows Name
+
+	// Numbered has each report go to a topic of its own: the name, a slash, and
+	// the number of the report. Only for Registered.
+	Numbered bool
 }
 
 // A TopicKind is how a topic is put in a PUBLISH.

@@ -1,0 +1,204 @@
+package sim
+
+import (
+	"dormouse/mqttsn"
+	"dormouse/mqttsn/client"
+	"dormouse/mqttsn/clock"
+	"dormouse/sim/energy"
+	"dormouse/sim/ledger"
+	"dormouse/sim/radio"
+)
+
+// send hands a datagram of device i to its radio. It is on its way when what
+// the device has under way before has been sent.
+func (f *Fleet) send(i int32, now clock.Time, b []byte, s client.Sending) {
+	d, g := f.at(i)
+	at := f.ready(d, now)
+	if g.radio.Rebound(&d.radio, at) {
+		f.rebind(i, now)
+	}
+	off, feasible := at, true
+	if g.energy != nil && g.aired[up] {
+		var use energy.Use
+		use, feasible = g.lift(len(b))
+		off = at.Add(use.Tx + use.Rx + use.Wait)
+	}
+	fate := radio.Fate{Outcome: radio.MTU}
+	if feasible {
+		fate = g.radio.Up(&d.radio, off, len(b))
+	}
+	if f.inTheDark(i, at) && !fate.Outcome.Infeasible() {
+		fate = radio.Fate{Outcome: radio.Outage, Off: fate.Off}
+	}
+	fate = f.chargeUp(d, g, len(b), s, fate)
+
+	way := &g.stats.Up
+	way.Datagrams++
+	way.Octets += uint64(len(b))
+	way.Types[s.Type].Datagrams++
+	way.Types[s.Type].Octets += uint64(len(b))
+	if s.Again {
+		way.Resent++
+	}
+	way.Radio.Add(fate)
+	if fate.Lost() {
+		f.lose(g, i, at, true, b, fates[fate.Outcome])
+	}
+	f.fly(datagram{device: i, endpoint: d.endpoint, up: true}, b, fate)
+}
+
+// The directions, as indices.
+const (
+	up = iota
+	down
+)
+
+// lift is what sending so many octets takes, if all goes well.
+func (g *group) lift(octets int) (energy.Use, bool) {
+	use, err := g.energy.Radio.Link.Up(octets, false)
+	return use, err == nil
+}
+
+// fates is what the trace calls an outcome of the radio.
+var fates = [...]ledger.Fate{
+	radio.Chance:    ledger.FateLost,
+	radio.Outage:    ledger.FateOutage,
+	radio.Unbound:   ledger.FateNAT,
+	radio.MTU:       ledger.FateTooLong,
+	radio.DutyCycle: ledger.FateDuty,
+}
+
+// fly sets a datagram on its way, and its copy if there is one.
+func (f *Fleet) fly(d datagram, b []byte, fate radio.Fate) {
+	for _, at := range [...]clock.Time{fate.At, fate.Copy} {
+		if at != 0 {
+			d.at = at
+			f.air.put(d, b)
+		}
+	}
+}
+
+// lose notes in a trace that a datagram did not arrive.
+func (f *Fleet) lose(g *group, i int32, now clock.Time, up bool, b []byte, why ledger.Fate) {
+	if p, err := f.decoder.Decode(mqttsn.V12, b); err == nil {
+		g.book.Lost(g.dev(i), now, up, p, why)
+	}
+}
+
+// land takes the datagram that arrives next.
+func (f *Fleet) land(now clock.Time) {
+	dg := f.air.take()
+	if dg.up {
+		f.emerge(dg, now)
+		return
+	}
+	f.reach(dg, now)
+	f.air.release(dg.data)
+}
+
+// emerge puts a datagram where the gateway is.
+func (f *Fleet) emerge(dg datagram, now clock.Time) {
+	_, g := f.at(dg.device)
+	f.ends.speaker[dg.endpoint] = dg.device
+	if p, err := f.decoder.Decode(mqttsn.V12, dg.data); err == nil {
+		g.book.Up(g.dev(dg.device), now, p)
+	}
+	f.arrived = append(f.arrived, dg)
+}
+
+// Receive takes a datagram that the gateway has sent to e. b is copied.
+func (f *Fleet) Receive(now clock.Time, e Endpoint, b []byte) {
+	f.reclaim()
+	if meant := f.ends.speaker[e]; meant != nobody {
+		_, g := f.at(meant)
+		if p, err := f.decoder.Decode(mqttsn.V12, b); err == nil {
+			g.book.Down(g.dev(meant), now, p)
+		}
+	}
+	i := f.ends.owner[e]
+	if i == nobody {
+		f.misses(e, now, b)
+		return
+	}
+	d, g := f.at(i)
+	fate := radio.Fate{Outcome: radio.MTU}
+	air, err := g.air(len(b))
+	if err == nil {
+		fate = g.radio.Down(&d.radio, now, len(b))
+	}
+	if f.inTheDark(i, now) && !fate.Outcome.Infeasible() {
+		fate = radio.Fate{Outcome: radio.Outage, Off: fate.Off}
+	}
+	if g.aired[down] {
+		fate.At = fate.At.Add(air)
+		fate.Copy = fate.Copy.Add(air)
+	}
+	g.stats.Down.Radio.Add(fate)
+	if fate.Lost() {
+		f.lose(g, i, now, false, b, fates[fate.Outcome])
+	}
+	f.fly(datagram{device: i, endpoint: e}, b, fate)
+}
+
+// misses counts a datagram to an address that is nobody's any more.
+func (f *Fleet) misses(e Endpoint, now clock.Time, b []byte) {
+	if i := f.ends.speaker[e]; i != nobody {
+		_, g := f.at(i)
+		g.stats.Down.Radio.Add(radio.Fate{Outcome: radio.Unbound, Off: now})
+		f.lose(g, i, now, false, b, ledger.FateNAT)
+	}
+}
+
+// reach brings a datagram to its device, if that still has the address and
+// hears it.
+func (f *Fleet) reach(dg datagram, now clock.Time) {
+	i := dg.device
+	d, g := f.at(i)
+	p, err := f.decoder.Decode(mqttsn.V12, dg.data)
+	switch {
+	case f.ends.owner[dg.endpoint] != i:
+		f.lose(g, i, now, false, dg.data, ledger.FateNAT)
+		return
+	case !d.is(awake):
+		g.stats.Deaf++
+		f.lose(g, i, now, false, dg.data, ledger.FateAsleep)
+		return
+	case err != nil:
+		return
+	}
+	way, size := &g.stats.Down, uint64(len(dg.data))
+	way.Datagrams++
+	way.Octets += size
+	way.Types[p.Type()].Datagrams++
+	way.Types[p.Type()].Octets += size
+
+	air, _ := g.air(len(dg.data))
+	f.spend(d, g, now.Add(-air))
+	d.client.Handle(now, p, &f.acts)
+	f.chargeDown(d, g, p.Type(), len(dg.data))
+	f.carryOut(i, now)
+	f.proceed(i, now)
+	f.settle(i, now)
+}
+
+// rebind gives a device another address, as a NAT does, without a word.
+func (f *Fleet) rebind(i int32, now clock.Time) {
+	d, g := f.at(i)
+	d.endpoint = f.ends.rebind(&g.pool, i, d.endpoint)
+	g.stats.Rebindings++
+	g.book.Moved(g.dev(i), now)
+}
+
+// rebinds reports whether devices of a group may be rebound in this plan.
+func (f *Fleet) rebinds(g *group) bool {
+	nat := &g.plan.Radio.NAT
+	if nat.Every > 0 || nat.Idle > 0 {
+		return true
+	}
+	for _, e := range f.plan.Events {
+		if e.befalls(g) && e.Kind == Rebind || e.Kind == Set && e.Set.Group.Name == g.plan.Name && e.Set.Group.Radio.NAT != *nat {
+			return true
+		}
+	}
+	return false
+}
