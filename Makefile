@@ -25,7 +25,7 @@ packages: $(MQTTJS)/node_modules/.package-lock.json
 
 programs:
 	@PATH=$$PATH:/usr/sbin; for p in mosquitto_sub:mosquitto-clients mosquitto:mosquitto openssl:openssl tshark:tshark ip:iproute2 \
-			node:nodejs npm:npm; do \
+			node:nodejs npm:npm chromium:chromium; do \
 		command -v $${p%:*} >/dev/null || missing="$$missing $${p#*:}"; \
 	done; \
 	/usr/bin/python3 -c 'import paho.mqtt.client' 2>/dev/null || missing="$$missing python3-paho-mqtt"; \

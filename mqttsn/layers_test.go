@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 	"sim/ledger":   {"mqttsn", "mqttsn/clock", "sim/payload"},
 	"sim/payload":  {},
 	"sim/radio":    {"mqttsn/clock"},
+	"sim/report":   {"mqttsn", "mqttsn/client", "sim", "sim/drive", "sim/energy", "sim/ledger", "sim/radio", "sim/workload"},
 	"sim/simtest":  {"mqttsn", "mqttsn/client", "sim", "sim/energy", "sim/payload", "sim/radio", "sim/workload"},
 	"sim/udp":      {"mqttsn"}, // for the forwarder's envelope
 	"sim/view":     {"mqttsn/client", "sim", "sim/ledger", "sim/radio"},
@@ -62,7 +63,7 @@ var (
 // only says who may import a foreign module at all.
 var only = map[string][]string{
 	"charm.land/":                  {"sim/view"},
-	"github.com/HdrHistogram/":     {"sim"},
+	"github.com/HdrHistogram/":     {"sim", "sim/report"},
 	"github.com/mochi-mqtt/":       {"core/mqtt"},
 	"github.com/eclipse/":          {"cmd/dormouse"},
 	"github.com/alecthomas/kong":   {"cmd/dormouse"},
@@ -71,7 +72,7 @@ var only = map[string][]string{
 	"github.com/gopacket/gopacket": {"cmd/dormouse"},
 	"github.com/gorilla/websocket": {"core/mqtt"},
 	"github.com/mattn/go-isatty":   {"cmd/dormouse"},
-	"github.com/prometheus/":       {"cmd/dormouse/admin"},
+	"github.com/prometheus/":       {"cmd/dormouse/admin", "sim/report"},
 	"github.com/rs/zerolog":        {"cmd/dormouse", "cmd/dormouse/admin", "core", "core/mqtt"},
 	"golang.org/x/":                {"mqttsn/client", "mqttsn/transport/udp", "sim/udp", "core/auth", "core/mqtt", "cmd/dormouse", "cmd/dormouse/admin"},
 }

@@ -1,0 +1,216 @@
+package report
+
+import (
+	"bytes"
+	"image/png"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// page writes r's page to a file.
+func pageFile(t *testing.T, name string, r, before *Result) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := r.HTML(&b, before); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.ArtifactDir(), name+".html")
+	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// TestPage opens the report in a browser, from a file: what it shows is what
+// the result says, and it asks for nothing else.
+func TestPage(t *testing.T) {
+	good := fabricated(t, 1).result()
+	bad := faulty(t).result()
+	b := newBrowser(t)
+	for _, tt := range []struct {
+		name      string
+		r, before *Result
+		width     int
+		scheme    string
+	}{
+		{"desktop", good, nil, 1280, "light"},
+		{"phone", good, nil, 390, "light"},
+		{"failed-dark", bad, good, 1280, "dark"},
+		{"failed-phone-dark", bad, good, 390, "dark"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b.t = t
+			b.open(pageFile(t, tt.name, tt.r, tt.before), tt.width, tt.scheme)
+			b.wantFigures(tt.r)
+			b.wantCurves(tt.r)
+			b.wantInPlace(tt.width)
+			var verdict, seed, command string
+			b.eval(`document.querySelector("#verdict strong").textContent`, &verdict)
+			b.eval(`document.querySelector("#seed").textContent`, &seed)
+			b.eval(`document.querySelector("#command").textContent`, &command)
+			if want := map[bool]string{true: "Passed", false: "Failed"}[tt.r.Passed]; verdict != want {
+				t.Errorf("the verdict is %q; want %q", verdict, want)
+			}
+			if seed != "18446744073709551609" || command != "dormouse sim run field-trial --seed 18446744073709551609" {
+				t.Errorf("seed %q, command %q", seed, command)
+			}
+			b.wantPicture(b.shoot(tt.name, tt.width))
+		})
+	}
+	t.Run("paper", func(t *testing.T) {
+		b.t = t
+		b.open(pageFile(t, "paper", bad, good), 1280, "dark")
+		b.call("Emulation.setEmulatedMedia", object{"media": "print"})
+		b.eval(`dispatchEvent(new Event("beforeprint"))`, nil)
+		b.wantPicture(b.shoot("paper", 1280))
+		b.eval(`dispatchEvent(new Event("afterprint"))`, nil)
+		b.call("Emulation.setEmulatedMedia", object{"media": ""})
+		if pdf := b.print("paper"); !bytes.HasPrefix(pdf, []byte("%PDF-")) || len(pdf) < 50_000 {
+			t.Errorf("%d octets that are no document", len(pdf))
+		}
+	})
+	if len(b.requests) > 0 || len(b.errors) > 0 {
+		t.Errorf("the page asked and complained: %v", b)
+	}
+}
+
+// wantFigures compares every figure on the page with the result.
+func (b *browser) wantFigures(r *Result) {
+	b.t.Helper()
+	var seen []struct{ Metric, Group, Text string }
+	b.eval(`[...document.querySelectorAll("[data-metric]")].map(e => ({Metric: e.dataset.metric, Group: e.dataset.group || "", Text: e.textContent}))`, &seen)
+	shown := map[string]bool{}
+	for _, s := range seen {
+		m, ok := MetricNamed(s.Metric)
+		g := r.group(s.Group)
+		if !ok || g == nil {
+			b.t.Errorf("the page has a figure %s of %q, which does not exist", s.Metric, s.Group)
+			continue
+		}
+		v, measured := g.Metrics[s.Metric]
+		if want := quantity(v, m.Unit); measured && s.Text != want {
+			b.t.Errorf("%s of %q is %q on the page; want %q", s.Metric, s.Group, s.Text, want)
+		}
+		if measured {
+			shown[s.Group+" "+s.Metric] = true
+		}
+	}
+	n := 0
+	for _, g := range append(r.Groups, r.All) {
+		for m := range g.Metrics {
+			if n++; !shown[g.Name+" "+m] {
+				b.t.Errorf("%s of %q is not on the page", m, g.Name)
+			}
+		}
+	}
+	if n < 200 {
+		b.t.Errorf("the result has %d figures only", n)
+	}
+}
+
+// wantCurves compares what the charts have drawn with the result: of all
+// groups, and then of one.
+func (b *browser) wantCurves(r *Result) {
+	b.t.Helper()
+	for i, s := range append([]*Series{r.Samples.All}, r.Samples.Groups...) {
+		if i > 0 {
+			b.eval(`(s => { s.value = "`+string(rune('0'+i-1))+`"; s.dispatchEvent(new Event("change")) })(document.getElementById("group"))`, nil)
+		}
+		for _, c := range []struct {
+			plot, label string
+			want        []float64
+		}{
+			{"plot-messages", "received", s.Received}, {"plot-datagrams", "up", s.Up}, {"plot-loss", "lost up", s.LostUp},
+			{"plot-states", "asleep", s.States["asleep"]},
+		} {
+			var at, got []float64
+			b.eval(`charts["`+c.plot+`"].data[0]`, &at)
+			b.eval(`charts["`+c.plot+`"].data[charts["`+c.plot+`"].series.findIndex(s => s.label === "`+c.label+`")]`, &got)
+			if !reflect.DeepEqual(at, r.Samples.At) || !reflect.DeepEqual(got, c.want) {
+				b.t.Errorf("group %d: %s of %s has drawn %d moments, %.60v…; want %d, %.60v…", i, c.label, c.plot, len(got), got, len(c.want), c.want)
+			}
+		}
+		var top []float64
+		b.eval(`charts["plot-states"].data[1]`, &top)
+		devices := r.All.Metrics["devices"]
+		if i > 0 {
+			devices = r.Groups[i-1].Metrics["devices"]
+		}
+		for _, v := range top {
+			if math.Abs(v-devices) > 0.5 {
+				b.t.Errorf("group %d: the states stand for %v devices; want %v", i, v, devices)
+				break
+			}
+		}
+	}
+	var slowest float64
+	last := r.Groups[len(r.Groups)-1].Latencies["drain"]
+	b.eval(`Math.max(...charts["plot-latency"].data[charts["plot-latency"].series.findIndex(s => s.label === "wake to drained")].filter(v => v != null))`, &slowest)
+	if slowest != last.Curve[len(last.Curve)-1] {
+		b.t.Errorf("the slowest drain drawn is %v; want %v", slowest, last.Curve[len(last.Curve)-1])
+	}
+	var lives int
+	b.eval(`Object.keys(charts).filter(k => k.startsWith("life-")).length`, &lives)
+	if lives != len(r.Groups) {
+		b.t.Errorf("%d histograms of battery life; want %d", lives, len(r.Groups))
+	}
+	b.eval(`(s => { s.value = "-1"; s.dispatchEvent(new Event("change")) })(document.getElementById("group"))`, nil)
+	b.eval(`new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))`, nil)
+}
+
+// wantInPlace finds what sticks out: a page is as wide as the screen.
+func (b *browser) wantInPlace(width int) {
+	b.t.Helper()
+	var wide int
+	b.eval("document.documentElement.scrollWidth", &wide)
+	if wide > width {
+		b.t.Errorf("the page is %d pixels wide on a screen of %d", wide, width)
+	}
+}
+
+// wantPicture wants a picture with something on it.
+func (b *browser) wantPicture(picture []byte) {
+	b.t.Helper()
+	img, err := png.Decode(bytes.NewReader(picture))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	colours := map[[3]uint32]bool{}
+	for y := img.Bounds().Min.Y; y < img.Bounds().Max.Y; y += 3 {
+		for x := img.Bounds().Min.X; x < img.Bounds().Max.X; x += 3 {
+			r, g, b, _ := img.At(x, y).RGBA()
+			colours[[3]uint32{r, g, b}] = true
+		}
+	}
+	if len(colours) < 50 {
+		b.t.Errorf("the picture has %d colours", len(colours))
+	}
+}
+
+// TestPageEscapes has a device say what a page must not carry out.
+func TestPageEscapes(t *testing.T) {
+	r := faulty(t).result()
+	r.Command = `dormouse sim run "</script><script>alert(2)</script>"`
+	var b bytes.Buffer
+	if err := r.HTML(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"<script>alert", "soil <probes>"} {
+		if strings.Contains(b.String(), bad) {
+			t.Errorf("the page has %q in it", bad)
+		}
+	}
+	if n := strings.Count(b.String(), "</script>"); n != 3 {
+		t.Errorf("the page ends %d scripts; want 3", n)
+	}
+	for _, s := range []string{"http://", "https://", "src=", "@import", "url("} {
+		page := strings.ReplaceAll(b.String(), "https://github.com/leeoniya/uPlot", "")
+		if strings.Contains(page, s) {
+			t.Errorf("the page has %q in it", s)
+		}
+	}
+}

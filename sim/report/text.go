@@ -1,0 +1,106 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// Text writes what r came to in few lines, for a terminal.
+func (r *Result) Text(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	line := func(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
+	verdict := "passed"
+	if !r.Passed {
+		verdict = "FAILED"
+	}
+	line("%s: %s", r.Name, verdict)
+	for _, s := range r.Broke() {
+		line("  %s", s)
+	}
+	for _, s := range r.Warnings() {
+		line("  warning: %s", s)
+	}
+	m := r.All.Metrics
+	count := func(name string) string { return thousands(m[name]) }
+	line("  run\t%s devices, %s in %s, seed %d", count("devices"), r.span(r.Ran), r.span(r.Elapsed), r.Seed)
+	line("  reports\tsent %s, acknowledged %s, timed out %s, refused %s, in flight %s",
+		count("reports.sent"), count("reports.acknowledged"), count("reports.timed_out"), count("reports.refused"), count("reports.in_flight"))
+	line("  subscriber\tgot %s, duplicates %s, missing %s, lost %s", count("reports.received"), count("reports.duplicates"),
+		count("reports.missing"), r.All.figure("reports.lost_share", Share))
+	if m["commands.published"] > 0 {
+		line("  commands\taccepted %s, delivered %s, late %s, missing %s",
+			count("commands.accepted"), count("commands.delivered"), count("commands.late"), count("commands.missing"))
+	}
+	for _, l := range latencies {
+		if m[l.name+".count"] > 0 {
+			line("  %s\tp50 %s, p99 %s, max %s", strings.ReplaceAll(l.name, "_", " "),
+				seconds(m[l.name+".p50"]), seconds(m[l.name+".p99"]), seconds(m[l.name+".max"]))
+		}
+	}
+	line("  radio\tup %s datagrams (%s lost, %s sent again), down %s (%s lost)", count("datagrams.up"),
+		r.All.figure("loss.up", Share), r.All.figure("retransmissions.share", Share), count("datagrams.down"), r.All.figure("loss.down", Share))
+	for _, g := range r.Groups {
+		if e := g.Energy; e != nil {
+			line("  battery\t%s: %s, %s", g.Name, e.Life, g.figure("battery.mah_per_day", Charge))
+			if len(e.Advice) > 0 {
+				line("\t%s: %s", g.Name, e.Advice[0].Text)
+			}
+		}
+	}
+	line("  again\t%s", r.Command)
+	return t.Flush()
+}
+
+func (r *Result) span(s float64) string { return span(time.Duration(s * float64(time.Second))) }
+
+// figure is the figure of that name for people; a dash if it was not measured.
+func (g *Group) figure(name string, u Unit) string {
+	v, ok := g.Metrics[name]
+	if !ok {
+		return "–"
+	}
+	return quantity(v, u)
+}
+
+// Broke is what went wrong, one sentence each: thresholds, then invariants by
+// rule.
+func (r *Result) Broke() (all []string) {
+	for _, f := range r.Failures {
+		all = append(all, f.Text)
+	}
+	if r.Broken == 0 {
+		return all
+	}
+	s := "1 invariant is broken"
+	if r.Broken > 1 {
+		s = thousands(float64(r.Broken)) + " invariants are broken"
+	}
+	if len(r.Violations) > 0 {
+		v := &r.Violations[0]
+		s += fmt.Sprintf("; the first: %s of %s, device %d, after %s: %s", strings.ReplaceAll(v.Rule, "_", " "), v.Group, v.Device, seconds(v.At), v.Text)
+	}
+	return append(all, s)
+}
+
+// Warnings is what to know before any figure is believed.
+func (r *Result) Warnings() (all []string) {
+	if r.Cut != "" {
+		all = append(all, fmt.Sprintf("the run ended early, after %s of %s (%s)", r.span(r.Ran), r.span(r.Planned), r.Cut))
+	}
+	if r.Shed > 0 {
+		all = append(all, fmt.Sprintf("this machine dropped %s datagrams, not the radio: the figures are not to be believed; simulate fewer devices",
+			thousands(float64(r.Shed))))
+	}
+	for _, s := range r.Infeasible() {
+		all = append(all, "infeasible: "+s)
+	}
+	for _, g := range r.Groups {
+		if g.Energy != nil && g.Energy.Pulse != "" {
+			all = append(all, g.Name+": "+g.Energy.Pulse)
+		}
+	}
+	return all
+}
