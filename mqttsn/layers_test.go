@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 
 	"sim": {"mqttsn", "mqttsn/client", "mqttsn/clock", "mqttsn/wheel", "sim/energy", "sim/ledger", "sim/payload", "sim/radio", "sim/workload"},
 
+	"sim/drive":    {"mqttsn", "mqttsn/clock", "sim", "sim/payload", "sim/udp"},
 	"sim/energy":   {"mqttsn"}, // for the types of packets and their names
 	"sim/ledger":   {"mqttsn", "mqttsn/clock", "sim/payload"},
 	"sim/payload":  {},

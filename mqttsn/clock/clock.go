@@ -1,9 +1,9 @@
 // Package clock is the front end's notion of time: an instant of eight
 // octets that compares with < and is always handed in by the caller.
 //
-// Only the goroutines of mqttsn/gateway and sim/drive and the programs in cmd call [Now].
-// Everything below them receives now as an argument, so that a test can live
-// through an eighteen-hour sleep in microseconds.
+// Only the goroutines of mqttsn/gateway and sim/drive and the programs in cmd
+// call [Now]. Everything below them receives now as an argument, so that a test
+// can live through an eighteen-hour sleep in microseconds.
 package clock
 
 import "time"
