@@ -42,6 +42,7 @@ var mayImport = map[string][]string{
 	"sim/radio":    {"mqttsn/clock"},
 	"sim/report":   {"mqttsn", "mqttsn/client", "sim", "sim/drive", "sim/energy", "sim/ledger", "sim/radio", "sim/workload"},
 	"sim/simtest":  {"mqttsn", "mqttsn/client", "sim", "sim/energy", "sim/payload", "sim/radio", "sim/workload"},
+	"sim/scenario": {"mqttsn", "mqttsn/client", "sim", "sim/energy", "sim/payload", "sim/radio", "sim/report", "sim/workload"},
 	"sim/udp":      {"mqttsn"}, // for the forwarder's envelope
 	"sim/view":     {"mqttsn/client", "sim", "sim/ledger", "sim/radio"},
 	"sim/workload": {"mqttsn", "mqttsn/clock", "sim/payload"},
@@ -69,7 +70,7 @@ var only = map[string][]string{
 	"github.com/eclipse/":          {"cmd/dormouse"},
 	"github.com/alecthomas/kong":   {"cmd/dormouse"},
 	"github.com/fxamacker/cbor/":   {"sim/payload"},
-	"github.com/goccy/go-yaml":     {"cmd/dormouse/config"},
+	"github.com/goccy/go-yaml":     {"cmd/dormouse/config", "sim/scenario"},
 	"github.com/gopacket/gopacket": {"cmd/dormouse"},
 	"github.com/gorilla/websocket": {"core/mqtt"},
 	"github.com/mattn/go-isatty":   {"cmd/dormouse"},
