@@ -82,8 +82,7 @@ func (gw *gateway) handle(now clock.Time, e Endpoint, b []byte) {
 		if len(p.ClientID) > 0 {
 			s = gw.sessions[string(p.ClientID)]
 			if s != nil {
-				s.endpoint = e
-				gw.at[e] = s
+				gw.bind(s, e)
 			}
 		}
 	}
@@ -147,14 +146,22 @@ func (gw *gateway) connect(e Endpoint, p *mqttsn.Connect) {
 		gw.sessions[s.id] = s
 	}
 	s.told = map[uint16]bool{}
-	s.endpoint, s.asleep, s.awake, s.pending, s.connect = e, false, false, 0, *p
-	gw.at[e] = s
+	s.asleep, s.awake, s.pending, s.connect = false, false, 0, *p
+	gw.bind(s, e)
 	if p.Will {
 		gw.say(e, &mqttsn.Willtopicreq{})
 		return
 	}
 	gw.say(e, &mqttsn.Connack{})
 	gw.flush(s)
+}
+
+// bind notes where a client is now, and that nobody else is there.
+func (gw *gateway) bind(s *session, e Endpoint) {
+	if gw.at[s.endpoint] == s {
+		delete(gw.at, s.endpoint)
+	}
+	s.endpoint, gw.at[e] = e, s
 }
 
 func (s *session) topic(name string) uint16 {

@@ -109,6 +109,9 @@ func (f *Fleet) published(i int32, now clock.Time, err error) {
 
 // congested has a device leave the gateway alone for T_WAIT.
 func (f *Fleet) congested(d *device, g *group, now clock.Time, err error) {
+	if err == nil {
+		return
+	}
 	var r *client.RefusedError
 	if errors.Is(err, client.ErrCongested) || errors.As(err, &r) && r.Reason == mqttsn.Congestion {
 		d.hold = max(d.hold, now.Add(max(g.client.Wait, tick)))
