@@ -1,7 +1,9 @@
 // Package client is the sensor's side of MQTT-SN.
 //
 // [Conn] is for programs: it blocks, and it brings its own socket and clock.
-// Start with [Dial].
+// Start with [Dial], and with [Discover] if nobody knows where the gateway is.
+// With a [Dialer.Reconnect] it comes back by itself when it has lost its
+// connection.
 //
 // [Client] is what Conn is built on, a state machine that does no input or
 // output. It is told what its owner wants ([Client.Connect], [Client.Publish],
@@ -12,13 +14,22 @@
 //
 //  1. sends the datagrams in order, and takes the Messages;
 //  2. looks at Ended, whether the request under way has come to its end, and
-//     at Gone, whether the virtual connection has;
-//  3. calls Tick at Deadline, which any call may have changed.
+//     at Gone, whether the virtual connection has; a [Backoff] says how long
+//     to wait then before connecting again;
+//  3. calls Tick at Deadline, which any call may have changed;
+//  4. keeps the radio on while the client Awaits something.
 //
 // One request is under way at a time, as 1.2 §6.5, §6.6 and §6.9 have it, and
 // is sent again until the gateway answers, §6.13. Publishing at QoS -1 and 0
-// needs no answer. The package shares no code with the gateway's side: a
-// misread paragraph must not be misread twice and pass.
+// needs no answer. [Finder] is the same for discovery, §6.1, before there is a
+// connection.
+//
+// A client does all of the specification. Firmware in the field does not:
+// [Emcute], [Paho] and [Zephyr] return a [Config] with the manners of theirs,
+// for who wants to know how a gateway gets on with them.
+//
+// The package shares no code with the gateway's side: a misread paragraph must
+// not be misread twice and pass.
 package client
 
 import (

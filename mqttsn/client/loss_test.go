@@ -127,3 +127,68 @@ func TestLossyDays(t *testing.T) {
 		}
 	}
 }
+
+// TestLossyFirmware: whatever its manners, what a client says it has published
+// has been heard, though a fifth is lost and a tenth doubled; and who can sleep
+// and wake gets what came meanwhile.
+func TestLossyFirmware(t *testing.T) {
+	for i, cfg := range manners() {
+		cfg.MaxRetries, cfg.MaxTopics = 20, 16
+		for seed := range uint64(100) {
+			r := rand.New(rand.NewPCG(seed, uint64(i)))
+			w := newWorld(t, &cfg, func(int) int {
+				switch f := r.Float64(); {
+				case f < 0.2:
+					return 0
+				case f < 0.3:
+					return 2
+				}
+				return 1
+			})
+			w.firmwareDay(&cfg)
+			if t.Failed() {
+				t.Fatalf("manners %d, seed %d", i, seed)
+			}
+		}
+	}
+}
+
+func (w *world) firmwareDay(cfg *Config) {
+	connect := func() {
+		for w.do(func(now clock.Time, out *Actions) error { return w.c.Connect(now, Session{ClientID: "dev"}, out) }) != nil {
+		}
+	}
+	var want []string
+	publish := func() {
+		text := fmt.Sprint(len(want))
+		m := Message{Topic: Name("a"), QoS: 1, Payload: []byte(text)}
+		if err := w.do(func(now clock.Time, out *Actions) error { return w.c.Publish(now, &m, out) }); err != nil {
+			w.t.Errorf("publish: %v", err)
+		}
+		want = append(want, "1="+text)
+	}
+	for range 3 {
+		connect()
+		publish()
+		publish()
+		if !cfg.CanSleep() {
+			continue
+		}
+		w.do(func(now clock.Time, out *Actions) error { return w.c.Sleep(now, time.Hour, out) })
+		if cfg.CanWake() {
+			w.posts("b", "night", 2)
+			if err := w.do(w.c.Wake); err != nil {
+				w.t.Errorf("wake: %v", err)
+			}
+		}
+		if cfg.Quirks.Has(SleepTalk) {
+			publish()
+		}
+	}
+	if got := slices.Compact(slices.Clone(w.s.heard)); !slices.Equal(got, want) {
+		w.t.Errorf("the station has heard %q\nwant %q", got, want)
+	}
+	if n := strings.Count(strings.Join(w.heard, " "), "b=night"); cfg.CanWake() && cfg.CanSleep() && n != 3 {
+		w.t.Errorf("the client has heard %q", w.heard)
+	}
+}
