@@ -11,6 +11,7 @@ import (
 	"dormouse/mqttsn"
 	"dormouse/mqttsn/client"
 	"dormouse/sim"
+	"dormouse/sim/drive"
 	"dormouse/sim/energy"
 	"dormouse/sim/ledger"
 	"dormouse/sim/radio"
@@ -20,7 +21,7 @@ import (
 // fabricated is a run of two hours as it might have gone, always the same:
 // three groups, an outage, a restart, and a radio of which too much is asked.
 // slow makes it worse: latencies and losses by that factor.
-func fabricated(t testing.TB, slow float64) *run {
+func fabricated(t testing.TB, slow float64) *drive.Outcome {
 	t.Helper()
 	harsh, err := radio.Preset("harsh")
 	if err != nil {
@@ -47,23 +48,23 @@ func fabricated(t testing.TB, slow float64) *run {
 		}
 		plan.Thresholds = append(plan.Thresholds, th)
 	}
-	o := &run{plan: plan, ran: 2*time.Hour + 5*time.Minute, elapsed: 41300 * time.Millisecond, virtual: true}
+	o := &drive.Outcome{Plan: plan, Ran: 2*time.Hour + 5*time.Minute, Elapsed: 41300 * time.Millisecond, Virtual: true}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	now := &sim.Stats{Groups: make([]sim.GroupStats, len(plan.Groups))}
 	const samples = 240
 	for i := range samples + 1 {
-		now.At = time.Duration(i) * o.ran / samples
+		now.At = time.Duration(i) * o.Ran / samples
 		for g := range now.Groups {
 			live(&now.Groups[g], plan.Groups[g], rnd, slow, now.At)
 		}
 		s := *now
 		s.Groups = append([]sim.GroupStats(nil), now.Groups...)
-		o.samples = append(o.samples, &s)
+		o.Samples = append(o.Samples, &s)
 	}
-	o.final = o.samples[samples]
-	o.samples = o.samples[:samples]
-	for g := range o.final.Groups {
-		powered(&o.final.Groups[g], plan.Groups[g], rnd, slow)
+	o.Final = o.Samples[samples]
+	o.Samples = o.Samples[:samples]
+	for g := range o.Final.Groups {
+		powered(&o.Final.Groups[g], plan.Groups[g], rnd, slow)
 	}
 	return o
 }
@@ -208,17 +209,17 @@ func powered(s *sim.GroupStats, p *sim.Group, rnd *rand.Rand, slow float64) {
 }
 
 // faulty is fabricated with two invariants broken, and a threshold missed.
-func faulty(t testing.TB) *run {
+func faulty(t testing.TB) *drive.Outcome {
 	o := fabricated(t, 1.5)
-	o.final.Broken = 1234
+	o.Final.Broken = 1234
 	for i := range 2 {
-		o.final.Violations = append(o.final.Violations, ledger.Violation{
+		o.Final.Violations = append(o.Final.Violations, ledger.Violation{
 			Rule: ledger.SleeperHeard, At: 4321 * time.Second, Group: "soil <probes>", Device: 17 + i,
 			Text: "PUBLISH reached a radio that is asleep since PINGRESP; it should have waited for a PINGREQ",
 			Trace: []string{"+4319.812s  up    PINGREQ", "+4319.870s  down  PUBLISH id 7 qos 1 topic 3", "+4319.911s  up    PUBACK id 7",
 				"+4319.954s  down  PINGRESP", "+4321.000s  down  PUBLISH id 8 qos 1 topic 3 <script>alert(1)</script>"},
 		})
 	}
-	o.final.Shed = 0
+	o.Final.Shed = 0
 	return o
 }

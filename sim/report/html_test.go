@@ -28,8 +28,8 @@ func pageFile(t *testing.T, name string, r, before *Result) string {
 // TestPage opens the report in a browser, from a file: what it shows is what
 // the result says, and it asks for nothing else.
 func TestPage(t *testing.T) {
-	good := fabricated(t, 1).result()
-	bad := faulty(t).result()
+	good := New(fabricated(t, 1))
+	bad := New(faulty(t))
 	b := newBrowser(t)
 	for _, tt := range []struct {
 		name      string
@@ -63,10 +63,11 @@ func TestPage(t *testing.T) {
 	}
 	t.Run("paper", func(t *testing.T) {
 		b.t = t
-		b.open(pageFile(t, "paper", bad, good), 1280, "dark")
+		const paper = 690 // pixels across A4 within its margins
+		b.open(pageFile(t, "paper", bad, good), paper, "dark")
 		b.call("Emulation.setEmulatedMedia", object{"media": "print"})
 		b.eval(`dispatchEvent(new Event("beforeprint"))`, nil)
-		b.wantPicture(b.shoot("paper", 1280))
+		b.wantPicture(b.shoot("paper", paper))
 		b.eval(`dispatchEvent(new Event("afterprint"))`, nil)
 		b.call("Emulation.setEmulatedMedia", object{"media": ""})
 		if pdf := b.print("paper"); !bytes.HasPrefix(pdf, []byte("%PDF-")) || len(pdf) < 50_000 {
@@ -193,7 +194,7 @@ func (b *browser) wantPicture(picture []byte) {
 
 // TestPageEscapes has a device say what a page must not carry out.
 func TestPageEscapes(t *testing.T) {
-	r := faulty(t).result()
+	r := New(faulty(t))
 	r.Command = `dormouse sim run "</script><script>alert(2)</script>"`
 	var b bytes.Buffer
 	if err := r.HTML(&b, r); err != nil {

@@ -9,53 +9,46 @@ import (
 
 	"dormouse/mqttsn"
 	"dormouse/sim"
+	"dormouse/sim/drive"
 	"dormouse/sim/energy"
 )
 
-// A run is what a driver says of one: drive.Outcome.
-type run struct {
-	plan         *sim.Plan
-	samples      []*sim.Stats
-	final        *sim.Stats
-	ran, elapsed time.Duration
-	virtual      bool
-	cut          error
-}
-
-func (o *run) result() *Result {
+// New is what the run o came to, with the thresholds of its plan checked. Who
+// knows more of it says so in Command, Target and Version.
+func New(o *drive.Outcome) *Result {
 	r := &Result{
 		Format: Format, Schema: Schema,
-		Name: o.plan.Name, About: o.plan.About, Seed: o.plan.Seed,
-		Command: fmt.Sprintf("dormouse sim run %s --seed %d", o.plan.Name, o.plan.Seed),
+		Name: o.Plan.Name, About: o.Plan.About, Seed: o.Plan.Seed,
+		Command: fmt.Sprintf("dormouse sim run %s --seed %d", o.Plan.Name, o.Plan.Seed),
 		Target:  "a gateway by the wall clock",
-		Virtual: o.virtual,
-		Planned: o.plan.Duration().Seconds(), Ran: o.ran.Seconds(), Elapsed: o.elapsed.Seconds(),
-		Broken: o.final.Broken, Shed: o.final.Shed,
+		Virtual: o.Virtual,
+		Planned: o.Plan.Duration().Seconds(), Ran: o.Ran.Seconds(), Elapsed: o.Elapsed.Seconds(),
+		Broken: o.Final.Broken, Shed: o.Final.Shed,
 		Violations: []Violation{}, Failures: []Failure{},
-		Events: events(o.plan), Stages: stages(o.plan),
+		Events: events(o.Plan), Stages: stages(o.Plan),
 	}
-	if o.virtual {
+	if o.Virtual {
 		r.Target = "a gateway in virtual time"
 	}
-	if o.cut != nil {
-		r.Cut = o.cut.Error()
+	if o.Cut != nil {
+		r.Cut = o.Cut.Error()
 	}
-	for _, v := range o.final.Violations {
+	for _, v := range o.Final.Violations {
 		r.Violations = append(r.Violations, Violation{
 			string(v.Rule), v.At.Seconds(), v.Group, v.Device, v.Text, slices.Concat([]string{}, v.Trace)})
 	}
-	all := together(o.final)
+	all := together(o.Final)
 	r.All = newGroup(all)
-	for i := range o.final.Groups {
-		g := newGroup(of(&o.final.Groups[i]))
-		if p := planned(o.plan, g.Name); p != nil {
-			g.describe(p, &o.final.Groups[i])
+	for i := range o.Final.Groups {
+		g := newGroup(of(&o.Final.Groups[i]))
+		if p := planned(o.Plan, g.Name); p != nil {
+			g.describe(p, &o.Final.Groups[i])
 		}
 		r.Groups = append(r.Groups, g)
 	}
-	r.Samples = newSamples(slices.Concat(o.samples, []*sim.Stats{o.final}))
-	r.Thresholds = len(o.plan.Thresholds)
-	r.Failures = append(r.Failures, r.Check(o.plan.Thresholds)...)
+	r.Samples = newSamples(slices.Concat(o.Samples, []*sim.Stats{o.Final}))
+	r.Thresholds = len(o.Plan.Thresholds)
+	r.Failures = append(r.Failures, r.Check(o.Plan.Thresholds)...)
 	r.Passed = len(r.Failures) == 0 && r.Broken == 0
 	return r
 }

@@ -21,6 +21,7 @@ import (
 
 	"dormouse/mqttsn/client"
 	"dormouse/sim"
+	"dormouse/sim/drive"
 	"dormouse/sim/radio"
 )
 
@@ -75,10 +76,10 @@ func TestMetricNames(t *testing.T) {
 // TestFigures works out by hand what a few figures are.
 func TestFigures(t *testing.T) {
 	o := fabricated(t, 1)
-	r := o.result()
+	r := New(o)
 	var sent, received, datagrams, resent uint64
-	for i := range o.final.Groups {
-		g := &o.final.Groups[i]
+	for i := range o.Final.Groups {
+		g := &o.Final.Groups[i]
 		sent, received = sent+g.Ledger.Uplink.Sent, received+g.Ledger.Uplink.Received
 		datagrams, resent = datagrams+g.Up.Datagrams, resent+g.Up.Resent
 		for name, want := range map[string]float64{
@@ -142,27 +143,27 @@ func TestLifeIsWeighed(t *testing.T) {
 // TestSamples has rates add up to what happened.
 func TestSamples(t *testing.T) {
 	o := fabricated(t, 1)
-	s := o.result().Samples
+	s := New(o).Samples
 	for i, series := range s.Groups {
 		var sum, before float64
 		for j, at := range s.At {
 			sum += series.Sent[j] * (at - before)
 			before = at
 		}
-		first := o.samples[0].Groups[i].Ledger.Uplink.Sent // before any time has passed
-		want := float64(o.final.Groups[i].Ledger.Uplink.Sent - first)
+		first := o.Samples[0].Groups[i].Ledger.Uplink.Sent // before any time has passed
+		want := float64(o.Final.Groups[i].Ledger.Uplink.Sent - first)
 		if math.Abs(sum-want) > 0.01*want {
 			t.Errorf("group %d: rates add up to %v reports; want %v", i, sum, want)
 		}
 	}
-	if n := len(s.At); n != 241 || s.At[n-1] != o.ran.Seconds() {
+	if n := len(s.At); n != 241 || s.At[n-1] != o.Ran.Seconds() {
 		t.Errorf("%d moments, the last at %v", n, s.At[n-1])
 	}
 }
 
 // TestJSON reads back what it writes, and refuses what it does not know.
 func TestJSON(t *testing.T) {
-	r := faulty(t).result()
+	r := New(faulty(t))
 	var b bytes.Buffer
 	if err := r.JSON(&b); err != nil {
 		t.Fatal(err)
@@ -191,7 +192,7 @@ func TestJSON(t *testing.T) {
 // TestJSONNames pins the names of the JSON, which other programs read.
 func TestJSONNames(t *testing.T) {
 	var b bytes.Buffer
-	r := faulty(t).result()
+	r := New(faulty(t))
 	r.Failures = []Failure{{}}
 	if err := r.JSON(&b); err != nil {
 		t.Fatal(err)
@@ -226,7 +227,7 @@ func outline(w *strings.Builder, indent string, v any) {
 // look at it; a run that goes on says the same.
 func TestPrometheus(t *testing.T) {
 	o := faulty(t)
-	r := o.result()
+	r := New(o)
 	var b bytes.Buffer
 	if err := r.Prometheus(&b); err != nil {
 		t.Fatal(err)
@@ -269,7 +270,7 @@ func TestPrometheus(t *testing.T) {
 	if all, err := reg.Gather(); err != nil || len(all) != 0 {
 		t.Errorf("before the run there are %d metrics, %v", len(all), err)
 	}
-	live = o.final
+	live = o.Final
 	all, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -287,7 +288,7 @@ func TestPrometheus(t *testing.T) {
 
 // TestText pins what a terminal gets.
 func TestText(t *testing.T) {
-	for name, r := range map[string]*Result{"passed": fabricated(t, 1).result(), "failed": faulty(t).result()} {
+	for name, r := range map[string]*Result{"passed": New(fabricated(t, 1)), "failed": New(faulty(t))} {
 		r.Shed, r.Cut = map[string]uint64{"failed": 17}[name], map[string]string{"failed": "interrupted"}[name]
 		var b strings.Builder
 		if err := r.Text(&b); err != nil {
@@ -299,7 +300,7 @@ func TestText(t *testing.T) {
 
 // TestCompare finds what is better and worse, whichever way that is.
 func TestCompare(t *testing.T) {
-	good, bad := fabricated(t, 1).result(), faulty(t).result()
+	good, bad := New(fabricated(t, 1)), New(faulty(t))
 	verdicts := func(old, now *Result) map[string]Verdict {
 		m := map[string]Verdict{}
 		for _, c := range Compare(old, now) {
@@ -339,8 +340,8 @@ func TestCompare(t *testing.T) {
 
 // TestNothing makes a report of a run in which nothing happened.
 func TestNothing(t *testing.T) {
-	o := &run{plan: &sim.Plan{Name: "nothing"}, final: &sim.Stats{}}
-	r := o.result()
+	o := &drive.Outcome{Plan: &sim.Plan{Name: "nothing"}, Final: &sim.Stats{}}
+	r := New(o)
 	if !r.Passed {
 		t.Error("failed")
 	}

@@ -101,21 +101,21 @@ func TestCheck(t *testing.T) {
 // invariants too.
 func TestThresholdFails(t *testing.T) {
 	o := fabricated(t, 1)
-	if r := o.result(); !r.Passed || len(r.Failures) != 0 || r.Thresholds != 3 {
+	if r := New(o); !r.Passed || len(r.Failures) != 0 || r.Thresholds != 3 {
 		t.Fatalf("passed %v, failures %+v", r.Passed, r.Failures)
 	}
 	th, err := ParseThreshold("trackers: drain.p99 < 1s")
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.plan.Thresholds = append(o.plan.Thresholds, th)
-	r := o.result()
+	o.Plan.Thresholds = append(o.Plan.Thresholds, th)
+	r := New(o)
 	if r.Passed || len(r.Failures) != 1 || r.Failures[0].Group != "trackers" || *r.Failures[0].Value != r.group("trackers").Metrics["drain.p99"] {
 		t.Errorf("passed %v, failures %+v", r.Passed, r.Failures)
 	}
 	o = fabricated(t, 1)
-	o.final.Broken = 1
-	if o.result().Passed {
+	o.Final.Broken = 1
+	if New(o).Passed {
 		t.Error("passed with an invariant broken")
 	}
 }

@@ -237,11 +237,11 @@
   addEventListener("resize", resize);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 
-  // On paper everything is open and light.
+  // On paper all but the longest tables are open, and light.
   const closed = [];
   addEventListener("beforeprint", () => {
     root.classList.add("light");
-    document.querySelectorAll("details:not([open])").forEach(d => { closed.push(d); d.open = true; });
+    document.querySelectorAll("details:not([open]):not(.long)").forEach(d => { closed.push(d); d.open = true; });
     drawAll();
     Object.values(charts).forEach(u => u.setSize({width: Math.min(u.root.parentNode.clientWidth, 640), height: u.height}));
   });
