@@ -145,7 +145,7 @@ func (gw *gateway) connect(e Endpoint, p *mqttsn.Connect) {
 		s = &session{id: string(p.ClientID), taken: map[uint16]bool{}}
 		gw.sessions[s.id] = s
 	}
-	s.told = map[uint16]bool{}
+	s.told, s.taken = map[uint16]bool{}, map[uint16]bool{} // who connects may have rebooted
 	s.asleep, s.awake, s.pending, s.connect = false, false, 0, *p
 	gw.bind(s, e)
 	if p.Will {
