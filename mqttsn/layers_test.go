@@ -50,7 +50,8 @@ var mayImport = map[string][]string{
 	"cmd/dormouse/admin":  {"core", "core/auth", "mqttsn/gateway", "mqttsn/session"},
 	"cmd/dormouse/config": {},
 	"cmd/dormouse": {"bridge", "cmd/dormouse/admin", "cmd/dormouse/config", "core", "core/auth", "core/mqtt", "core/router", "mqttsn", "mqttsn/client",
-		"mqttsn/clock", "mqttsn/gateway", "mqttsn/session", "mqttsn/transport", "mqttsn/transport/udp"},
+		"mqttsn/clock", "mqttsn/gateway", "mqttsn/session", "mqttsn/transport", "mqttsn/transport/udp",
+		"sim", "sim/drive", "sim/payload", "sim/report", "sim/scenario", "sim/udp", "sim/view", "sim/workload"},
 }
 
 // pure packages start no goroutine and touch no clock, network, file or lock:
@@ -65,7 +66,7 @@ var (
 // only says who may import a foreign module at all.
 var only = map[string][]string{
 	"charm.land/":                  {"sim/view"},
-	"github.com/HdrHistogram/":     {"sim", "sim/report"},
+	"github.com/HdrHistogram/":     {"sim", "sim/report", "cmd/dormouse"},
 	"github.com/mochi-mqtt/":       {"core/mqtt"},
 	"github.com/eclipse/":          {"cmd/dormouse"},
 	"github.com/alecthomas/kong":   {"cmd/dormouse"},
@@ -74,7 +75,7 @@ var only = map[string][]string{
 	"github.com/gopacket/gopacket": {"cmd/dormouse"},
 	"github.com/gorilla/websocket": {"core/mqtt"},
 	"github.com/mattn/go-isatty":   {"cmd/dormouse"},
-	"github.com/prometheus/":       {"cmd/dormouse/admin", "sim/report"},
+	"github.com/prometheus/":       {"cmd/dormouse/admin", "sim/report", "cmd/dormouse"},
 	"github.com/rs/zerolog":        {"cmd/dormouse", "cmd/dormouse/admin", "core", "core/mqtt"},
 	"golang.org/x/":                {"mqttsn/client", "mqttsn/transport/udp", "sim/udp", "core/auth", "core/mqtt", "cmd/dormouse", "cmd/dormouse/admin"},
 }

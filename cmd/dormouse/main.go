@@ -40,6 +40,8 @@ type cli struct {
 	Retained retainedCmd `cmd:"" help:"List, print and remove retained messages."`
 	Passwd   passwdCmd   `cmd:"" help:"Keep a file of users and their passwords."`
 	Dump     dumpCmd     `cmd:"" help:"Print the packets in hex lines or in a capture."`
+	Sim      simCmd      `cmd:"" help:"Simulate a fleet of battery-powered sensors."`
+	Bench    benchCmd    `cmd:"" help:"Put a gateway or broker under load, in one line."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 

@@ -48,14 +48,18 @@ func (w *whom) connectMQTT3(ctx context.Context) (remote, error) {
 		o.SetPassword(*w.Password)
 	}
 	r.client = mqtt.NewClient(o)
-	err = wait(ctx, r.client.Connect())
+	return r, w.connected(wait(ctx, r.client.Connect()))
+}
+
+// connected gives the error of a CONNECT its exit status.
+func (w *whom) connected(err error) error {
 	switch {
 	case errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword), errors.Is(err, packets.ErrorRefusedNotAuthorised):
-		err = &failure{statusRefused, err}
+		return &failure{statusRefused, err}
 	case errors.Is(err, packets.ErrorNetworkError):
-		err = w.unreachable(err)
+		return w.unreachable(err)
 	}
-	return r, err
+	return err
 }
 
 // wait waits for what the library is doing.

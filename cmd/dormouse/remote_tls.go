@@ -24,6 +24,15 @@ type trust struct {
 	Cert     string `name:"cert" placeholder:"FILE" help:"Certificate to show, in PEM. Speaks TLS (MQTT)."`
 	Key      string `name:"key" placeholder:"FILE" help:"Its private key, in PEM."`
 	Insecure bool   `name:"insecure" help:"Do not check whose certificate it is that the server shows."`
+
+	urlFlag string // what URL is called in messages; empty: --url
+}
+
+func (t *trust) urlName() string {
+	if t.urlFlag != "" {
+		return t.urlFlag
+	}
+	return "--url"
 }
 
 // wanted reports whether a flag asks for TLS.
@@ -47,17 +56,17 @@ func (t *trust) check(w *whom) error {
 	case t.URL == "":
 		return nil
 	case w.Port != 0:
-		return usage("-p does not go with --url; write the port there")
+		return usage("-p does not go with %s; write the port there", t.urlName())
 	}
 	u, err := url.Parse(t.URL)
 	if err != nil || schemes[u.Scheme].port == 0 || u.Hostname() == "" || u.User != nil {
-		return usage("--url is %q; it must be mqtt, mqtts, ws or wss, ://, a host, and perhaps a port", t.URL)
+		return usage("%s is %q; it must be mqtt, mqtts, ws or wss, ://, a host, and perhaps a port", t.urlName(), t.URL)
 	}
 	if web := u.Scheme == "ws" || u.Scheme == "wss"; !web && u.Path != "" {
-		return usage("--url has the path %q; only ws and wss have one, and topics are for -t", u.Path)
+		return usage("%s has the path %q; only ws and wss have one, and topics are for -t", t.urlName(), u.Path)
 	}
 	if t.wanted() && !schemes[u.Scheme].secure {
-		return usage("--url is not for TLS, and other flags are; write mqtts or wss")
+		return usage("%s is not for TLS, and other flags are; write mqtts or wss", t.urlName())
 	}
 	return nil
 }
@@ -136,7 +145,7 @@ func (w *whom) dialMQTT(ctx context.Context) (net.Conn, error) {
 
 // unreachable says of err where it was and what may help.
 func (w *whom) unreachable(err error) error {
-	at, help := w.server(), "if something else is spoken there, see --url and --cafile"
+	at, help := w.server(), fmt.Sprintf("if something else is spoken there, see %s and --cafile", w.urlName())
 	switch {
 	case errors.As(err, new(x509.UnknownAuthorityError)):
 		help = "name the authority with --cafile"

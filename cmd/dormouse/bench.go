@@ -1,0 +1,228 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"dormouse/mqttsn"
+	"dormouse/mqttsn/client"
+	"dormouse/sim"
+	"dormouse/sim/payload"
+	"dormouse/sim/workload"
+)
+
+// A benchCmd is load in one line, with emqtt-bench's letters.
+type benchCmd struct {
+	SNPub  benchSNPubCmd  `cmd:"" name:"sn-pub" help:"MQTT-SN clients that publish."`
+	SNSub  benchSNSubCmd  `cmd:"" name:"sn-sub" help:"MQTT-SN clients that subscribe, and are sent messages."`
+	SNConn benchSNConnCmd `cmd:"" name:"sn-conn" help:"MQTT-SN clients that connect, and stay."`
+	Pub    benchPubCmd    `cmd:"" help:"MQTT clients that publish."`
+	Sub    benchSubCmd    `cmd:"" help:"MQTT clients that subscribe."`
+	Conn   benchConnCmd   `cmd:"" help:"MQTT clients that connect, and stay."`
+}
+
+// A crowd are the flags that say how many clients there are, and how they
+// connect.
+type crowd struct {
+	Count     int    `short:"c" default:"200" help:"Clients."`
+	Start     int    `short:"n" name:"startnumber" default:"0" help:"Number of the first."`
+	Interval  int    `short:"i" default:"10" placeholder:"MS" help:"Milliseconds between the connects of two."`
+	Rate      int    `short:"R" name:"connrate" placeholder:"N" help:"Connects per second, in place of -i."`
+	KeepAlive span   `short:"k" name:"keepalive" default:"300s" help:"Keep alive period: whole seconds, or such as 5m."`
+	Clean     string `short:"C" enum:"true,false" default:"true" help:"Ask for clean sessions: true or false."`
+	IDPrefix  string `name:"prefix" placeholder:"TEXT" help:"What client ids begin with; the number of the client follows. By default one of its own."`
+	Duration  period `default:"1m" help:"How long to go on when all have been let in."`
+}
+
+// check finds figures that cannot be.
+func (c *crowd) check() error {
+	switch {
+	case c.Count < 1:
+		return usage("-c is %d; it must be 1 or more", c.Count)
+	case c.Start < 0:
+		return usage("-n is %d; it must be 0 or more", c.Start)
+	case c.Interval < 0 || c.Rate < 0:
+		return usage("-i and -R cannot be below 0")
+	case c.KeepAlive > span(65535*time.Second):
+		return usage("-k is %v; it must be at most 65535s", time.Duration(c.KeepAlive))
+	case c.Duration == 0:
+		return usage("--duration is 0; it must be more")
+	}
+	return nil
+}
+
+// arrival is how long it takes until all have connected.
+func (c *crowd) arrival() time.Duration {
+	if c.Rate > 0 {
+		return time.Duration(float64(c.Count) / float64(c.Rate) * float64(time.Second))
+	}
+	return time.Duration(c.Count) * time.Duration(c.Interval) * time.Millisecond
+}
+
+// idPrefix is what client ids begin with: unless it is given, nobody else's.
+func (c *crowd) idPrefix() string {
+	if c.IDPrefix != "" {
+		return c.IDPrefix
+	}
+	return "bench-" + strings.ToLower(rand.Text()[:6]) + "-"
+}
+
+// A benchSN are the flags of all that speak MQTT-SN.
+type benchSN struct {
+	crowd
+	site
+	outputs
+	Config *string `placeholder:"FILE" help:"Configuration of the Dormouse that is run against."`
+	Seed   uint64  `default:"1" placeholder:"N" help:"Seed of all that is left to chance."`
+}
+
+// settleFor is how long answers may take after the end.
+const settleFor = 5 * time.Second
+
+// run runs a plan of one group, which does what w says.
+func (c *benchSN) run(s *streams, name string, topic string, w workload.Config) error {
+	if err := c.crowd.check(); err != nil {
+		return err
+	}
+	g := &sim.Group{
+		Name:     "bench",
+		Count:    c.Count,
+		ClientID: strings.ReplaceAll(c.idPrefix(), "%", "%%") + "%i",
+		Firmware: sim.Full,
+		Client:   client.DefaultConfig(),
+		Session:  sim.Session{KeepAlive: time.Duration(c.KeepAlive), CleanSession: c.Clean == "true"},
+		Workload: w,
+	}
+	if topic != "" {
+		g.Topics = []sim.Topic{spelt(topic)}
+	}
+	if errs := g.Validate(); len(errs) > 0 {
+		return &failure{statusUsage, benchErrors(errs)}
+	}
+	p := &sim.Plan{
+		Name: "bench " + name, Seed: c.Seed, Settle: settleFor,
+		About:  fmt.Sprintf("dormouse bench %s of %d clients", name, c.Count),
+		Groups: []*sim.Group{g},
+		Stages: []sim.Stage{{Name: name, For: time.Duration(c.Duration)}},
+	}
+	if over := c.arrival(); over > 0 {
+		p.Stages = append([]sim.Stage{{Name: "connect", For: over, Arrive: map[string]sim.Ramp{g.Name: {Over: over}}}}, p.Stages...)
+	}
+	r := trial{
+		plan: p, command: c.line(name, topic),
+		settings: settings{c.Config, c.Set}, site: &c.site, outputs: &c.outputs,
+	}
+	return r.run(s)
+}
+
+// line is the command line that repeats the run.
+func (c *benchSN) line(name, topic string) string {
+	line := fmt.Sprintf("dormouse bench %s -c %d --duration %v --seed %d", name, c.Count, time.Duration(c.Duration), c.Seed)
+	if topic != "" {
+		line += " -t " + quoted(topic)
+	}
+	if c.Host != "" {
+		line += fmt.Sprintf(" -h %s -p %d", c.Host, c.Port)
+	}
+	if c.Serve {
+		line += " --serve"
+	}
+	return line
+}
+
+// spelt chooses the shortest way to say a topic.
+func spelt(name string) sim.Topic {
+	t := sim.Topic{Name: name}
+	if _, short := client.Short(name); short && !strings.Contains(name, "%") {
+		t.Kind = sim.Short
+	}
+	return t
+}
+
+// benchErrors says what is wrong with a group in terms of flags.
+func benchErrors(errs []error) error {
+	flags := map[string]string{
+		"client_id": "--prefix", "commands.topic": "-t", "topics[0].name": "-t", "topics[0]": "-t",
+		"commands.every": "-I", "reports.every": "-I", "reports.qos": "-q", "commands.qos": "-q",
+		"reports.payload.size": "-s", "commands.payload.size": "-s", "keep_alive": "-k",
+	}
+	var said []error
+	for _, err := range errs {
+		var key *sim.KeyError
+		if errors.As(err, &key) {
+			if flag, ok := flags[key.Key]; ok {
+				err = fmt.Errorf("%s %w", flag, key.Err)
+			}
+		}
+		said = append(said, err)
+	}
+	return errors.Join(said...)
+}
+
+// named fills in the user name, which is the same for all.
+func (c *benchSN) named(topic string) string {
+	user := ""
+	if c.Username != nil {
+		user = strings.ReplaceAll(*c.Username, "%", "%%")
+	}
+	return strings.ReplaceAll(topic, "%u", user)
+}
+
+type benchSNPubCmd struct {
+	benchSN
+	Topic  string `short:"t" required:"" placeholder:"TOPIC" help:"Topic; %i is the number of the client, %c its id, %u the user name."`
+	Every  int    `short:"I" name:"interval-of-msg" default:"1000" placeholder:"MS" help:"Milliseconds between two messages of a client."`
+	Size   int    `short:"s" default:"256" help:"Octets of a message."`
+	QoS    int    `short:"q" name:"qos" default:"0" help:"Quality of service: -1, 0, 1 or 2."`
+	Retain bool   `short:"r" help:"Have the messages retained."`
+}
+
+// Run runs it.
+func (c *benchSNPubCmd) Run(s *streams) error {
+	if c.QoS < -1 || c.QoS > 2 {
+		return usage("-q is %d; it must be -1, 0, 1 or 2", c.QoS)
+	}
+	if c.Every < 1 {
+		return usage("-I is %d; it must be 1 or more", c.Every)
+	}
+	return c.run(s, "sn-pub", c.named(c.Topic), workload.Config{Reports: workload.Reports{
+		Every:   time.Duration(c.Every) * time.Millisecond,
+		QoS:     mqttsn.QoS(c.QoS),
+		Retain:  c.Retain,
+		Payload: payload.Config{Format: payload.Fixed, Size: c.Size},
+	}})
+}
+
+type benchSNSubCmd struct {
+	benchSN
+	Topic string `short:"t" required:"" placeholder:"TOPIC" help:"Topic to subscribe to; %i is the number of the client, %c its id, %u the user name. Without %i and %c all have the same."`
+	Every int    `short:"I" name:"interval-of-msg" default:"1000" placeholder:"MS" help:"Milliseconds between two messages that each client is sent; 0: none."`
+	Size  int    `short:"s" default:"256" help:"Octets of a message."`
+	QoS   int    `short:"q" name:"qos" default:"0" help:"Quality of service: 0, 1 or 2."`
+}
+
+// Run runs it.
+func (c *benchSNSubCmd) Run(s *streams) error {
+	if c.QoS < 0 || c.QoS > 2 {
+		return usage("-q is %d; it must be 0, 1 or 2", c.QoS)
+	}
+	if c.Every < 0 {
+		return usage("-I is %d; it must be 0 or more", c.Every)
+	}
+	topic := c.named(c.Topic)
+	return c.run(s, "sn-sub", "", workload.Config{Commands: workload.Commands{
+		Every:     time.Duration(c.Every) * time.Millisecond,
+		Topic:     topic,
+		Broadcast: !strings.Contains(topic, "%i") && !strings.Contains(topic, "%c"),
+		QoS:       mqttsn.QoS(c.QoS),
+		Payload:   payload.Config{Format: payload.Fixed, Size: c.Size},
+	}})
+}
+
+type benchSNConnCmd struct{ benchSN }
+
+// Run runs it.
+func (c *benchSNConnCmd) Run(s *streams) error { return c.run(s, "sn-conn", "", workload.Config{}) }

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// An ownServer is "dormouse serve" of this binary, on loopback, for the simulator to
+// run against. It ends with us, however that is.
+type ownServer struct {
+	settings settings
+	cmd      *exec.Cmd
+	ended    chan struct{} // closed when cmd has
+	log      *tail
+
+	sn, mqtt netip.AddrPort // where it listens: the same after a restart
+}
+
+// startOwnServer starts one on free ports and returns when it serves.
+func startOwnServer(ctx context.Context, s settings) (*ownServer, error) {
+	o := &ownServer{settings: s}
+	local := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)
+	o.sn, o.mqtt = local, local
+	return o, o.start(ctx)
+}
+
+// args are its command line. Sensors on loopback are not strangers to it; what
+// it would take from the observer is lifted: its queue is as long as need be.
+func (o *ownServer) args() []string {
+	args := []string{"dormouse", "serve"}
+	if o.settings.Config != nil {
+		args = append(args, "-c", *o.settings.Config)
+	}
+	for _, set := range append([]string{
+		fmt.Sprintf("listeners=[{name: mqtt, type: tcp, address: %q}, {name: sn, type: mqttsn-udp, address: %q}]", o.mqtt, o.sn),
+		"admin.enabled=false",
+		"limits.queue.messages=1000000",
+		"limits.queue.bytes=1GiB",
+	}, o.settings.Set...) {
+		args = append(args, "--set", set)
+	}
+	return args
+}
+
+func (o *ownServer) start(ctx context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	o.cmd = &exec.Cmd{Path: self, Args: o.args(), SysProcAttr: ownAttributes()}
+	o.log = new(tail)
+	o.cmd.Stderr = o.log
+	out, err := o.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := o.cmd.Start(); err != nil {
+		return err
+	}
+	ready, ended := make(chan bool, 1), make(chan struct{})
+	o.ended = ended
+	cmd := o.cmd
+	go func() {
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			o.opened(lines.Text())
+			if lines.Text() == "ready" {
+				ready <- true
+			}
+		}
+		cmd.Wait() // how it ended is in its log
+		close(ended)
+	}()
+	select {
+	case <-ready:
+		return nil
+	case <-ended:
+		return fmt.Errorf("dormouse serve has ended:\n%s", o.log)
+	case <-ctx.Done():
+		o.kill()
+		return context.Cause(ctx)
+	}
+}
+
+// opened learns from a line where the server listens.
+func (o *ownServer) opened(line string) {
+	if rest, ok := strings.CutPrefix(line, "MQTT on "); ok {
+		o.mqtt, _ = netip.ParseAddrPort(strings.TrimSuffix(rest, "/tcp"))
+	}
+	if rest, ok := strings.CutPrefix(line, "MQTT-SN on "); ok {
+		o.sn, _ = netip.ParseAddrPort(strings.TrimSuffix(rest, "/udp"))
+	}
+}
+
+// kill ends it without notice.
+func (o *ownServer) kill() {
+	o.cmd.Process.Kill()
+	<-o.ended
+}
+
+// restart kills it, and starts it again after a while.
+func (o *ownServer) restart(ctx context.Context, down time.Duration) error {
+	o.kill()
+	select {
+	case <-time.After(down):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return o.start(ctx)
+}
+
+// stop has it take leave. The error says that it had ended before.
+func (o *ownServer) stop() error {
+	select {
+	case <-o.ended:
+		return fmt.Errorf("dormouse serve has ended before its time:\n%s", o.log)
+	default:
+	}
+	o.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-o.ended:
+		return nil
+	case <-time.After(drainTime + time.Second):
+		o.kill()
+		return errors.New("dormouse serve did not end when it was told to, and was killed")
+	}
+}
+
+// A tail is the last that was written to it.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+// tailMost is how much it keeps, in octets.
+const tailMost = 4 << 10
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p...)
+	if len(t.text) > 2*tailMost {
+		t.text = append(t.text[:0], t.text[len(t.text)-tailMost:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	text := t.text
+	if len(text) > tailMost {
+		text = text[len(text)-tailMost:]
+		_, text, _ = bytes.Cut(text, []byte("\n"))
+	}
+	return strings.TrimRight(string(text), "\n")
+}
