@@ -92,7 +92,10 @@ func New(p *Plan, start clock.Time, shard, shards int) (*Fleet, error) {
 	}
 	f.populate()
 	f.schedule()
-	return f, f.rehearse()
+	if err := f.rehearse(); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // tune makes the parts that a group has for itself.
