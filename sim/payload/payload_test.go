@@ -117,6 +117,18 @@ func TestForeign(t *testing.T) {
 			t.Errorf("%s: with a blank behind it passes for %+v", f, tag)
 		}
 	}
+	// Whole, and of no tag that there can be.
+	for _, s := range []string{
+		`{"device":4294967313,"stream":1,"seq":42,"noise":"`,
+		`{"device":17,"stream":257,"seq":42,"noise":"`,
+		`{"device":17,"stream":1,"seq":"noise":"`,
+		`{"device":17,"seq":42,"noise":"`,
+	} {
+		b := append(appendHex([]byte(s), check([]byte(s))), jsonEnd...)
+		if tag, ok := Parse(b); ok {
+			t.Errorf("%s passes for %+v", b, tag)
+		}
+	}
 	for _, s := range []string{"", "D", "23.5", "{}", "[]", `{"device":17,"stream":1,"seq":42}`, "ON", "\xa0", "\x80"} {
 		if tag, ok := Parse([]byte(s)); ok {
 			t.Errorf("%q passes for %+v", s, tag)

@@ -43,7 +43,7 @@ func (c Curve) rise(t time.Duration) time.Duration {
 		sum += f / mean * float64(hour)
 	}
 	sum += c[h] / mean * float64(t%hour)
-	return time.Duration(days)*day + min(time.Duration(sum), day)
+	return time.Duration(days)*day + time.Duration(sum)
 }
 
 // hour is the inverse of rise: the first time from midnight at which that has

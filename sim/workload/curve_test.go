@@ -21,11 +21,11 @@ func TestCurve(t *testing.T) {
 	var hours [48]int
 	for n := range devices {
 		var s State
-		Begin(&s, seed, n, devices, start, 6*hour)
-		at := made(&c, &well, &s, 42*hour)
+		Begin(&s, seed, n, devices, start, 9*hour)
+		at := made(&c, &well, &s, 39*hour)
 		today := 0
 		for _, a := range at {
-			h := int((a + 6*hour) / hour) // since midnight
+			h := int((a + 9*hour) / hour) // since midnight
 			hours[h]++
 			if h < 24 {
 				today++
@@ -37,7 +37,7 @@ func TestCurve(t *testing.T) {
 	}
 	for h, n := range hours {
 		want := 6 * devices * office[h%24]
-		if h < 6 {
+		if h < 9 {
 			want = 0
 		}
 		if float64(n) < 0.97*want || float64(n) > 1.03*want {

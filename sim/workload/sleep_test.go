@@ -53,6 +53,22 @@ func TestPoll(t *testing.T) {
 	})
 }
 
+// TestPollJitter wakes a device early by anything up to the jitter.
+func TestPollJitter(t *testing.T) {
+	c := Config{Sleep: Sleep{Policy: Sleeping, For: time.Hour, Poll: 20 * time.Minute, Jitter: 10 * time.Minute}}
+	early, now := 0, start
+	for range 1000 {
+		at := c.Poll(device(0), &well, now)
+		if at.Sub(now) < 15*time.Minute {
+			early++
+		}
+		now = at
+	}
+	if early < 450 || early > 550 {
+		t.Errorf("%d of 1,000 wakes are more than 5 min early; want 500", early)
+	}
+}
+
 // TestAlignedPoll wakes all at once, and once for each time: who is early and
 // asleep again does not wake for the same one.
 func TestAlignedPoll(t *testing.T) {

@@ -2,6 +2,7 @@ package workload
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 	"unsafe"
@@ -216,8 +217,38 @@ func TestBursts(t *testing.T) {
 		t.Errorf("%d of %d reports begin a burst", burst, regular)
 	}
 	c.Reports.Bursts.Share = 1
+
+	c.Reports.Bursts.Share = 1
+
+	// Its own clock measures it.
+	i := Ills{Drift: maxDrift}
+	s := device(0)
+	if at := made(&c, &i, s, 100*hour); !slices.ContainsFunc(at[1:], func(a time.Duration) bool {
+		k := slices.Index(at, a)
+		return a-at[k-1] == i.Lasts(s, 10*time.Second)
+	}) {
+		t.Errorf("no burst with %v between, which the device takes for 10s: %v", i.Lasts(s, 10*time.Second), at)
+	}
+
+	c.Reports.Bursts.Share = 1
 	if n := len(made(&c, &well, device(0), 100*hour)); n < 4*100-3 || n > 4*100 {
 		t.Errorf("%d reports in 100 h, each followed by three", n)
+	}
+	i, s := Ills{Drift: maxDrift}, device(0)
+	if at := made(&c, &i, s, 2*hour); at[1]-at[0] != i.Lasts(s, 10*time.Second) {
+		t.Errorf("by the device's clock, which takes %v for 10s, there are %v between", i.Lasts(s, 10*time.Second), at[1]-at[0])
+	}
+}
+
+// TestBurstMeetsReport has a device in a burst cry for more: what falls on one
+// moment is two reports all the same, one after the other.
+func TestBurstMeetsReport(t *testing.T) {
+	c := Config{Reports: Reports{Every: time.Hour, Aligned: true, Bursts: Bursts{Share: 1, Count: 4, Spacing: 10 * time.Minute}}}
+	i := Ills{Crying: 1, CryingRate: 2}
+	const m = time.Minute
+	want := []time.Duration{30 * m, 40 * m, 50 * m, 60 * m, 60*m + 1, 70*m + 1, 90 * m}
+	if got := made(&c, &i, device(0), 90*m); !slices.Equal(got, want) {
+		t.Errorf("reports at %v; want %v", got, want)
 	}
 }
 
@@ -304,6 +335,17 @@ func TestSwitch(t *testing.T) {
 			t.Fatalf("a report is due at %v, and after a switch to the same workload at %v", a, b)
 		}
 	})
+
+	jittery := Config{Reports: Reports{Every: 10 * time.Minute, Jitter: 5 * time.Minute}}
+	for n := range 100 {
+		s := device(n)
+		made(&jittery, &well, s, hour)
+		other := *s
+		other.Switch(start.Add(hour))
+		if a, b := jittery.Report(s, &well), jittery.Report(&other, &well); a != b {
+			t.Errorf("device %d: a report is due at %v, and after a switch at %v", n, a, b)
+		}
+	}
 
 	// The moment of the switch belongs to the new workload, once.
 	c := Config{Reports: Reports{Every: time.Hour, Aligned: true}}
