@@ -217,20 +217,6 @@ func TestBursts(t *testing.T) {
 		t.Errorf("%d of %d reports begin a burst", burst, regular)
 	}
 	c.Reports.Bursts.Share = 1
-
-	c.Reports.Bursts.Share = 1
-
-	// Its own clock measures it.
-	i := Ills{Drift: maxDrift}
-	s := device(0)
-	if at := made(&c, &i, s, 100*hour); !slices.ContainsFunc(at[1:], func(a time.Duration) bool {
-		k := slices.Index(at, a)
-		return a-at[k-1] == i.Lasts(s, 10*time.Second)
-	}) {
-		t.Errorf("no burst with %v between, which the device takes for 10s: %v", i.Lasts(s, 10*time.Second), at)
-	}
-
-	c.Reports.Bursts.Share = 1
 	if n := len(made(&c, &well, device(0), 100*hour)); n < 4*100-3 || n > 4*100 {
 		t.Errorf("%d reports in 100 h, each followed by three", n)
 	}
