@@ -162,7 +162,8 @@ func (f *Fleet) Apply(now clock.Time, c *Change) error {
 	if g == nil {
 		return fmt.Errorf("there is no group %q", c.Group.Name)
 	}
-	return f.apply(g, c.Group, now)
+	f.now = max(f.now, now)
+	return f.apply(g, c.Group, f.now)
 }
 
 // try makes of a changed group what comes of it, or says what is wrong.

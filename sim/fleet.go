@@ -197,6 +197,7 @@ func (p *Plan) Shard(number uint32, shards int) (shard int, ok bool) {
 func (f *Fleet) Step(now clock.Time) {
 	f.reclaim()
 	f.now = max(f.now, now)
+	now = f.now
 	for {
 		switch {
 		case len(f.agenda) > 0 && f.agenda[0].at <= now:

@@ -274,6 +274,7 @@ func (y *yesman) answer(b []byte) mqttsn.Packet {
 	case *mqttsn.Register:
 		return &mqttsn.Regack{TopicID: 2, ID: p.ID}
 	case *mqttsn.Publish:
+		y.f.Heard(y.now, "", p.Payload, false)
 		if p.QoS == 1 {
 			return &mqttsn.Puback{TopicID: 2, ID: p.ID}
 		}
