@@ -71,6 +71,9 @@ func (g *Group) advise(t *Total, d Drain, topics []string) []Advice {
 		"%s of the charge goes into retransmissions: better the link, or let T_retry be longer than the answer takes", share(d[Retransmit]))
 	consider(d[Handshake],
 		"%s of the charge goes into DTLS handshakes: keep the session while the device sleeps, with a connection ID", share(d[Handshake]))
+	idle := perDay(f.Types[0].Waiting)
+	consider(idle,
+		"%s of the charge goes into listening for what may come: let the device sleep, and ask for messages with PINGREQ", share(idle))
 	publish := perDay(f.Types[mqttsn.TypePublish].Waiting)
 	consider(publish+charge(mqttsn.TypePuback),
 		"%s of the charge goes into waiting for the answer to PUBLISH: send at QoS 0 what may be lost, or several readings in one PUBLISH", share(publish))

@@ -167,8 +167,9 @@ func (m *Meter) book(g *Group, b Bucket, typ mqttsn.Type, octets int, u Use, how
 	g.Traffic.flow(typ, how).add(f)
 }
 
-// Waited is d of waiting for the answer to a packet of type typ. How long the
-// receiver is on in that time is the radio's business.
+// Waited is d of waiting for the answer to a packet of type typ, or with type 0
+// of listening for whatever may come. How long the receiver is on in that time
+// is the radio's business.
 func (m *Meter) Waited(g *Group, typ mqttsn.Type, d time.Duration, how How) {
 	u := Use{Wait: g.Radio.Link.Listen(d)}
 	charge := u.Charge(&g.Radio)

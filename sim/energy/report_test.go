@@ -127,6 +127,8 @@ func TestAdvice(t *testing.T) {
 			"76 % of the charge goes into DTLS handshakes: keep the session while the device sleeps, with a connection ID; saves up to 0.46 mAh a day"},
 		{"waiting", thread, nil, func(d *device) { d.answer = 2 * time.Second; d.publishes(1) },
 			"80 % of the charge goes into waiting for the answer to PUBLISH: send at QoS 0 what may be lost, or several readings in one PUBLISH; saves up to 0.35 mAh a day"},
+		{"listening", thread, nil, func(d *device) { d.publishes(1); d.Waited(&d.Group, 0, 10*time.Second, First) },
+			"87 % of the charge goes into listening for what may come: let the device sleep, and ask for messages with PINGREQ; saves up to 1.7 mAh a day"},
 		{"QoS 2", "lora-sx1261-sf10 mcu-lora", nil, func(d *device) { d.publishes(2) },
 			"31 % of the bytes are the handshake of QoS 2: QoS 1 does if the receiver tolerates duplicates; saves up to 0.18 mAh a day"},
 		{"polling", lora, nil, func(d *device) {

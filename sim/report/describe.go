@@ -17,7 +17,7 @@ func (g *Group) describe(p *sim.Group, s *sim.GroupStats) {
 	add := func(name, format string, args ...any) {
 		g.Settings = append(g.Settings, Setting{name, fmt.Sprintf(format, args...)})
 	}
-	add("firmware", "%s: T_RETRY %v, N_RETRY %d", p.Firmware, p.Client.RetryInterval, p.Client.MaxRetries)
+	add("firmware", "%s: T_RETRY %s, N_RETRY %d", p.Firmware, spell(p.Client.RetryInterval), p.Client.MaxRetries)
 	session := "kept while the device is away"
 	if p.Session.CleanSession {
 		session = "clean at each connection"
@@ -37,7 +37,7 @@ func (g *Group) describe(p *sim.Group, s *sim.GroupStats) {
 		add("NAT", "another address each %s; a binding lasts %s after the last datagram", interval(n.Every, "never"), interval(n.Idle, "for ever"))
 	}
 	if o := p.Radio.Outages; o.Every > 0 || len(o.Intervals) > 0 {
-		add("outages", "%d stated, and one of %v in each %s", len(o.Intervals), o.For, interval(o.Every, "never"))
+		add("outages", "%d stated, and one of %s in each %s", len(o.Intervals), spell(o.For), interval(o.Every, "never"))
 	}
 	if p.Site != "" {
 		add("site", "%s", p.Site)
@@ -61,9 +61,9 @@ func describeReports(r *workload.Reports, add func(string, string, ...any)) {
 		add("reports", "none")
 		return
 	}
-	size := "as short as the format allows"
+	size := "as short as can be"
 	if r.Payload.Size > 0 {
-		size = fmt.Sprintf("%d octets", r.Payload.Size)
+		size = fmt.Sprintf("of %d octets", r.Payload.Size)
 	}
 	extra := ""
 	if r.Aligned {
@@ -75,7 +75,7 @@ func describeReports(r *workload.Reports, add func(string, string, ...any)) {
 	if r.Bursts.Share > 0 {
 		extra += fmt.Sprintf(", %s of them followed by %d more", percent(r.Bursts.Share), r.Bursts.Count)
 	}
-	add("reports", "each %v ± %v, QoS %d, %s of %s%s", r.Every, r.Jitter, r.QoS, r.Payload.Format, size, extra)
+	add("reports", "each %s ± %s, QoS %d, %s %s%s", spell(r.Every), spell(r.Jitter), r.QoS, r.Payload.Format, size, extra)
 }
 
 func describeSleep(s *workload.Sleep, add func(string, string, ...any)) {
@@ -89,7 +89,7 @@ func describeSleep(s *workload.Sleep, add func(string, string, ...any)) {
 		if s.Aligned {
 			at = ", all devices at once"
 		}
-		add("sleep", "for up to %v, asking for messages each %v%s", s.For, poll, at)
+		add("sleep", "for up to %s, asking for messages each %s%s", spell(s.For), spell(poll), at)
 	case workload.RadioOff:
 		add("sleep", "none; the radio is off between reports")
 	default:
@@ -107,13 +107,13 @@ func describeLink(name string, l *radio.Link, add func(string, string, ...any)) 
 	mean := l.Loss.MeanLoss()
 	say(mean > 0, "%s lost", percent(mean))
 	say(bursty(l.Loss), "in bursts of %s", significant(l.Loss.MeanBurst(), 2))
-	say(l.Latency.Mean > 0, "latency %v", l.Latency.Mean)
-	say(l.Latency.Spread > 0, "%s, spread %v", l.Latency.Distribution, l.Latency.Spread)
-	say(l.Reordering.Share > 0, "%s held back for %v", percent(l.Reordering.Share), l.Reordering.Delay.Mean)
+	say(l.Latency.Mean > 0, "latency %s", spell(l.Latency.Mean))
+	say(l.Latency.Spread > 0, "%s with a spread of %s", l.Latency.Distribution, spell(l.Latency.Spread))
+	say(l.Reordering.Share > 0, "%s held back for %s", percent(l.Reordering.Share), spell(l.Reordering.Delay.Mean))
 	say(l.Duplication.Share > 0, "%s duplicated", percent(l.Duplication.Share))
 	say(l.MTU > 0, "MTU %d octets", l.MTU)
 	say(l.Rate > 0, "%s octets/s", significant(l.Rate, 3))
-	say(l.Preamble > 0, "preamble %v", l.Preamble)
+	say(l.Preamble > 0, "preamble %s", spell(l.Preamble))
 	say(l.DutyCycle > 0, "duty cycle %s", percent(l.DutyCycle))
 	if len(parts) == 0 {
 		parts = []string{"perfect: everything arrives, once and at once"}
@@ -126,13 +126,13 @@ func describeIlls(i *workload.Ills, add func(string, string, ...any)) {
 		add("clock drift", "up to %s ppm", significant(i.Drift, 3))
 	}
 	if i.RebootEvery > 0 {
-		add("reboots", "each %v on average, %v without power", i.RebootEvery, i.RebootFor)
+		add("reboots", "each %s on average, %s without power", spell(i.RebootEvery), spell(i.RebootFor))
 	}
 	if i.Crying > 0 {
 		add("crying", "%s of the devices report %s times as often", percent(i.Crying), significant(i.CryingRate, 3))
 	}
 	if i.Stuck > 0 {
-		add("stuck", "%s of the devices fall silent, after %v on average", percent(i.Stuck), i.StuckAfter)
+		add("stuck", "%s of the devices fall silent, after %s on average", percent(i.Stuck), spell(i.StuckAfter))
 	}
 }
 
@@ -190,21 +190,24 @@ func each(every time.Duration, at []time.Duration) string {
 	case every == 0:
 		return fmt.Sprintf("%d in each stage", len(at))
 	case len(at) == 0:
-		return fmt.Sprintf("each %v", every)
+		return fmt.Sprintf("each %s", spell(every))
 	}
-	return fmt.Sprintf("each %v, and %d more in each stage", every, len(at))
+	return fmt.Sprintf("each %s, and %d more in each stage", spell(every), len(at))
 }
 
 func within(d time.Duration) string {
 	if d == 0 {
 		return ""
 	}
-	return fmt.Sprintf(", to arrive within %v", d)
+	return fmt.Sprintf(", to arrive within %s", spell(d))
 }
 
 func interval(d time.Duration, none string) string {
 	if d == 0 {
 		return none
 	}
-	return d.String()
+	return spell(d)
 }
+
+// spell writes a time that a scenario states.
+func spell(d time.Duration) string { return seconds(d.Seconds()) }

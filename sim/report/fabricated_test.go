@@ -14,6 +14,7 @@ import (
 	"dormouse/sim/drive"
 	"dormouse/sim/energy"
 	"dormouse/sim/ledger"
+	"dormouse/sim/payload"
 	"dormouse/sim/radio"
 	"dormouse/sim/workload"
 )
@@ -82,7 +83,7 @@ func group(t testing.TB, name string, count int, profile, board, battery string,
 		Name: name, Count: count, ClientID: name + "-%i", Firmware: sim.Full, Client: client.DefaultConfig(),
 		Session: sim.Session{KeepAlive: 30 * time.Minute}, Topics: []sim.Topic{{Name: "site/%g/%i"}},
 		Workload: workload.Config{
-			Reports: workload.Reports{Every: 15 * time.Minute, Jitter: time.Minute, QoS: 1},
+			Reports: workload.Reports{Every: 15 * time.Minute, Jitter: time.Minute, QoS: 1, Payload: payload.Config{Format: payload.JSON}},
 			Sleep:   workload.Sleep{Policy: workload.Sleeping, For: 15 * time.Minute},
 		},
 		Radio:    radio.Config{Up: link, Down: link},

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// page writes r's page to a file.
+// pageFile writes the page of r to a file.
 func pageFile(t *testing.T, name string, r, before *Result) string {
 	t.Helper()
 	var b bytes.Buffer

@@ -24,7 +24,7 @@ func New(o *drive.Outcome) *Result {
 		Virtual: o.Virtual,
 		Planned: o.Plan.Duration().Seconds(), Ran: o.Ran.Seconds(), Elapsed: o.Elapsed.Seconds(),
 		Broken: o.Final.Broken, Shed: o.Final.Shed,
-		Violations: []Violation{}, Failures: []Failure{},
+		Violations: []Violation{}, Failures: []Failure{}, Thresholds: []Threshold{},
 		Events: events(o.Plan), Stages: stages(o.Plan),
 	}
 	if o.Virtual {
@@ -47,8 +47,12 @@ func New(o *drive.Outcome) *Result {
 		r.Groups = append(r.Groups, g)
 	}
 	r.Samples = newSamples(slices.Concat(o.Samples, []*sim.Stats{o.Final}))
-	r.Thresholds = len(o.Plan.Thresholds)
-	r.Failures = append(r.Failures, r.Check(o.Plan.Thresholds)...)
+	for i := range o.Plan.Thresholds {
+		t := &o.Plan.Thresholds[i]
+		failed := r.Check(o.Plan.Thresholds[i : i+1])
+		r.Failures = append(r.Failures, failed...)
+		r.Thresholds = append(r.Thresholds, Threshold{t.Text, t.Metric, t.Group, r.figure(t.Group, t.Metric), len(failed) == 0})
+	}
 	r.Passed = len(r.Failures) == 0 && r.Broken == 0
 	return r
 }
@@ -91,11 +95,11 @@ func newGroup(s *subject) *Group {
 	return g
 }
 
-// newLatency draws the curve to the last measurement but one: eight figures
+// newLatency draws the curve to the last measurement but one: so many figures
 // for each tenfold share of what is slower.
 func newLatency(d *distribution) *Latency {
 	l := &Latency{Count: d.count(), Min: float64(d.Min()) / 1e6, Mean: d.mean(), Max: d.at(1)}
-	const perDecade = 8
+	const perDecade = 24
 	for i := 0; ; i++ {
 		slower := math.Pow(10, -float64(i)/perDecade) // share of the measurements
 		if slower*float64(l.Count) < 1 {

@@ -34,8 +34,8 @@ type Result struct {
 	Cut     string  `json:"cut,omitempty"`
 
 	Passed     bool        `json:"passed"`     // no invariant is broken, and every threshold met
-	Thresholds int         `json:"thresholds"` // how many there are
-	Failures   []Failure   `json:"failures"`
+	Thresholds []Threshold `json:"thresholds"` // all of them
+	Failures   []Failure   `json:"failures"`   // those that are not met
 	Broken     uint64      `json:"broken"`     // invariants, all of them
 	Violations []Violation `json:"violations"` // the first of them
 	Shed       uint64      `json:"shed"`
@@ -47,6 +47,24 @@ type Result struct {
 	Groups []*Group `json:"groups"`
 
 	Samples Samples `json:"samples"`
+}
+
+// A Threshold is a figure and its bound.
+type Threshold struct {
+	Text   string   `json:"text"` // as it was written
+	Metric string   `json:"metric"`
+	Group  string   `json:"group,omitempty"` // empty: all of them taken together
+	Value  *float64 `json:"value"`           // null: it was never measured
+	Met    bool     `json:"met"`
+}
+
+// Figure is the figure for people.
+func (t *Threshold) Figure() string {
+	if t.Value == nil {
+		return "not measured"
+	}
+	m, _ := MetricNamed(t.Metric)
+	return quantity(*t.Value, m.Unit)
 }
 
 // A Violation is one invariant broken, once.

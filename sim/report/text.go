@@ -5,7 +5,6 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-	"time"
 )
 
 // Text writes what r came to in few lines, for a terminal.
@@ -25,11 +24,13 @@ func (r *Result) Text(w io.Writer) error {
 	}
 	m := r.All.Metrics
 	count := func(name string) string { return thousands(m[name]) }
-	line("  run\t%s devices, %s in %s, seed %d", count("devices"), r.span(r.Ran), r.span(r.Elapsed), r.Seed)
-	line("  reports\tsent %s, acknowledged %s, timed out %s, refused %s, in flight %s",
-		count("reports.sent"), count("reports.acknowledged"), count("reports.timed_out"), count("reports.refused"), count("reports.in_flight"))
-	line("  subscriber\tgot %s, duplicates %s, missing %s, lost %s", count("reports.received"), count("reports.duplicates"),
-		count("reports.missing"), r.All.figure("reports.lost_share", Share))
+	line("  run\t%s devices, %s in %s, seed %d", count("devices"), seconds(r.Ran), seconds(r.Elapsed), r.Seed)
+	if m["reports.sent"] > 0 {
+		line("  reports\tsent %s, acknowledged %s, timed out %s, refused %s, in flight %s",
+			count("reports.sent"), count("reports.acknowledged"), count("reports.timed_out"), count("reports.refused"), count("reports.in_flight"))
+		line("  subscriber\tgot %s, duplicates %s, missing %s, lost %s", count("reports.received"), count("reports.duplicates"),
+			count("reports.missing"), r.All.figure("reports.lost_share", Share))
+	}
 	if m["commands.published"] > 0 {
 		line("  commands\taccepted %s, delivered %s, late %s, missing %s",
 			count("commands.accepted"), count("commands.delivered"), count("commands.late"), count("commands.missing"))
@@ -53,8 +54,6 @@ func (r *Result) Text(w io.Writer) error {
 	line("  again\t%s", r.Command)
 	return t.Flush()
 }
-
-func (r *Result) span(s float64) string { return span(time.Duration(s * float64(time.Second))) }
 
 // figure is the figure of that name for people; a dash if it was not measured.
 func (g *Group) figure(name string, u Unit) string {
@@ -88,7 +87,7 @@ func (r *Result) Broke() (all []string) {
 // Warnings is what to know before any figure is believed.
 func (r *Result) Warnings() (all []string) {
 	if r.Cut != "" {
-		all = append(all, fmt.Sprintf("the run ended early, after %s of %s (%s)", r.span(r.Ran), r.span(r.Planned), r.Cut))
+		all = append(all, fmt.Sprintf("the run ended early, after %s of %s (%s)", seconds(r.Ran), seconds(r.Planned), r.Cut))
 	}
 	if r.Shed > 0 {
 		all = append(all, fmt.Sprintf("this machine dropped %s datagrams, not the radio: the figures are not to be believed; simulate fewer devices",

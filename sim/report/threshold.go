@@ -164,20 +164,14 @@ type Failure struct {
 func (r *Result) Check(ts []sim.Threshold) (failed []Failure) {
 	for i := range ts {
 		t := &ts[i]
-		g := r.group(t.Group)
-		f := Failure{Threshold: t.Text, Metric: t.Metric, Group: t.Group, Bound: t.Bound}
+		f := Failure{Threshold: t.Text, Metric: t.Metric, Group: t.Group, Value: r.figure(t.Group, t.Metric), Bound: t.Bound}
 		m, _ := MetricNamed(t.Metric)
 		whose := ""
 		if t.Group != "" {
 			whose = " of " + t.Group
 		}
-		if g != nil {
-			if v, ok := g.Metrics[t.Metric]; ok {
-				f.Value = &v
-			}
-		}
 		switch {
-		case g == nil:
+		case r.group(t.Group) == nil:
 			f.Text = fmt.Sprintf("%s: there is no group %s", t.Text, t.Group)
 		case f.Value == nil:
 			f.Text = fmt.Sprintf("%s: %s%s was never measured", t.Text, t.Metric, whose)
@@ -190,6 +184,16 @@ func (r *Result) Check(ts []sim.Threshold) (failed []Failure) {
 		failed = append(failed, f)
 	}
 	return failed
+}
+
+// figure is a figure of a group, or nil.
+func (r *Result) figure(group, metric string) *float64 {
+	if g := r.group(group); g != nil {
+		if v, ok := g.Metrics[metric]; ok {
+			return &v
+		}
+	}
+	return nil
 }
 
 func meets(v float64, op string, bound float64) bool {

@@ -101,7 +101,7 @@ func TestCheck(t *testing.T) {
 // invariants too.
 func TestThresholdFails(t *testing.T) {
 	o := fabricated(t, 1)
-	if r := New(o); !r.Passed || len(r.Failures) != 0 || r.Thresholds != 3 {
+	if r := New(o); !r.Passed || len(r.Failures) != 0 || len(r.Thresholds) != 3 {
 		t.Fatalf("passed %v, failures %+v", r.Passed, r.Failures)
 	}
 	th, err := ParseThreshold("trackers: drain.p99 < 1s")

@@ -48,6 +48,9 @@
   const upright = (value, size = 58) => axis({size, values: (_, all) => all.map(value)});
   const across = axis => ({...axis, size: 24});
 
+  // All of the run, from its start on, unless a part of it is looked at.
+  const fromStart = {time: false, range: (_, least, most) => [least === data.at[0] ? 0 : least, most]};
+
   // The stages as bands, their names, and events as lines, or bands while they last.
   const happenings = {hooks: {drawClear: u => {
     const {ctx, bbox} = u, ratio = devicePixelRatio;
@@ -134,7 +137,7 @@
     of(data.before, true);
     draw(id, lines, {
       x: {label: "at", value: (_, v) => seconds(v)},
-      scales: {x: {time: false}, y: {range: (_, least, most) => [0, Math.max(most * 1.08, options.least || 1)]}},
+      scales: {x: fromStart, y: {range: (_, least, most) => [0, Math.max(most * 1.08, options.least || 1)]}},
       axes: [across(axis({incrs: steps, space: 64, values: (_, all) => all.map(seconds)})), upright(options.value)],
       value: options.value, plugins: [happenings],
     });
@@ -152,7 +155,7 @@
     }).reverse();
     draw("plot-states", lines, {
       x: {label: "at", value: (_, v) => seconds(v)},
-      scales: {x: {time: false}, y: {range: (_, least, most) => [0, Math.max(most, 1)]}},
+      scales: {x: fromStart, y: {range: (_, least, most) => [0, Math.max(most, 1)]}},
       axes: [across(axis({incrs: steps, space: 64, values: (_, all) => all.map(seconds), grid: {show: false}})), upright(count)],
       value: count, plugins: [happenings],
     });
@@ -211,7 +214,7 @@
       x: {label: "life", value: (_, v) => years(v)},
       scales: {x: {time: false, range: [0, longest]}, y: {range: (_, least, most) => [0, most * 1.05]}},
       axes: [across(axis({grid: {show: false}, incrs: lifetimes, space: 50, values: (_, all) => all.map(years)})), upright(percent, 52)],
-      value: percent, legend: {show: !!before}, padding: [8, 12, 0, 0],
+      value: percent, legend: {show: !!before}, padding: [8, 18, 0, 0],
     }, 150);
   };
 
