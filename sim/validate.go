@@ -60,6 +60,9 @@ func (v *validator) parts() {
 	for _, err := range list(g.Ills.Validate()) {
 		v.keyed(err)
 	}
+	for _, err := range list(g.Ills.Bear(&g.Workload)) {
+		v.keyed(err)
+	}
 	for _, err := range list(g.Client.Validate()) {
 		v.add("retry", fmt.Errorf("is not possible: %w", err))
 	}

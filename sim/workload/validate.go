@@ -144,7 +144,7 @@ func (p *Sleep) validate(f *faults) {
 		return
 	case RadioOff:
 	case Listening:
-		f.require(p.Linger == 0, "sleep.linger is %v, but without sleep.policy the radio stays on", p.Linger)
+		f.require(p.Linger == 0, "sleep.linger is %v, but sleep.policy is to listen: the radio stays on", p.Linger)
 	default:
 		f.require(false, "sleep.policy is %q; it must be %s or %s, or empty to listen", p.Policy, Sleeping, RadioOff)
 		return
@@ -191,4 +191,14 @@ func (i *Ills) Validate() error {
 	f.share("ills.stuck", i.Stuck)
 	f.duration("ills.stuck_after", i.StuckAfter, 0, longest)
 	return f.err()
+}
+
+// Bear reports what keeps devices from having both c and i, each valid, under
+// a key of a scenario file: who cries has to have the time for it.
+func (i *Ills) Bear(c *Config) error {
+	if c.Reports.Every == 0 || i.Crying == 0 || float64(c.Reports.Every)/i.CryingRate >= float64(shortest) {
+		return nil
+	}
+	return fmt.Errorf("ills.crying_rate is %v; with reports.every of %v it must be %v at most, for reports %v apart",
+		i.CryingRate, c.Reports.Every, float64(c.Reports.Every)/float64(shortest), shortest)
 }

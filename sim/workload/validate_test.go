@@ -98,7 +98,7 @@ func TestValidate(t *testing.T) {
 		{"linger", Config{Sleep: Sleep{Policy: RadioOff, Linger: -1}},
 			"sleep.linger is -1ns; it must be 0s to 87600h0m0s"},
 		{"linger awake", Config{Sleep: Sleep{Linger: time.Second}},
-			"sleep.linger is 1s, but without sleep.policy the radio stays on"},
+			"sleep.linger is 1s, but sleep.policy is to listen: the radio stays on"},
 		{"sleep without", Config{Sleep: Sleep{For: hourly}},
 			"sleep.for is 1h0m0s, but sleep.policy is not sleep"},
 		{"poll without", Config{Sleep: Sleep{Policy: RadioOff, Poll: hourly}},
@@ -131,6 +131,22 @@ func TestValidateIlls(t *testing.T) {
 		if got := errorsOf(tt.i.Validate()); len(got) != 1 || got[0] != tt.want {
 			t.Errorf("%+v:\n got %q\nwant %q", tt.i, got, tt.want)
 		}
+	}
+}
+
+// TestBear refuses reports that are closer than a fleet keeps time.
+func TestBear(t *testing.T) {
+	c, i := Config{Reports: Reports{Every: time.Second}}, Ills{Crying: 0.1, CryingRate: 2000}
+	const want = "ills.crying_rate is 2000; with reports.every of 1s it must be 1000 at most, for reports 1ms apart"
+	if err := i.Bear(&c); err == nil || err.Error() != want {
+		t.Errorf("got %v; want %s", err, want)
+	}
+	i.CryingRate = 1000
+	if err := i.Bear(&c); err != nil {
+		t.Error(err)
+	}
+	if err := i.Bear(&Config{}); err != nil {
+		t.Errorf("without reports: %v", err)
 	}
 }
 
