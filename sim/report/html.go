@@ -191,7 +191,7 @@ func tiles(r, before *Result) (all []tile) {
 		add("Reports received", "reports.received", false, "of "+figure("reports.sent")+" sent; "+figure("reports.lost_share")+" lost")
 	}
 	if m["commands.accepted"] > 0 {
-		add("Commands delivered", "commands.delivered", false, "of "+figure("commands.accepted")+"; "+figure("commands.late")+" late")
+		add("Commands delivered", "commands.delivered", false, "of "+figure("commands.accepted")+"; "+figure("commands.lost_share")+" lost, "+figure("commands.late")+" late")
 	}
 	for _, l := range []struct{ name, of string }{
 		{"End to end, p99", "end_to_end"}, {"Wake to drained, p99", "drain"}, {"Connect, p99", "connect"}} {

@@ -32,8 +32,8 @@ func (r *Result) Text(w io.Writer) error {
 			count("reports.missing"), r.All.figure("reports.lost_share", Share))
 	}
 	if m["commands.published"] > 0 {
-		line("  commands\taccepted %s, delivered %s, late %s, missing %s",
-			count("commands.accepted"), count("commands.delivered"), count("commands.late"), count("commands.missing"))
+		line("  commands\taccepted %s, delivered %s, late %s, missing %s, lost %s", count("commands.accepted"), count("commands.delivered"),
+			count("commands.late"), count("commands.missing"), r.All.figure("commands.lost_share", Share))
 	}
 	for _, l := range latencies {
 		if m[l.name+".count"] > 0 {

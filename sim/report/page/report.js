@@ -137,7 +137,7 @@
     of(data.before, true);
     draw(id, lines, {
       x: {label: "at", value: (_, v) => seconds(v)},
-      scales: {x: fromStart, y: {range: (_, least, most) => [0, Math.max(most * 1.08, options.least || 1)]}},
+      scales: {x: fromStart, y: {range: (_, least, most) => [0, Math.max(most * 1.08, options.least || 0) || 1]}},
       axes: [across(axis({incrs: steps, space: 64, values: (_, all) => all.map(seconds)})), upright(options.value)],
       value: options.value, plugins: [happenings],
     });
