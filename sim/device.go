@@ -47,6 +47,8 @@ type flags uint16
 const (
 	awake      flags = 1 << iota // the processor runs, the radio may hear
 	known                        // it has been connected in this run
+	durable                      // the gateway keeps the session that it has, or asks for
+	passing                      // its session is the clean one that begins a run, and would end with the connection
 	subscribed                   // to what it is told
 	listed                       // it has been, and is sent what there is to tell
 	speaking                     // a report is under way
@@ -202,6 +204,10 @@ func (f *Fleet) want(i int32, now clock.Time) request {
 		switch {
 		case d.is(leaving):
 			return (*Fleet).disconnect
+		case free && d.is(passing):
+			return (*Fleet).connect
+		case free && !d.is(durable) && g.keeps():
+			return (*Fleet).connect
 		case free && g.command != nil && !d.is(subscribed):
 			return (*Fleet).subscribe
 		case free && d.waiting > 0:
@@ -239,14 +245,20 @@ func (f *Fleet) wantDisconnected(d *device, g *group, now clock.Time) request {
 	return (*Fleet).connect
 }
 
+// connect asks for a connection. The first of a run is clean, so that nothing
+// is left of an earlier one, and a clean session is not kept by what comes
+// after it: who needs one that is kept connects once more.
 func (f *Fleet) connect(i int32, at clock.Time) error {
 	d, g := f.at(i)
-	back := d.client.State() == client.Asleep || d.is(napping)
+	state := d.client.State()
+	back := state == client.Asleep || d.is(napping)
+	clean := !back && state != client.Active && (!d.is(known) || g.plan.Session.CleanSession)
 	d.asked = at
+	d.set(durable, !clean)
 	if !back {
 		d.set(subscribed, false)
 	}
-	return d.client.Connect(at, g.session(i, g.plan.Session.CleanSession || !d.is(known), back), &f.acts)
+	return d.client.Connect(at, g.session(i, clean, back || clean && g.keeps()), &f.acts)
 }
 
 func (f *Fleet) subscribe(i int32, at clock.Time) error {

@@ -141,7 +141,7 @@ func (gw *gateway) handle(now clock.Time, e Endpoint, b []byte) {
 
 func (gw *gateway) connect(e Endpoint, p *mqttsn.Connect) {
 	s := gw.sessions[string(p.ClientID)]
-	if s == nil || p.CleanSession {
+	if s == nil || p.CleanSession || s.connect.CleanSession { // a clean session is not kept
 		s = &session{id: string(p.ClientID), taken: map[uint16]bool{}}
 		gw.sessions[s.id] = s
 	}

@@ -130,12 +130,17 @@ func (f *Fleet) topic(g *group, i int32, stream uint8) mqttsn.Topic {
 	return mqttsn.Topic{Kind: kind, Name: f.name}
 }
 
+// keeps reports whether devices need a session that outlives a connection.
+func (g *group) keeps() bool {
+	return !g.plan.Session.CleanSession || g.workload.Sleep.Policy == workload.Sleeping
+}
+
 // session is what device i asks for with CONNECT. A sleeper that comes back to
-// say something keeps what it has, and its will with it.
-func (g *group) session(i int32, clean, back bool) client.Session {
+// say something keeps what it has, and its will with it: it states none.
+func (g *group) session(i int32, clean, noWill bool) client.Session {
 	p := &g.plan.Session
-	s := client.Session{ClientID: g.clientID.of(g.member(i)), KeepAlive: p.KeepAlive, CleanSession: clean && !back}
-	if p.Will != nil && !back {
+	s := client.Session{ClientID: g.clientID.of(g.member(i)), KeepAlive: p.KeepAlive, CleanSession: clean}
+	if p.Will != nil && !noWill {
 		s.Will = &client.Will{
 			Topic:   g.will.of(g.member(i)),
 			Payload: []byte(p.Will.Payload),

@@ -65,13 +65,16 @@ func (f *Fleet) connected(i int32, now clock.Time, err error) {
 	d, g := f.at(i)
 	switch {
 	case err == nil:
-		g.stats.Connects++
-		f.measure(g, ToConnect, d.asked, now)
+		if d.is(durable) || !g.keeps() {
+			g.stats.Connects++
+			f.measure(g, ToConnect, d.asked, now)
+		}
 		d.failures = 0
 		d.hold = 0
 		if d.is(napping) {
 			d.linger = now.Add(max(nap, g.workload.Sleep.Linger))
 		}
+		d.set(passing, !d.is(known) && !g.plan.Session.CleanSession && g.command != nil)
 		d.set(known, true)
 		d.set(napping, false)
 		return

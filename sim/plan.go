@@ -66,8 +66,11 @@ type Group struct {
 
 // Session is how devices connect.
 type Session struct {
-	KeepAlive    time.Duration
-	CleanSession bool // at each connection; the first of a run is always clean
+	KeepAlive time.Duration
+	// CleanSession is for each connection. The first of a run is always clean;
+	// who needs a session that is kept connects once more then. That does not
+	// count among Connects.
+	CleanSession bool
 	Will         *Will
 }
 
