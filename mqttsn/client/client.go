@@ -108,34 +108,34 @@ type states uint8
 // talking, aWake, Leaving. To a client that is disconnected, or asleep in
 // silence, nothing may come.
 const (
-	C_____ states = 1 << Connecting
-	_A____ states = 1 << Active
-	_A_S__ states = _A____ | 1<<Asleep
-	_A__W_ states = _A____ | 1<<Awake
-	_AD_W_ states = _A__W_ | 1<<Dozing
-	CADSWL states = C_____ | _AD_W_ | 1<<Asleep | 1<<Leaving
+	_C_____ states = 1 << Connecting
+	__A____ states = 1 << Active
+	__A_S__ states = __A____ | 1<<Asleep
+	__A__W_ states = __A____ | 1<<Awake
+	__AD_W_ states = __A__W_ | 1<<Dozing
+	_CADSWL states = _C_____ | __AD_W_ | 1<<Asleep | 1<<Leaving
 )
 
 // mayArrive is the table of 1.2 §6, from the client's side. Everything else is
 // dropped: a copy that the network held up, or no business of a client's.
 var mayArrive = [mqttsn.NumTypes]states{
-	mqttsn.TypeConnack:       C_____,
-	mqttsn.TypeWilltopicreq:  C_____,
-	mqttsn.TypeWillmsgreq:    C_____,
-	mqttsn.TypeRegister:      _AD_W_,
-	mqttsn.TypeRegack:        _A_S__,
-	mqttsn.TypePublish:       _AD_W_,
-	mqttsn.TypePuback:        _A_S__,
-	mqttsn.TypePubrec:        _A_S__,
-	mqttsn.TypePubrel:        _AD_W_,
-	mqttsn.TypePubcomp:       _A_S__,
-	mqttsn.TypeSuback:        _A____,
-	mqttsn.TypeUnsuback:      _A____,
-	mqttsn.TypePingreq:       _AD_W_,
-	mqttsn.TypePingresp:      _A__W_,
-	mqttsn.TypeDisconnect:    CADSWL,
-	mqttsn.TypeWilltopicresp: _A____,
-	mqttsn.TypeWillmsgresp:   _A____,
+	mqttsn.TypeConnack:       _C_____,
+	mqttsn.TypeWilltopicreq:  _C_____,
+	mqttsn.TypeWillmsgreq:    _C_____,
+	mqttsn.TypeRegister:      __AD_W_,
+	mqttsn.TypeRegack:        __A_S__,
+	mqttsn.TypePublish:       __AD_W_,
+	mqttsn.TypePuback:        __A_S__,
+	mqttsn.TypePubrec:        __A_S__,
+	mqttsn.TypePubrel:        __AD_W_,
+	mqttsn.TypePubcomp:       __A_S__,
+	mqttsn.TypeSuback:        __A____,
+	mqttsn.TypeUnsuback:      __A____,
+	mqttsn.TypePingreq:       __AD_W_,
+	mqttsn.TypePingresp:      __A__W_,
+	mqttsn.TypeDisconnect:    _CADSWL,
+	mqttsn.TypeWilltopicresp: __A____,
+	mqttsn.TypeWillmsgresp:   __A____,
 }
 
 // Handle takes in a packet from the gateway. It keeps nothing of p, but the

@@ -192,6 +192,17 @@ func TestNothingToDiscover(t *testing.T) {
 	}
 }
 
+// TestGatewayOnALink keeps the zone that its address came with, for there is
+// no reaching it without.
+func TestGatewayOnALink(t *testing.T) {
+	at := netip.MustParseAddrPort("[fe80::1%eth0]:1884")
+	wire := appendAddress(nil, at)
+	e := newEther(t, 1, nil).hears(string(wire), &mqttsn.Gwinfo{GatewayID: 1})
+	if found := foundBy(e.f, map[string]netip.AddrPort{string(wire): at}); len(found) != 1 || found[0].Address != at {
+		t.Errorf("found %v, want %v", found, at)
+	}
+}
+
 func TestGatewayAddress(t *testing.T) {
 	for _, tt := range []struct {
 		wire, want string

@@ -38,7 +38,7 @@ func (c *Client) refusal(now clock.Time, t mqttsn.Type, r mqttsn.Reason) error {
 	if r == mqttsn.Accepted {
 		return nil
 	}
-	if r == mqttsn.Congestion && c.cfg.Wait > 0 {
+	if r == mqttsn.Congestion {
 		c.patience, c.spared = now.Add(c.cfg.Wait), c.spared|1<<t
 	}
 	return &RefusedError{t, r}

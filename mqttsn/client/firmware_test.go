@@ -83,6 +83,17 @@ func TestEmcuteCannot(t *testing.T) {
 		})
 }
 
+// TestEmcuteConnects: without CONNACK it is not connected.
+func TestEmcuteConnects(t *testing.T) {
+	cfg := Emcute()
+	g := &gateway{t: t, c: New(mqttsn.V12, &cfg), now: clock.Time(time.Hour)}
+	g.connects(Session{ClientID: "dev"})
+	for range 3 {
+		g.waits(15*time.Second).gets("CONNECT", Connecting)
+	}
+	g.waits(15*time.Second).gets("failed connect (the gateway does not answer)", Disconnected).rests()
+}
+
 // TestEmcutePings by the clock, and lives on without an answer.
 func TestEmcutePings(t *testing.T) {
 	g := running(t, Emcute(), 6*time.Minute)
@@ -102,6 +113,9 @@ func TestPaho(t *testing.T) {
 	g.cannot(publishing(g, Predefined(1), 2))
 	g.later(30*time.Second).publishes(Message{Topic: Predefined(1), QoS: 1}).sends(&mqttsn.Puback{ID: 1}).gets("done publish", Active)
 	g.waits(time.Minute).gets("PINGREQ", Active).rests()
+	if p, _ := g.c.Awaits(); p != 0 {
+		t.Errorf("it awaits the answer to %v", p)
+	}
 	g.sends(&mqttsn.Pingresp{}).waits(time.Minute).gets("PINGREQ", Active) // lost
 	g.publishes(Message{Topic: Predefined(1), QoS: 1}).sends(&mqttsn.Puback{ID: 2}).gets("done publish", Active).rests()
 	g.sends(&mqttsn.Disconnect{}).gets("", Active)
@@ -181,6 +195,7 @@ func TestWait(t *testing.T) {
 	g.refuses(ErrCongested, publishing(g, Predefined(1), 0))
 	g.subscribes(Name("a"), 1).sends(&mqttsn.Suback{ID: 4, Reason: mqttsn.Congestion}).
 		gets("failed subscribe (SUBSCRIBE refused: congestion)", Active)
+	g.refuses(ErrCongested, publishing(g, Name("a"), 1)).refuses(ErrCongested, publishing(g, Predefined(1), 0))
 	g.later(5*time.Minute-1).refuses(ErrCongested, func(now clock.Time, out *Actions) error {
 		return g.c.Subscribe(now, Name("a"), 1, out)
 	})
