@@ -5,8 +5,11 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"dormouse/mqttsn/clock"
 	"dormouse/sim"
+	"dormouse/sim/ledger"
 )
 
 // A diary is what happened to the fakes of a test, and when.
@@ -116,7 +119,7 @@ func (h *herd) Published(now clock.Time, p *sim.Publication, err error) {
 }
 func (h *herd) Restarted(now clock.Time) { h.event(now, "restarted") }
 func (h *herd) Apply(now clock.Time, c *sim.Change) error {
-	h.applied = c
+	h.applied, h.due = c, now.Add(time.Second)
 	return nil
 }
 func (h *herd) Close(now clock.Time) { h.event(now, "close") }
@@ -127,6 +130,8 @@ func (h *herd) Stats(s *sim.Stats) {
 		s.Groups = make([]sim.GroupStats, 1)
 	}
 	s.Groups[0].Devices += h.size
+	s.Groups[0].Latency[sim.ToAck] = new(hdrhistogram.Histogram)
+	s.Violations = []ledger.Violation{{}}
 }
 
 // An echo is a world that answers each datagram after a while, tells the

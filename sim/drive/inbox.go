@@ -33,8 +33,11 @@ func (b *inbox) reset() {
 	b.at, b.answers, b.orders = b.at[:0], b.answers[:0], b.orders[:0]
 }
 
-// post puts something into the inbox of s. put is called once.
+// post puts something into the inbox of s, unless the run is over.
 func (s *shard) post(put func(*inbox)) {
+	if s.wall.over.Load() {
+		return
+	}
 	s.in.mu.Lock()
 	first := s.in.empty()
 	put(&s.in)

@@ -20,8 +20,8 @@ type pace struct {
 	changed bool      // by the user: what is next may be another
 }
 
-// glance is how many moments pass before the user is asked again: to ask costs
-// as much as a short moment.
+// glance is how many moments pass before the user is asked again, who may also
+// end the run at any: to ask costs as much as a short moment.
 const glance = 32
 
 // always is a time that has come.
@@ -34,6 +34,9 @@ var always = func() <-chan time.Time {
 // until returns when virtual time may be next, or why it never will.
 func (p *pace) until(ctx context.Context, next clock.Time) error {
 	p.changed = false
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if p.v.o.Speed <= 0 {
 		if p.moments++; p.moments%glance != 0 {
 			return nil

@@ -65,9 +65,6 @@ func (p *press) publish(j job) {
 // answered tells who has to know: of a broadcast all fleets, since all their
 // devices are owed it.
 func (p *press) answered(j job, err error) {
-	if p.wall.over.Load() {
-		return
-	}
 	now := clock.Now()
 	if !j.p.Broadcast {
 		j.by.answered(now, j.p, err)

@@ -71,7 +71,7 @@ func newVirtual(p *sim.Plan, f fleet, w World, o Options) *virtual {
 	}
 	v.bring = func(to netip.AddrPort, b []byte) bool {
 		v.moved = true
-		if e, ok := endpoint(to); ok && v.up == 0 {
+		if e, ok := endpoint(to); ok {
 			f.Receive(v.now, e, b)
 		}
 		return true

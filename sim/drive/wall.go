@@ -163,9 +163,6 @@ func (w *wall) outcome(ctx context.Context, out *Outcome, err error, began time.
 
 // hear is told by the observer, from goroutines of its own.
 func (w *wall) hear(topic string, b []byte, _ byte, retained bool) {
-	if w.over.Load() {
-		return
-	}
 	now := clock.Now()
 	if tag, ok := payload.Parse(b); ok {
 		if i, ok := w.plan.Shard(tag.Device, len(w.shards)); ok {

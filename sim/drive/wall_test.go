@@ -155,7 +155,7 @@ func TestWall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(10500 * time.Millisecond)
 		var told []time.Duration
-		r.o = Options{Every: 2 * time.Second, Sample: func(s *sim.Stats) {
+		r.o = Options{Patience: 5 * time.Second, Every: 2 * time.Second, Sample: func(s *sim.Stats) {
 			told = append(told, s.At)
 			if s.Shed != 2 || s.Groups[0].Devices != 10 {
 				t.Errorf("%d shed of %d devices, want 2 of 10", s.Shed, s.Groups[0].Devices)
@@ -244,7 +244,7 @@ func TestNoAnswerAsked(t *testing.T) {
 // TestWallRestart: while the gateway is restarted nothing comes or goes.
 func TestWallRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(10500*time.Millisecond, sim.Event{At: 1500 * time.Millisecond, Kind: sim.Restart, For: 2 * time.Second})
+		r := newRig(10500*time.Millisecond, sim.Event{At: 1005 * time.Millisecond, Kind: sim.Restart, For: 2 * time.Second})
 		for _, h := range r.herds {
 			h.command = true
 		}
@@ -252,7 +252,7 @@ func TestWallRestart(t *testing.T) {
 			if down != 2*time.Second {
 				t.Errorf("down for %v", down)
 			}
-			time.Sleep(3 * time.Second) // until 4.5 s
+			time.Sleep(3 * time.Second)
 			return nil
 		}
 		if _, err := r.run(t.Context()); err != nil {
@@ -261,6 +261,7 @@ func TestWallRestart(t *testing.T) {
 		for i := range r.herds {
 			r.want(t, i, "step", 10)
 			r.want(t, i, "restarted", 1)
+			r.want(t, i, "endpoint 0 gets 7 octets", 1) // not that of 1.01 s
 			if n := len(r.net.shards[i].sent); n != 7 { // not those of 2, 3 and 4 s
 				t.Errorf("fleet %d has sent %d datagrams, want 7", i, n)
 			}
@@ -391,6 +392,30 @@ func TestWallChange(t *testing.T) {
 		}
 		if err := <-done; err != nil || r.herds[0].applied != c || r.herds[1].applied != c {
 			t.Errorf("applied %p and %p with %v, want %p", r.herds[0].applied, r.herds[1].applied, err, c)
+		}
+	})
+}
+
+// TestTooLate: what lies in an inbox when the run ends is still told, and
+// what comes later is not.
+func TestTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(time.Minute)
+		w := newWall(r.plan, r.start, []fleet{r.herds[0], r.herds[1]}, r.net, r.ob, r.o)
+		for i := range r.herds {
+			r.net.Attach(i, nil)
+		}
+		w.hear("will", nil, 1, false)
+		w.over.Store(true)
+		w.hear("another", nil, 1, false)
+		if _, err := w.outcome(t.Context(), new(Outcome), nil, time.Now(), nil); err != nil {
+			t.Fatal(err)
+		}
+		r.want(t, 0, "hears will", 1)
+		r.want(t, 0, "hears another", 0)
+		close(w.shards[0].ended)
+		if w.shards[0].do(func() {}) {
+			t.Error("a shard that has ended did something")
 		}
 	})
 }

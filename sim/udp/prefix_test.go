@@ -2,6 +2,7 @@ package udp
 
 import (
 	"net/netip"
+	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -10,23 +11,49 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestPrefix has devices with addresses of a prefix that is routed to this
-// host, in a network of its own: only root may make one.
-func TestPrefix(t *testing.T) {
+// ownNetwork moves the test into a network of its own, which only root may
+// make.
+func ownNetwork(t *testing.T, commands ...string) {
+	t.Helper()
 	runtime.LockOSThread() // for good: the thread is of no more use to others
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Skip(err)
 	}
-	for _, command := range []string{
-		"ip link set lo up",
-		"ip -6 route add local fd00:5e45::/64 dev lo",
-		"ip route add local 10.99.0.0/16 dev lo",
-	} {
+	for _, command := range commands {
 		args := strings.Fields(command)
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", command, err, out)
 		}
 	}
+}
+
+// TestPortsRunOut has more devices than an address has ports: they go on with
+// the next address of loopback.
+func TestPortsRunOut(t *testing.T) {
+	ownNetwork(t, "ip link set lo up")
+	if err := os.WriteFile("/proc/sys/net/ipv4/ip_local_port_range", []byte("40000 40099"), 0); err != nil {
+		t.Fatal(err)
+	}
+	g := newGateway(t, "127.0.0.1:0")
+	n := open(t, Config{Target: g.addr})
+	if err := n.Attach(0, modesOf(250, Port)); err != nil {
+		t.Fatal(err)
+	}
+	exchange(t, n, 0, upTo(250))
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.peers) != 250 {
+		t.Errorf("the gateway saw %d peers, want 250", len(g.peers))
+	}
+}
+
+// TestPrefix has devices with addresses of a prefix that is routed to this
+// host.
+func TestPrefix(t *testing.T) {
+	ownNetwork(t,
+		"ip link set lo up",
+		"ip -6 route add local fd00:5e45::/64 dev lo",
+		"ip route add local 10.99.0.0/16 dev lo")
 	for prefix, listen := range map[string]string{"fd00:5e45::/64": "[::1]:0", "10.99.0.0/16": "127.0.0.1:0"} {
 		g := newGateway(t, listen)
 		n := open(t, Config{Target: g.addr, Prefix: netip.MustParsePrefix(prefix)})

@@ -185,11 +185,13 @@ func (s *shard) openPort(e int32) (int, error) {
 
 // poll asks epoll for events, without waiting.
 func (s *shard) poll() int {
-	n, err := unix.EpollWait(s.fd, s.events[:], 0)
-	if err != nil {
-		return 0
+	for {
+		n, err := unix.EpollWait(s.fd, s.events[:], 0)
+		if err == unix.EINTR {
+			continue
+		}
+		return max(n, 0)
 	}
-	return n
 }
 
 func (s *shard) wake() {

@@ -233,29 +233,82 @@ func TestMixed(t *testing.T) {
 
 // TestStranger drops what does not come from the target.
 func TestStranger(t *testing.T) {
-	g := newGateway(t, "127.0.0.1:0")
-	n := open(t, Config{Target: g.addr, Port: freePort(t)})
-	if err := n.Attach(0, modesOf(1, Address)); err != nil {
-		t.Fatal(err)
-	}
-	stranger, err := net.DialUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 1, 0), Port: int(n.cfg.Port)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stranger.Close()
-	if _, err := stranger.Write([]byte("hello")); err != nil {
-		t.Fatal(err)
-	}
-	for n.Strangers() == 0 && t.Context().Err() == nil {
-		err := n.Receive(0, time.Second, func(batch []Datagram) { t.Errorf("passed on %q", batch[0].Buf) })
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := n.Send(0, []Datagram{{Endpoint: 1}}); err == nil {
-		t.Error("an endpoint that is not there sent something")
+	for _, tt := range []struct {
+		name, target string
+		mode         Mode
+	}{
+		{"address", "127.0.0.1:0", Address},
+		{"port", "127.0.0.1:0", Port},
+		{"port on IPv6", "[::1]:0", Port},
+		{"node", "127.0.0.1:0", Node},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			target, stranger := listen(t, tt.target), listen(t, tt.target)
+			n := open(t, Config{Target: addrOf(target)})
+			if err := n.Attach(0, modesOf(1, tt.mode)); err != nil {
+				t.Fatal(err)
+			}
+			if err := n.Send(0, []Datagram{{Buf: []byte("hello")}}); err != nil {
+				t.Fatal(err)
+			}
+			b := make([]byte, 100)
+			size, device, err := target.ReadFromUDPAddrPort(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b = b[:size] // in its envelope, if it came in one
+			if _, err := stranger.WriteToUDPAddrPort(b, device); err != nil {
+				t.Fatal(err)
+			}
+			for n.Strangers() == 0 && t.Context().Err() == nil {
+				err := n.Receive(0, time.Second, func(batch []Datagram) { t.Errorf("passed on %q", batch[0].Buf) })
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
 	}
 }
+
+// TestNobody drops what comes to an address that no device has, and refuses
+// to send from one.
+func TestNobody(t *testing.T) {
+	target := listen(t, "127.0.0.1:0")
+	n := open(t, Config{Target: addrOf(target), Port: freePort(t)})
+	if err := n.Attach(0, []Mode{Address, Node}); err != nil {
+		t.Fatal(err)
+	}
+	for i, to := range []string{"127.0.1.1", "127.0.1.2", "127.0.0.255"} {
+		a := netip.AddrPortFrom(netip.MustParseAddr(to), n.cfg.Port)
+		if _, err := target.WriteToUDPAddrPort([]byte("hello"), a); err != nil {
+			t.Fatal(err)
+		}
+		for n.Strangers() <= uint64(i) && t.Context().Err() == nil {
+			err := n.Receive(0, time.Second, func(batch []Datagram) { t.Errorf("%s is endpoint %d", to, batch[0].Endpoint) })
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, e := range []int32{-1, 2} {
+		if err := n.Send(0, []Datagram{{Endpoint: e}}); err == nil {
+			t.Errorf("endpoint %d of 2 sent something", e)
+		}
+	}
+}
+
+// listen opens a socket of the test's own.
+func listen(t *testing.T, a string) *net.UDPConn {
+	t.Helper()
+	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(a)))
+	if err != nil {
+		t.Skip(err) // no IPv6 here
+	}
+	t.Cleanup(func() { udp.Close() })
+	return udp
+}
+
+func addrOf(udp *net.UDPConn) netip.AddrPort { return udp.LocalAddr().(*net.UDPAddr).AddrPort() }
 
 // freePort returns a port that was free.
 func freePort(t *testing.T) uint16 {
@@ -297,28 +350,58 @@ func TestWake(t *testing.T) {
 
 // TestShed counts what the kernel drops because nobody reads.
 func TestShed(t *testing.T) {
-	g := newGateway(t, "127.0.0.1:0")
-	n := open(t, Config{Target: g.addr, ReceiveBuffer: 1}) // the kernel's least
-	if err := n.Attach(0, modesOf(1, Address)); err != nil {
-		t.Fatal(err)
+	for mode, name := range []string{"address", "port", "node"} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t, "127.0.0.1:0")
+			n := open(t, Config{Target: g.addr, ReceiveBuffer: 1}) // the kernel's least
+			if err := n.Attach(0, modesOf(1, Mode(mode))); err != nil {
+				t.Fatal(err)
+			}
+			const said = 2000
+			for i := 0; i < said; i += 100 {
+				batch := make([]Datagram, 100)
+				for i := range batch {
+					batch[i].Buf = []byte("hello")
+				}
+				if err := n.Send(0, batch); err != nil {
+					t.Fatal(err)
+				}
+				g.await(i + 100) // its answers are dropped one by one
+			}
+			got := 0
+			for before := -1; got != before; {
+				before = got
+				if err := n.Receive(0, 0, func(batch []Datagram) { got += len(batch) }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			n.shards[0].count(time.Now())
+			if shed := n.Shed(0); shed == 0 || got+int(shed) != said {
+				t.Errorf("got %d of %d, and %d were shed", got, said, shed)
+			}
+		})
 	}
-	const said = 1000
-	batch := make([]Datagram, said)
-	for i := range batch {
-		batch[i].Buf = []byte("hello")
-	}
-	if err := n.Send(0, batch); err != nil {
-		t.Fatal(err)
-	}
-	g.await(said) // its answers are dropped one by one
-	got := 0
-	err := n.Receive(0, time.Second, func(batch []Datagram) { got += len(batch) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	n.shards[0].count(time.Now())
-	if shed := n.Shed(0); shed == 0 || got+int(shed) != said {
-		t.Errorf("got %d of %d, and %d were shed", got, said, shed)
+}
+
+// TestRefused sends what the kernel takes, and counts what it does not.
+func TestRefused(t *testing.T) {
+	for mode, name := range []string{"address", "port", "node"} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t, "127.0.0.1:0")
+			n := open(t, Config{Target: g.addr})
+			if err := n.Attach(0, modesOf(1, Mode(mode))); err != nil {
+				t.Fatal(err)
+			}
+			short, long := Datagram{Buf: []byte("hello")}, Datagram{Buf: make([]byte, 70_000)}
+			if err := n.Send(0, []Datagram{short, long, short}); err != nil {
+				t.Fatal(err)
+			}
+			g.await(2)
+			n.shards[0].count(time.Now())
+			if shed := n.Shed(0); shed != 1 {
+				t.Errorf("%d were shed, want 1", shed)
+			}
+		})
 	}
 }
 
@@ -343,5 +426,35 @@ func TestTooManyAddresses(t *testing.T) {
 	}
 	if err := n.Attach(1, modesOf(255, Address)); err == nil {
 		t.Error("255 devices have an address of 127.5.0.0/24 each")
+	}
+}
+
+// TestPool gives a device no address that somebody may listen on, and knows it
+// by that which it has.
+func TestPool(t *testing.T) {
+	for _, tt := range []struct {
+		prefix, target, first, last string
+		n                           int32
+	}{
+		{"", "127.0.0.1", "127.0.1.0", "127.255.255.254", 1<<24 - 256 - 1},
+		{"10.9.8.0/24", "10.9.9.9", "10.9.8.1", "10.9.8.254", 254},
+		{"fd00:5e45::/64", "::1", "fd00:5e45::1", "fd00:5e45::7fff:ffff", 1<<31 - 1},
+		{"fd00:5e45::700/120", "::1", "fd00:5e45::701", "fd00:5e45::7fe", 254},
+	} {
+		var prefix netip.Prefix
+		if tt.prefix != "" {
+			prefix = netip.MustParsePrefix(tt.prefix)
+		}
+		p, err := newPool(prefix, netip.MustParseAddr(tt.target))
+		if err != nil || p.check(int(tt.n)) != nil {
+			t.Fatalf("%s: %v, %v", tt.prefix, err, p.check(int(tt.n)))
+		}
+		for e, want := range map[int32]string{0: tt.first, tt.n - 1: tt.last} {
+			a := make([]byte, netip.MustParseAddr(want).BitLen()/8)
+			p.put(a, e)
+			if got, _ := netip.AddrFromSlice(a); got.String() != want || p.endpoint(a) != uint32(e) {
+				t.Errorf("endpoint %d is %v, want %s; that is endpoint %d", e, got, want, p.endpoint(a))
+			}
+		}
 	}
 }
