@@ -114,7 +114,7 @@ func plain(text []byte) error {
 // parseSetting parses "a.b.c=value" as the document {a: {b: {c: value}}}. A
 // value that is not a list, a section or quoted need not be quoted here.
 func parseSetting(arg string) (*document, Problems) {
-	src := &source{name: "--set " + arg}
+	src := &source{name: "--with " + arg}
 	complain := func(format string, args ...any) (*document, Problems) {
 		return nil, Problems{place{src: src}.problem(format, args...)}
 	}

@@ -257,8 +257,8 @@ func (b *builder) duty(m *sim.Group, ls []load, keys []string, radio string, all
 		}
 	}
 	key, at := b.found(worst.key, keys)
-	b.complain(at, "%s: infeasible: devices take %s of the air with %s, of which %s is %.3g an hour of %s; %s is allowed: send less often",
-		key, percent(total), radio, percent(most), worst.hourly, worst.what, may)
+	b.complain(at, "%s: infeasible: devices take %s of the air with %s, most of it with %s %.3g times an hour; %s is allowed: send less often",
+		key, percent(total), radio, worst.what, worst.hourly, may)
 }
 
 // round makes d a length of time that people use, and no shorter.

@@ -3,6 +3,7 @@ package scenario
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -109,14 +110,17 @@ func fieldOf(t reflect.Type, key string) (field, bool) {
 
 // unknownKey says what name in the section key may have been meant for: a key
 // of the section spelt nearly so, or one of that name in a section of it.
-func unknownKey(t reflect.Type, key, name string) error {
+// Keys of t in except are not there.
+func unknownKey(t reflect.Type, key, name string, except ...string) error {
 	where := "at the top"
 	if key != "" {
 		where = "in " + key
 	}
 	var known []string
 	for _, f := range fieldsOf(t) {
-		known = append(known, f.key)
+		if !slices.Contains(except, f.key) {
+			known = append(known, f.key)
+		}
 	}
 	if near := nearest(name, known); near != "" {
 		return fmt.Errorf("there is no key %q %s; did you mean %q?", name, where, near)

@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -430,18 +429,20 @@ func (b *builder) thresholds() {
 // blame complains of each error that another package joined, whose text begins
 // with a key; where says what the file calls it and where it is.
 func (b *builder) blame(err error, where func(key string) (string, place)) {
-	if err == nil {
-		return
-	}
-	var all []error
-	if j := (interface{ Unwrap() []error })(nil); errors.As(err, &j) {
-		all = j.Unwrap()
-	} else {
-		all = []error{err}
-	}
-	for _, e := range all {
+	for _, e := range list(err) {
 		first, rest, _ := strings.Cut(e.Error(), " ")
 		key, at := where(strings.TrimRight(first, ",:"))
 		b.complain(at, "%s %s", key, rest)
 	}
+}
+
+// list is the errors that were joined to one.
+func list(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		return all.Unwrap()
+	}
+	return []error{err}
 }

@@ -10,7 +10,7 @@ import (
 
 // A Problem is one thing wrong with a scenario, and what to do about it.
 type Problem struct {
-	Source  string // the file, or "--set KEY=VALUE"
+	Source  string // the file, or "--with KEY=VALUE"
 	Line    int
 	Column  int
 	Message string
@@ -68,7 +68,7 @@ func (ps Problems) tidy() Problems {
 // A source is a text that keys come from.
 type source struct {
 	name  string
-	lines []string // nil for "--set", which has no lines worth showing
+	lines []string // nil for "--with", which has no lines worth showing
 }
 
 // A place is where in a source something was written.

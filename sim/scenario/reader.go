@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,6 +94,9 @@ func (r *reader) sections(root ast.Node, values map[string][]entry) {
 	}
 }
 
+// always are the keys that no short run has otherwise.
+var always = []string{"name", "about", "seed", "short"}
+
 // short reads what is different in a short run.
 func (r *reader) short(m ast.MapNode, values map[string][]entry) {
 	allowed := reflect.TypeFor[file]()
@@ -101,10 +105,10 @@ func (r *reader) short(m ast.MapNode, values map[string][]entry) {
 		case name == "below":
 			r.at["short.below"] = at
 			r.value("short.below", n, reflect.ValueOf(&r.file.Short.Below).Elem(), "")
-		case name == "short" || name == "name" || name == "about" || name == "seed":
+		case slices.Contains(always, name):
 			r.complain(at, "short.%s has no meaning: %s is the same in a short run", name, name)
 		case !ok:
-			r.complain(at, "%v", unknownKey(allowed, "short", name))
+			r.complain(at, "%v", unknownKey(allowed, "short", name, always...))
 		case r.brief:
 			values[name] = append(values[name], entry{r.src, n, at})
 		}
@@ -181,7 +185,7 @@ func (r *reader) mapping(key string, at place, n ast.MapNode, v reflect.Value) {
 		r.named(key, n, v)
 		return
 	}
-	if v.Kind() == reflect.Slice && r.src.lines == nil { // --set stages.rush.for=5s
+	if v.Kind() == reflect.Slice && r.src.lines == nil { // --with stages.rush.for=5s
 		r.entries(key, at, n, v)
 		return
 	}

@@ -76,8 +76,9 @@ func (b *builder) scaled(g group, keys ...string) group {
 		retry = *g.Retry.Interval
 	}
 	interval := times(retry, k)
-	b.least(interval, 100*time.Millisecond, retry, "retry.interval", keys)
-	g.Retry.Interval = &interval
+	if b.least(interval, 100*time.Millisecond, retry, "retry.interval", keys[len(keys)-1:]) {
+		g.Retry.Interval = &interval
+	}
 	return g
 }
 
@@ -98,16 +99,18 @@ func (b *builder) outages(o radio.Outages) radio.Outages {
 	return o
 }
 
-// least complains of a time that scaling has made too short.
-func (b *builder) least(d, least, stated time.Duration, key string, sections []string) {
+// least complains of a time that scaling has made too short, and reports
+// whether it is long enough.
+func (b *builder) least(d, least, stated time.Duration, key string, sections []string) bool {
 	if stated == 0 || d >= least || stated < least {
-		return
+		return true
 	}
 	var keys []string
 	for _, s := range sections {
 		keys = append(keys, s+"."+key)
 	}
-	length := time.Duration(math.Ceil(float64(b.plan.Duration()) * float64(least) / float64(d)))
+	length := times(b.plan.Duration(), float64(least)/(float64(stated)*b.own)) - time.Millisecond
 	b.complain(b.exactly(keys...), "%s is %s, which in a run so short comes to %s; %s is the least: let the run take %s, or say in short: what it is then",
 		strings.Join([]string{sections[len(sections)-1], key}, "."), duration(stated), duration(d), duration(least), duration(seconds(length)))
+	return false
 }
