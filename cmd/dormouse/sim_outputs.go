@@ -63,12 +63,36 @@ func (o *outputs) write(s *streams, r, against *report.Result) error {
 	if o.JSON == "-" {
 		return err
 	}
-	err = errors.Join(err, r.Text(s.out))
+	err = errors.Join(err, tell(s.out, r))
 	if against != nil {
 		fmt.Fprintln(s.out)
 		err = errors.Join(err, report.CompareText(s.out, against, r))
 	}
 	return err
+}
+
+// toldTraces is how many of the invariants that are broken are told with all
+// that their device and the gateway said before.
+const toldTraces = 3
+
+// tell writes the summary.
+func tell(out io.Writer, r *report.Result) error {
+	if err := r.Text(out); err != nil {
+		return err
+	}
+	for i, v := range r.Violations[:min(toldTraces, len(r.Violations))] {
+		if i == 0 {
+			fmt.Fprintf(out, "\nBroken, with what was said before (seed %d):\n", r.Seed)
+		}
+		fmt.Fprintf(out, "  %s at %v, %s %d: %s\n", v.Rule, time.Duration(v.At*float64(time.Second)), v.Group, v.Device, v.Text)
+		for _, line := range v.Trace {
+			fmt.Fprintf(out, "    %s\n", line)
+		}
+	}
+	if more := int(r.Broken) - toldTraces; more > 0 {
+		fmt.Fprintf(out, "  and %d more\n", more)
+	}
+	return nil
 }
 
 // writeResult writes a file, if it has a name.
