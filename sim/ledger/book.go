@@ -156,8 +156,18 @@ func (b *Book) Rebooted(dev int32, now clock.Time) {
 func (b *Book) Moved(dev int32, now clock.Time) {
 	b.trace(dev, now, event{kind: moved})
 	d := &b.devices[dev]
-	d.link.moved = true
+	d.link.moved, d.link.mixed = true, true
+	if d.link.state == connecting { // CONNACK may come to somebody else, and somebody else's to it
+		d.link.state = dropped
+	}
 	d.rest = rest{}
+	b.forgiveCommands(d)
+	b.reports.each(&d.reports, func(r *report) bool {
+		if !r.has(settled) {
+			r.flags |= excused
+		}
+		return false
+	})
 }
 
 // Restarted notes that the gateway was killed. Of virtual connections it need
@@ -205,12 +215,7 @@ func (b *Book) Close(now clock.Time) {
 			}
 			return false
 		})
-		b.commands.each(&d.commands, func(c *command) bool {
-			if c.has(owed) && c.has(passedOver) && !c.has(passed) {
-				b.violate(LostCommand, dev, now, "%v was accepted by the broker, the device was there and subscribed, and it was never sent", c)
-			}
-			return false
-		})
+		b.lostCommands(dev, now)
 		b.closeWill(dev, now)
 	}
 	u := &b.counts.Uplink

@@ -96,7 +96,7 @@ func (b *Book) enter(dev int32, t payload.Tag, q mqttsn.QoS, deadline time.Durat
 		stream:   t.Stream,
 		qos:      min(q, d.granted),
 	})
-	if int(d.waiting) >= b.cfg.Queue {
+	if int(d.waiting) >= b.cfg.Queue || d.link.moved {
 		c.flags |= excused
 	}
 	d.waiting++
@@ -186,7 +186,7 @@ func (b *Book) Delivered(dev int32, t payload.Tag, now clock.Time) (late bool) {
 	}
 	if *got&bit != 0 || bit == 0 && c == nil || c != nil && c.has(delivered) {
 		n.Duplicates++
-		if c != nil && c.has(renumbered) && !c.has(excused) {
+		if c != nil && c.has(renumbered) && !c.has(excused) && !d.link.mixed {
 			b.violate(DoubledCmd, dev, now, "%s arrived again, under another MsgId, at QoS 2", c)
 			c.flags |= excused
 		}
@@ -194,7 +194,11 @@ func (b *Book) Delivered(dev int32, t payload.Tag, now clock.Time) (late bool) {
 	}
 	*got |= bit
 	n.Delivered++
-	if c == nil {
+	if c == nil || c.has(again) {
+		if c != nil {
+			c.flags |= delivered
+			b.tidyCommands(dev)
+		}
 		if all := b.broadcasts[t.Sequence]; t.Stream == payload.Broadcast && all != nil {
 			n.Published++
 			if all.at != 0 {
@@ -237,21 +241,28 @@ func (b *Book) sent(dev int32, now clock.Time, p *mqttsn.Publish) {
 		return
 	}
 	c := b.command(dev, t)
-	closed := c == nil && last-t.Sequence < window && got>>(last-t.Sequence)&1 != 0
-	if p.QoS == 2 && !d.link.moved && !d.link.restarted &&
-		(closed || c != nil && !c.has(excused) && (c.has(released) || c.has(confirmed) && c.id != p.ID)) {
+	closed := c == nil && last-t.Sequence < window && got>>(last-t.Sequence)&1 != 0 // at QoS 2, released
+	other := c != nil && c.has(passed) && !c.has(reconnected) && c.id != p.ID
+	if p.QoS == 2 && !d.link.mixed && !d.link.restarted &&
+		(closed || c != nil && !c.has(excused) && (c.has(released) || c.has(confirmed) && other)) {
 		b.violate(DoubledCmd, dev, now, "%s %d was sent again, at QoS 2, though the device has confirmed it", streamName(t.Stream), t.Sequence)
 		if c != nil {
 			c.flags |= excused
 		}
 	}
-	if c == nil {
+	switch {
+	case c == nil && (closed || p.QoS != 2 || last-t.Sequence >= window):
 		return
+	case c == nil: // not owed, but at QoS 2 to be told from what is closed
+		c = b.commands.add(&d.commands, command{sequence: t.Sequence, stream: t.Stream, qos: 2, flags: excused | accepted | again})
+		d.waiting++
 	}
-	if c.has(passed) && c.id != p.ID && p.QoS == 2 && c.id != 0 {
+	if other && p.QoS == 2 {
 		c.flags |= renumbered
 	}
 	c.flags |= passed
+	c.flags &^= reconnected
+	c.qos = min(c.qos, p.QoS)
 	c.id = p.ID
 }
 
@@ -291,10 +302,7 @@ func (b *Book) confirm(d *device, id uint16, why mqttsn.Reason) {
 	case c == nil || why == mqttsn.Congestion:
 	case why == mqttsn.Accepted:
 		c.flags |= confirmed
-	case why == mqttsn.InvalidTopicID: // it will be told the id, and sent the message again
-		c.flags &^= passed | renumbered
-		c.id = 0
-	default:
+	default: // ends the exchange, even if some gateways correct the id and try again
 		b.forgiveCommand(c)
 	}
 }
@@ -313,10 +321,8 @@ func (b *Book) releases(dev int32, id uint16) {
 // reconnect notes that MsgIds may begin anew.
 func (b *Book) reconnect(d *device) {
 	b.commands.each(&d.commands, func(c *command) bool {
-		if !c.has(released) {
-			c.id = 0
-			c.flags &^= confirmed | renumbered
-		}
+		c.flags |= reconnected
+		c.flags &^= renumbered
 		return false
 	})
 }
@@ -342,6 +348,18 @@ func (b *Book) forgiveCommand(c *command) {
 		b.counts.Downlink.Missing--
 		b.counts.Downlink.Forgiven++
 	}
+}
+
+// lostCommands finds what the gateway has passed over and not sent since, at
+// the end of a session or of the run.
+func (b *Book) lostCommands(dev int32, now clock.Time) {
+	b.commands.each(&b.devices[dev].commands, func(c *command) bool {
+		if c.has(owed) && c.has(passedOver) && !c.has(passed) {
+			b.violate(LostCommand, dev, now, "%v was accepted at %v, the device was there and subscribed, and it was never sent", c, c.at.Sub(b.start))
+			b.forgiveCommand(c)
+		}
+		return false
+	})
 }
 
 // due reports whether the gateway had a command before a time.

@@ -16,9 +16,9 @@ type link struct {
 	since     clock.Time // CONNACK passed
 	left      clock.Time // DISCONNECT, the gateway's answer, passed
 	gap       clock.Time // a silence ended for which the device may have been lost
-	keepAlive time.Duration
-	sleep     time.Duration // agreed on
-	wish      time.Duration // asked for last
+	keepAlive seconds
+	sleep     seconds // agreed on
+	wish      seconds // asked for last
 
 	state     linkState
 	clean     bool // so said the last CONNECT
@@ -28,10 +28,16 @@ type link struct {
 	told      bool // WILLMSG has passed since
 	armed     bool // CONNACK has passed, and the gateway has a will
 	moved     bool // see Book.Moved
+	mixed     bool // it has, and the session may hold MsgIds of who was taken for it
 	restarted bool // the gateway, and it need not know of the connection
 	fired     bool // the will has been published
 	suspected bool // a will has, but perhaps it belongs to an earlier connection
 }
+
+// seconds is a duration as packets have it.
+type seconds uint16
+
+func inSeconds(d time.Duration) seconds { return seconds(d / time.Second) }
 
 type linkState uint8
 
@@ -48,15 +54,19 @@ const (
 func (b *Book) connects(dev int32, now clock.Time, p *mqttsn.Connect) {
 	d := &b.devices[dev]
 	l := &d.link
-	if p.CleanSession || !l.durable || now.Sub(d.spoken) > expiry {
+	if !l.restarted {
+		b.lostCommands(dev, now)
+	}
+	if p.CleanSession || !l.durable || l.mixed || now.Sub(d.spoken) > expiry {
 		b.forget(d)
 	}
 	if p.CleanSession {
-		b.release(dev, 0, true)
+		l.mixed = false
+		b.complete(dev, 0, true)
 	}
 	b.excuse(d)
 	b.reconnect(d)
-	l.state, l.keepAlive, l.clean, l.withWill = connecting, p.KeepAlive, p.CleanSession, p.Will
+	l.state, l.keepAlive, l.clean, l.withWill = connecting, inSeconds(p.KeepAlive), p.CleanSession, p.Will
 	l.will, l.told, l.fired, l.suspected = false, false, false, false
 	l.sleep, l.wish = 0, 0
 	l.armed = l.armed && !p.CleanSession
@@ -94,8 +104,10 @@ func (d *device) leave() {
 // question, or else the end of a connection.
 func (d *device) dismissed(now clock.Time) {
 	switch {
-	case d.link.state == leaving:
+	case d.link.state == leaving && d.rest.dozes == 0:
 		d.link.state, d.link.left = gone, now
+	case d.link.state == leaving: // to which of its requests is this the answer?
+		d.link.state = dropped
 	case d.rest.dozes > 0:
 		d.link.sleep = d.link.wish
 	case d.link.state == connected:
@@ -112,33 +124,40 @@ func (d *device) hear(now clock.Time) {
 	d.heard = now
 }
 
+// answered notes that the gateway has answered as it does on a connection.
+func (d *device) answered() {
+	d.proved = d.heard
+	if d.link.state == gone { // it has not heard the goodbye, after all
+		d.link.state = dropped
+	}
+}
+
 // least is after which silence the gateway may take the device for lost, at
 // the earliest: the specification's tolerance is a recommendation. Zero: never.
-func (d *device) least() (n time.Duration) {
+func (d *device) least() time.Duration {
+	n := d.link.keepAlive
 	if d.rest.sleeper {
 		n = d.link.sleep
-	} else {
-		n = d.link.keepAlive
 	}
 	if d.rest.dozes > 0 && (n == 0 || d.link.wish < n) {
 		n = d.link.wish
 	}
-	return n
+	return time.Duration(n) * time.Second
 }
 
 // most is after which silence it has to have noticed, at the latest. Zero: never.
 func (d *device) most() time.Duration {
 	n := d.link.keepAlive
-	switch {
-	case d.rest.sleeper:
+	if d.rest.sleeper {
 		n = d.link.sleep
-	case n == 0:
+	}
+	if n == 0 {
 		return 0
 	}
 	if d.rest.dozes > 0 {
 		n = max(n, d.link.wish)
 	}
-	return 2*n + time.Minute
+	return 2*time.Duration(n)*time.Second + time.Minute
 }
 
 // live reports whether the gateway must know the device to be connected.

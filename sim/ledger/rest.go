@@ -81,6 +81,8 @@ func (r *rest) answer(now clock.Time, t mqttsn.Type, slack time.Duration) {
 		r.forget()
 	case answers[t]:
 		r.others -= min(1, r.others)
+	case t != mqttsn.TypePingresp && !r.closed(now):
+		r.off = false // a copy of the PINGREQ has begun another flush
 	}
 	if !last {
 		return

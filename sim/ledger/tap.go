@@ -26,7 +26,7 @@ func (b *Book) Up(dev int32, now clock.Time, p mqttsn.Packet) {
 			d.leave()
 			break
 		}
-		d.link.wish = p.Duration
+		d.link.wish = inSeconds(p.Duration)
 		d.rest.ask(now, p.Type(), b.cfg.Slack)
 	case *mqttsn.Subscribe:
 		d.subscribe, d.supplied.subbed = p.ID, false
@@ -46,7 +46,7 @@ func (b *Book) Up(dev int32, now clock.Time, p mqttsn.Packet) {
 		}
 	case *mqttsn.Pubrel:
 		d.rest.ask(now, p.Type(), b.cfg.Slack)
-		b.release(dev, p.ID, false)
+		b.release(dev, p.ID)
 	case *mqttsn.Pingreq, *mqttsn.Register, *mqttsn.Willmsgupd:
 		d.rest.ask(now, p.Type(), b.cfg.Slack)
 	default:
@@ -65,7 +65,7 @@ func (b *Book) Down(dev int32, now clock.Time, p mqttsn.Packet) {
 		return // are for everybody
 	}
 	d.spoken = now
-	if d.rest.closed(now) && !d.link.moved {
+	if d.rest.closed(now) && !d.link.moved && !b.maySayGone(d, now, p) {
 		b.violate(SleeperHeard, dev, now, "%v was sent to a device whose radio is off since %v", p.Type(), d.rest.since.Sub(b.start))
 	}
 	switch p := p.(type) {
@@ -73,13 +73,15 @@ func (b *Book) Down(dev int32, now clock.Time, p mqttsn.Packet) {
 		b.connected(d, now, p)
 	case *mqttsn.Suback:
 		if p.ID == d.subscribe {
-			d.supplied.subbed = p.Reason == mqttsn.Accepted && d.link.state == connected
+			d.supplied.subbed = p.Reason == mqttsn.Accepted && d.link.state == connected && !d.link.moved
 			d.granted = p.QoS
 		}
 	case *mqttsn.Publish:
 		b.sent(dev, now, p)
 	case *mqttsn.Pubrel:
 		b.releases(dev, p.ID)
+	case *mqttsn.Pubcomp:
+		b.complete(dev, p.ID, false)
 	case *mqttsn.Puback:
 		if p.Reason != mqttsn.Accepted && p.ID == 0 {
 			b.excuse(d)
@@ -102,9 +104,21 @@ func (b *Book) Down(dev int32, now clock.Time, p mqttsn.Packet) {
 	}
 	d.rest.answer(now, p.Type(), b.cfg.Slack)
 	if p.Type() == mqttsn.TypePingresp || answers[p.Type()] {
-		d.proved = d.heard
+		d.answered()
 		b.met(dev, now)
 	}
+}
+
+// maySayGone reports whether p may be the answer of a gateway that has no
+// connection to anything that the device has said, a report at QoS 0 for one.
+// What looked like the answer to its request to sleep was such an answer then,
+// too.
+func (b *Book) maySayGone(d *device, now clock.Time, p mqttsn.Packet) bool {
+	grace := patience
+	if b.cfg.Exact {
+		grace = b.cfg.Slack
+	}
+	return p.Type() == mqttsn.TypeDisconnect && now.Sub(d.heard) <= grace
 }
 
 // Lost notes, for the trace, what became of a packet on the radio: on its way

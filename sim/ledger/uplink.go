@@ -49,23 +49,33 @@ type report struct {
 type flags uint16
 
 const (
-	settled   flags = 1 << iota // acknowledged, given up or refused
-	owed                        // counted as Missing
-	strict                      // if it is missing in the end, that is a fault
-	excused                     // whatever happens to it is nobody's fault
-	unsettled                   // QoS 2: the gateway holds its MsgId until PUBREL
-	again                       // it was closed before: this copy comes on top
-	overtaken                   // a later one has arrived
+	owed    flags = 1 << iota // counted as Missing
+	strict                    // if it is missing in the end, that is a fault
+	excused                   // whatever happens to it is nobody's fault
+	again                     // it was not open when it passed the tap
 
-	// Of commands.
-	accepted
+	others // flags from here on are of a report, or of a command
+)
+
+// Of reports.
+const (
+	settled   = others << iota // acknowledged, given up or refused
+	unsettled                  // QoS 2: the gateway may hold its MsgId, until PUBCOMP
+	letGo                      // QoS 2: the gateway need not hold it, since PUBREL
+	overtaken                  // a later one has arrived
+)
+
+// Of commands.
+const (
+	accepted = others << iota
 	failed
 	delivered
-	passed     // its PUBLISH has passed the tap
-	confirmed  // PUBACK or PUBREC has
-	released   // PUBREL has
-	renumbered // a PUBLISH with another MsgId has
-	passedOver // the gateway had the occasion to send it, and did not
+	passed      // its PUBLISH has passed the tap
+	confirmed   // PUBACK or PUBREC has
+	released    // PUBREL has
+	renumbered  // a PUBLISH with another MsgId has
+	reconnected // since then the device has connected
+	passedOver  // the gateway had the occasion to send it, and did not
 )
 
 func (r *report) has(f flags) bool { return r.flags&f != 0 }
@@ -120,7 +130,10 @@ func (b *Book) Send(dev int32, n uint8, q mqttsn.QoS, now clock.Time) payload.Ta
 		return t
 	}
 	b.counts.Uplink.InFlight++
-	b.reports.add(&d.reports, report{at: now, sequence: t.Sequence, stream: n, qos: q})
+	r := b.reports.add(&d.reports, report{at: now, sequence: t.Sequence, stream: n, qos: q})
+	if d.link.moved || d.link.mixed && q == 2 {
+		r.flags |= excused
+	}
 	return t
 }
 
@@ -137,6 +150,9 @@ func (b *Book) Acknowledged(dev int32, t payload.Tag, now clock.Time) {
 	}
 	b.settle(r, &b.counts.Uplink.Acknowledged)
 	r.at = now
+	if r.has(letGo) {
+		r.flags &^= unsettled | letGo
+	}
 	if r.arrived == 0 {
 		if r.has(excused) {
 			b.counts.Uplink.Forgiven++
@@ -315,8 +331,9 @@ func (b *Book) carry(dev int32, now clock.Time, p *mqttsn.Publish, t payload.Tag
 				r.credits++ // for the copy that was given up
 			}
 		}
-		if !r.has(unsettled) || r.id != p.ID {
+		if !r.has(unsettled) || r.has(letGo) || r.id != p.ID {
 			r.flags |= unsettled
+			r.flags &^= letGo
 			r.id = p.ID
 			r.credits = more(r.credits)
 		}
@@ -351,13 +368,23 @@ func (b *Book) carryOnce(dev int32, now clock.Time, p *mqttsn.Publish, t payload
 	b.reports.add(&d.reports, r)
 }
 
-// release notes a PUBREL at the tap, or with every a clean CONNECT: the
-// gateway does not hold the MsgId any longer, and takes the next PUBLISH that
-// has it for a new one.
-func (b *Book) release(dev int32, id uint16, every bool) {
+// release notes a PUBREL at the tap: if it is heard, the gateway takes the next
+// PUBLISH that has its MsgId for a new one.
+func (b *Book) release(dev int32, id uint16) {
 	b.reports.each(&b.devices[dev].reports, func(r *report) bool {
-		if r.id == id || every {
-			r.flags &^= unsettled
+		if r.has(unsettled) && r.id == id {
+			r.flags |= letGo
+		}
+		return false
+	})
+}
+
+// complete notes a PUBCOMP: the gateway has heard PUBREL. With every it notes
+// a clean CONNECT, which ends all exchanges.
+func (b *Book) complete(dev int32, id uint16, every bool) {
+	b.reports.each(&b.devices[dev].reports, func(r *report) bool {
+		if every || r.has(letGo) && r.id == id {
+			r.flags &^= unsettled | letGo
 		}
 		return b.done(r)
 	})

@@ -14,6 +14,9 @@ func (b *Book) WillPublished(dev int32, now clock.Time) {
 	slack := b.cfg.Slack
 	second := l.fired
 	l.suspected = true
+	if l.moved || l.restarted {
+		return
+	}
 	switch l.state {
 	case unknown:
 		if d.heard == 0 {
@@ -29,7 +32,7 @@ func (b *Book) WillPublished(dev int32, now clock.Time) {
 	default:
 		return
 	}
-	if l.moved || l.restarted || now.Sub(l.since) <= slack {
+	if now.Sub(l.since) <= slack {
 		return
 	}
 	least, silence := d.least(), now.Sub(d.proved)
