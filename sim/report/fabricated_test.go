@@ -65,6 +65,8 @@ func fabricated(t testing.TB, slow float64) *drive.Outcome {
 	o.Final = o.Samples[samples]
 	o.Samples = o.Samples[:samples]
 	for g := range o.Final.Groups {
+		u := &o.Final.Groups[g].Ledger.Uplink
+		u.Acknowledged, u.Received, u.InFlight = u.Acknowledged-3, u.Received-3, 3
 		powered(&o.Final.Groups[g], plan.Groups[g], rnd, slow)
 	}
 	return o
@@ -130,6 +132,8 @@ func live(g *sim.GroupStats, p *sim.Group, rnd *rand.Rand, slow float64, now tim
 	d.Delivered += n/10 - lostNow/100
 	d.Late += lostNow / 200
 	g.Connects += n
+	g.Skipped += lostNow / 30
+	g.Deaf += lostNow / 35
 	g.Wakes += n
 	for _, typ := range []struct {
 		typ    mqttsn.Type

@@ -47,6 +47,7 @@ func TestPage(t *testing.T) {
 			b.open(pageFile(t, tt.name, tt.r, tt.before), tt.width, tt.scheme)
 			b.wantFigures(tt.r)
 			b.wantCurves(tt.r)
+			b.wantBefore(tt.r, tt.before)
 			b.wantInPlace(tt.width)
 			var verdict, seed, command string
 			b.eval(`document.querySelector("#verdict strong").textContent`, &verdict)
@@ -161,6 +162,35 @@ func (b *browser) wantCurves(r *Result) {
 	}
 	b.eval(`(s => { s.value = "-1"; s.dispatchEvent(new Event("change")) })(document.getElementById("group"))`, nil)
 	b.eval(`new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))`, nil)
+}
+
+// wantBefore has the run before beside the one that is shown: dashed curves, a
+// second bar for each battery, and no change that is not one.
+func (b *browser) wantBefore(r, before *Result) {
+	b.t.Helper()
+	var got struct{ Messages, Datagrams, Loss, Latency, Lives, Bars, Changes int }
+	b.eval(`(() => {
+		const dashed = name => charts[name] ? charts[name].series.filter(s => s.label.endsWith("before")).length : 0;
+		return {
+			Messages: dashed("plot-messages"), Datagrams: dashed("plot-datagrams"), Loss: dashed("plot-loss"), Latency: dashed("plot-latency"),
+			Lives: Object.keys(charts).filter(k => k.startsWith("life-") && dashed(k)).length,
+			Bars: document.querySelectorAll(".spent").length,
+			Changes: document.querySelectorAll("#comparison .better, #comparison .worse").length / 2,
+		};
+	})()`, &got)
+	want := got
+	want.Messages, want.Datagrams, want.Loss, want.Latency, want.Lives, want.Bars, want.Changes = 0, 0, 0, 0, 0, len(r.Groups), 0
+	if before != nil {
+		want.Messages, want.Datagrams, want.Loss, want.Latency, want.Lives, want.Bars = 3, 2, 3, 5, len(r.Groups), 2*len(r.Groups)
+		for _, c := range Compare(before, r) {
+			if c.Verdict == Better || c.Verdict == Worse {
+				want.Changes++
+			}
+		}
+	}
+	if got != want {
+		b.t.Errorf("of the run before the page has %+v; want %+v", got, want)
+	}
 }
 
 // wantInPlace finds what sticks out: a page is as wide as the screen.

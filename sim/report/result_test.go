@@ -77,10 +77,11 @@ func TestMetricNames(t *testing.T) {
 func TestFigures(t *testing.T) {
 	o := fabricated(t, 1)
 	r := New(o)
-	var sent, received, datagrams, resent uint64
+	var sent, received, flying, datagrams, resent uint64
 	for i := range o.Final.Groups {
 		g := &o.Final.Groups[i]
-		sent, received = sent+g.Ledger.Uplink.Sent, received+g.Ledger.Uplink.Received
+		u := &g.Ledger.Uplink
+		sent, received, flying = sent+u.Sent, received+u.Received, flying+u.InFlight
 		datagrams, resent = datagrams+g.Up.Datagrams, resent+g.Up.Resent
 		for name, want := range map[string]float64{
 			"reports.sent":    float64(g.Ledger.Uplink.Sent),
@@ -105,8 +106,8 @@ func TestFigures(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]float64{
-		"reports.lost":          float64(sent - received),
-		"reports.lost_share":    float64(sent-received) / float64(sent),
+		"reports.lost":          float64(sent - received - flying),
+		"reports.lost_share":    float64(sent-received-flying) / float64(sent),
 		"retransmissions.share": float64(resent) / float64(datagrams),
 		"devices":               10000,
 		"violations":            0,
@@ -114,6 +115,15 @@ func TestFigures(t *testing.T) {
 	} {
 		if got, ok := r.All.Metrics[name]; !ok || math.Abs(got-want) > 1e-12 {
 			t.Errorf("%s of all is %v, %v; want %v", name, got, ok, want)
+		}
+	}
+	for _, m := range Metrics() {
+		var sum float64
+		for _, g := range r.Groups {
+			sum += g.Metrics[m.Name]
+		}
+		if got := r.All.Metrics[m.Name]; (m.Unit == Count || m.Counter) && !m.Run && got != sum {
+			t.Errorf("%s of all is %v; of the groups, %v", m.Name, got, sum)
 		}
 	}
 	if _, ok := r.Groups[0].Metrics["violations"]; ok {
