@@ -20,7 +20,23 @@ func askingSocket(network string, link *net.Interface, hopLimit int) (net.Packet
 		}
 		return err
 	}}
-	return lc.ListenPacket(context.Background(), network, ":0")
+	return lc.ListenPacket(context.Background(), network, net.JoinHostPort(sourceOn(network, link), "0"))
+}
+
+// sourceOn returns the IPv4 address to ask from, or nothing to leave it to the
+// kernel. To multicast that goes out of the loopback interface the kernel gives
+// an address of another one, or 0.0.0.0 if there is none.
+func sourceOn(network string, link *net.Interface) string {
+	if network != "udp4" || link == nil {
+		return ""
+	}
+	addresses, _ := link.Addrs()
+	for _, a := range addresses {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil {
+			return n.IP.String()
+		}
+	}
+	return ""
 }
 
 func sendTo(fd int, network string, link *net.Interface, hopLimit int) error {
