@@ -62,6 +62,32 @@ func TestPage(t *testing.T) {
 			b.wantPicture(b.shoot(tt.name, tt.width))
 		})
 	}
+	t.Run("one-group", func(t *testing.T) {
+		b.t = t
+		o := fabricated(t, 1)
+		o.Plan.Groups = o.Plan.Groups[:1]
+		for _, s := range append(o.Samples, o.Final) {
+			s.Groups = s.Groups[:1]
+		}
+		one := New(o)
+		b.open(pageFile(t, "one-group", one, good), 1280, "light")
+		var plots, choices, rows int
+		b.eval(`Object.keys(charts).length`, &plots)
+		b.eval(`document.querySelectorAll("#group").length`, &choices)
+		b.eval(`document.querySelectorAll("#latencies tr").length`, &rows)
+		if plots != 6 || choices != 0 || rows != 6 {
+			t.Errorf("%d plots, %d choices of groups, %d rows of latencies; want 6, 0, 6", plots, choices, rows)
+		}
+		b.wantPicture(b.shoot("one-group", 1280))
+
+		b.open(pageFile(t, "more-groups", good, one), 390, "light") // of which the run before had one
+		b.eval(`(s => { s.value = "2"; s.dispatchEvent(new Event("change")) })(document.getElementById("group"))`, nil)
+		var dashed int
+		b.eval(`Object.values(charts).flatMap(u => u.series).filter(s => s.label.endsWith("before")).length`, &dashed)
+		if dashed != 1 { // the life of the one that both have
+			t.Errorf("%d curves of a group that the run before did not have", dashed-1)
+		}
+	})
 	t.Run("paper", func(t *testing.T) {
 		b.t = t
 		const paper = 690 // pixels across A4 within its margins
