@@ -75,7 +75,7 @@ func (s *script) breaks(want ...Rule) {
 	}
 }
 
-func report1(t payload.Tag, q mqttsn.QoS, id uint16) *mqttsn.Publish {
+func published(t payload.Tag, q mqttsn.QoS, id uint16) *mqttsn.Publish {
 	p := &mqttsn.Publish{QoS: q, ID: id, Topic: mqttsn.Topic{ID: 3}, Payload: payload.Config{}.Append(nil, payload.Reading{Tag: t})}
 	return p
 }
@@ -101,82 +101,82 @@ func TestRules(t *testing.T) {
 	}{
 		{"a report comes", func(s *script) {
 			r := s.sends(1)
-			s.up(report1(r, 1, 1)).arrives(r, r)
+			s.up(published(r, 1, 1)).arrives(r, r)
 			s.b.Acknowledged(0, r, s.now)
 		}, nil},
 		{"one that was acknowledged does not", func(s *script) {
 			r := s.sends(1)
-			s.up(report1(r, 1, 1))
+			s.up(published(r, 1, 1))
 			s.b.Acknowledged(0, r, s.now)
 			s.waits(time.Second)
 		}, []Rule{LostReport}},
 		{"one that was given up does not", func(s *script) {
 			r := s.sends(1)
-			s.up(report1(r, 1, 1))
+			s.up(published(r, 1, 1))
 			s.b.TimedOut(0, r, s.now)
 			s.waits(time.Second)
 		}, nil},
 		{"QoS 2 comes twice", func(s *script) {
 			r := s.sends(2)
-			s.up(report1(r, 2, 1), report1(r, 2, 1)).arrives(r, r)
+			s.up(published(r, 2, 1), published(r, 2, 1)).arrives(r, r)
 		}, []Rule{DoubledReport}},
 		{"QoS 2 comes twice, and the radio has repeated it after PUBREL", func(s *script) {
 			r := s.sends(2)
-			s.up(report1(r, 2, 1), &mqttsn.Pubrel{ID: 1}).down(&mqttsn.Pubcomp{ID: 1}).arrives(r)
+			s.up(published(r, 2, 1), &mqttsn.Pubrel{ID: 1}).down(&mqttsn.Pubcomp{ID: 1}).arrives(r)
 			s.b.Acknowledged(0, r, s.now)
-			s.up(report1(r, 2, 1)).arrives(r)
+			s.up(published(r, 2, 1)).arrives(r)
 		}, nil},
 		{"QoS 2 comes again when it is over", func(s *script) {
 			r := s.sends(2)
-			s.up(report1(r, 2, 1), &mqttsn.Pubrel{ID: 1}).down(&mqttsn.Pubcomp{ID: 1}).arrives(r)
+			s.up(published(r, 2, 1), &mqttsn.Pubrel{ID: 1}).down(&mqttsn.Pubcomp{ID: 1}).arrives(r)
 			s.b.Acknowledged(0, r, s.now)
 			s.arrives(r)
 		}, []Rule{DoubledReport}},
 		{"a MsgId that the gateway holds is used again", func(s *script) {
 			r := s.sends(2)
-			s.up(report1(r, 2, 1)).arrives(r)
+			s.up(published(r, 2, 1)).arrives(r)
 			s.b.Rebooted(0, s.now)
 			r = s.sends(2)
-			s.up(report1(r, 2, 1), &mqttsn.Pubrel{ID: 1}).down(&mqttsn.Pubcomp{ID: 1})
+			s.up(published(r, 2, 1), &mqttsn.Pubrel{ID: 1}).down(&mqttsn.Pubcomp{ID: 1})
 			s.b.Acknowledged(0, r, s.now)
 			s.waits(time.Second)
 		}, nil},
 		{"QoS 0 comes as often as it was carried", func(s *script) {
 			r := s.sends(0)
-			s.up(report1(r, 0, 0), report1(r, 0, 0)).arrives(r, r)
+			s.up(published(r, 0, 0), published(r, 0, 0)).arrives(r, r)
 		}, nil},
 		{"QoS 0 comes more often", func(s *script) {
 			r := s.sends(0)
-			s.up(report1(r, 0, 0)).arrives(r, r)
+			s.up(published(r, 0, 0)).arrives(r, r)
 		}, []Rule{DoubledReport}},
 		{"QoS 0 is lost on a live connection", func(s *script) {
 			s.connected(true)
-			s.up(report1(s.sends(0), 0, 0)).waits(time.Second)
+			s.up(published(s.sends(0), 0, 0)).waits(time.Second)
 		}, []Rule{LostReport}},
-		{"QoS 0 is lost without one", func(s *script) { s.up(report1(s.sends(0), 0, 0)).waits(time.Second) }, nil},
+		{"QoS 0 is lost without one", func(s *script) { s.up(published(s.sends(0), 0, 0)).waits(time.Second) }, nil},
 		{"QoS 0 is refused", func(s *script) {
 			s.connected(true)
-			s.up(report1(s.sends(0), 0, 0)).down(&mqttsn.Puback{Reason: mqttsn.InvalidTopicID}).waits(time.Second)
+			s.up(published(s.sends(0), 0, 0)).down(&mqttsn.Puback{Reason: mqttsn.InvalidTopicID}).waits(time.Second)
 		}, nil},
 		{"never carried", func(s *script) { s.arrives(s.sends(1)) }, []Rule{StrangeReport}},
 		{"never sent", func(s *script) { s.arrives(payload.Tag{Device: 100, Sequence: 1}) }, []Rule{StrangeReport}},
 		{"overtaken", func(s *script) {
 			one := s.sends(1)
-			s.up(report1(one, 1, 1))
+			s.up(published(one, 1, 1))
 			s.b.Acknowledged(0, one, s.now)
 			two := s.sends(1)
-			s.up(report1(two, 1, 2)).arrives(two, one)
+			s.up(published(two, 1, 2)).arrives(two, one)
 			s.b.Acknowledged(0, two, s.now)
 		}, []Rule{Order}},
 		{"sent before the acknowledgement", func(s *script) {
 			one, two := s.sends(1), s.sends(1)
-			s.up(report1(one, 1, 1), report1(two, 1, 2))
+			s.up(published(one, 1, 1), published(two, 1, 2))
 			s.b.Acknowledged(0, one, s.now)
 			s.arrives(two, one)
 		}, nil},
 		{"acknowledged twice", func(s *script) {
 			r := s.sends(1)
-			s.up(report1(r, 1, 1)).arrives(r)
+			s.up(published(r, 1, 1)).arrives(r)
 			s.b.Acknowledged(0, r, s.now)
 			s.b.Acknowledged(0, r, s.now)
 		}, []Rule{Balance}},
@@ -205,15 +205,15 @@ func TestRules(t *testing.T) {
 		}, []Rule{EarlyPingresp, LostCommand}},
 		{"PINGRESP before its PUBACK", func(s *script) {
 			c := s.asleep().command(1)
-			s.up(ping).down(report1(c, 1, 1), resp)
+			s.up(ping).down(published(c, 1, 1), resp)
 		}, []Rule{EarlyPingresp}},
 		{"PINGRESP after its PUBACK", func(s *script) {
 			c := s.asleep().command(1)
-			s.up(ping).down(report1(c, 1, 1)).up(&mqttsn.Puback{ID: 1}).down(resp)
+			s.up(ping).down(published(c, 1, 1)).up(&mqttsn.Puback{ID: 1}).down(resp)
 		}, nil},
 		{"PINGRESP after three copies in vain", func(s *script) {
 			c := s.asleep().command(1)
-			s.up(ping).down(report1(c, 1, 1), report1(c, 1, 1), report1(c, 1, 1), resp)
+			s.up(ping).down(published(c, 1, 1), published(c, 1, 1), published(c, 1, 1), resp)
 		}, nil},
 		{"a command comes while it is awake", func(s *script) {
 			s.asleep().up(ping).command(1)
@@ -233,19 +233,19 @@ func TestRules(t *testing.T) {
 		}, nil},
 		{"a command again after PUBREL", func(s *script) {
 			c := s.connected(true).command(2)
-			s.down(report1(c, 2, 1)).up(&mqttsn.Pubrec{ID: 1}).down(&mqttsn.Pubrel{ID: 1})
+			s.down(published(c, 2, 1)).up(&mqttsn.Pubrec{ID: 1}).down(&mqttsn.Pubrel{ID: 1})
 			s.b.Delivered(0, c, s.now)
-			s.down(report1(c, 2, 1))
+			s.down(published(c, 2, 1))
 		}, []Rule{DoubledCmd}},
 		{"a command again under another id", func(s *script) {
 			c := s.connected(true).command(2)
-			s.down(report1(c, 2, 1), report1(c, 2, 2))
+			s.down(published(c, 2, 1), published(c, 2, 2))
 			s.b.Delivered(0, c, s.now)
 			s.b.Delivered(0, c, s.now)
 		}, []Rule{DoubledCmd}},
 		{"a command repeated by the radio", func(s *script) {
 			c := s.connected(true).command(2)
-			s.down(report1(c, 2, 1), report1(c, 2, 1))
+			s.down(published(c, 2, 1), published(c, 2, 1))
 			s.b.Delivered(0, c, s.now)
 			s.b.Delivered(0, c, s.now)
 		}, nil},
@@ -301,7 +301,7 @@ func TestRestart(t *testing.T) {
 		s := newScript(t)
 		s.b.cfg.Forgets = forgets
 		r := s.connected(false).sends(1)
-		s.up(report1(r, 1, 1))
+		s.up(published(r, 1, 1))
 		s.b.Acknowledged(0, r, s.now)
 		s.command(1)
 		s.b.Restarted(s.now)
@@ -343,8 +343,8 @@ func TestLate(t *testing.T) {
 func TestTrace(t *testing.T) {
 	s := newScript(t)
 	r := s.sends(1)
-	s.b.Lost(0, s.now, true, report1(r, 1, 7), FateLost)
-	p := report1(r, 1, 7)
+	s.b.Lost(0, s.now, true, published(r, 1, 7), FateLost)
+	p := published(r, 1, 7)
 	p.DUP = true
 	s.waits(10300 * time.Millisecond).up(p).down(&mqttsn.Puback{ID: 7, TopicID: 3, Reason: mqttsn.Congestion})
 	s.up(&mqttsn.Disconnect{Duration: time.Minute}).down(&mqttsn.Disconnect{}, &mqttsn.Pingreq{})

@@ -40,6 +40,7 @@ func (b *Book) Subscribed(dev int32) bool { return b.devices[dev].supplied.subbe
 // Unsubscribed notes that the device's subscription is not to what is
 // published to it from now on: of that nothing is owed until it has another.
 func (b *Book) Unsubscribed(dev int32, now clock.Time) {
+	b.trace(dev, now, event{kind: unsubscribed})
 	b.devices[dev].supplied.subbed = false
 }
 

@@ -66,7 +66,7 @@ func (r *rest) ask(now clock.Time, t mqttsn.Type, slack time.Duration) {
 // answer notes a packet of the gateway. If it is the last word, the radio is
 // off: at once, or if copies of requests are still unanswered, when they
 // would have been answered as fast as what has been.
-func (r *rest) answer(now clock.Time, t mqttsn.Type, slack time.Duration) {
+func (r *rest) answer(now clock.Time, t mqttsn.Type, slack time.Duration, exact bool) {
 	last := false
 	switch {
 	case t == mqttsn.TypePingresp && r.pings > 0:
@@ -84,7 +84,7 @@ func (r *rest) answer(now clock.Time, t mqttsn.Type, slack time.Duration) {
 	case t != mqttsn.TypePingresp && !r.closed(now):
 		r.off = false // a copy of the PINGREQ has begun another flush
 	}
-	if !last {
+	if !last || r.pings > 0 && !exact { // another flush may have begun without our having seen it
 		return
 	}
 	r.off, r.since, r.from = true, now, now
@@ -97,8 +97,9 @@ func (r *rest) answer(now clock.Time, t mqttsn.Type, slack time.Duration) {
 func (r *rest) closed(now clock.Time) bool { return r.off && now >= r.from }
 
 // answers are the packets that answer a request other than to sleep or wake.
-// Only who has a connection is answered by them.
+// Only who has a connection, or is about to, is answered by them.
 var answers = [mqttsn.NumTypes]bool{
+	mqttsn.TypeWilltopicreq: true, mqttsn.TypeWillmsgreq: true,
 	mqttsn.TypeConnack: true, mqttsn.TypeRegack: true, mqttsn.TypePuback: true, mqttsn.TypePubrec: true,
 	mqttsn.TypePubcomp: true, mqttsn.TypeSuback: true, mqttsn.TypeUnsuback: true,
 	mqttsn.TypeWilltopicresp: true, mqttsn.TypeWillmsgresp: true,

@@ -17,10 +17,13 @@ func (b *Book) Up(dev int32, now clock.Time, p mqttsn.Packet) {
 		b.connects(dev, now, p)
 	case *mqttsn.Willtopic:
 		d.link.will = len(p.Topic) > 0
+		d.rest.ask(now, p.Type(), b.cfg.Slack)
 	case *mqttsn.Willtopicupd:
 		d.link.armed = d.link.armed && len(p.Topic) > 0
+		d.rest.ask(now, p.Type(), b.cfg.Slack)
 	case *mqttsn.Willmsg:
 		d.link.told = d.link.will
+		d.rest.ask(now, p.Type(), b.cfg.Slack)
 	case *mqttsn.Disconnect:
 		if p.Duration == 0 {
 			d.leave()
@@ -102,7 +105,7 @@ func (b *Book) Down(dev int32, now clock.Time, p mqttsn.Packet) {
 	if d.asked.ask(now, p); p.Type() == mqttsn.TypeRegister && d.asked.copies >= spent {
 		b.forgiveCommands(d) // the message may be given up, 1.2 §6.13
 	}
-	d.rest.answer(now, p.Type(), b.cfg.Slack)
+	d.rest.answer(now, p.Type(), b.cfg.Slack, b.cfg.Exact)
 	if p.Type() == mqttsn.TypePingresp || answers[p.Type()] {
 		d.answered()
 		b.met(dev, now)

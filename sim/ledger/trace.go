@@ -47,15 +47,17 @@ const (
 	_ kind = iota
 	up
 	down
-	made      // a report
-	received  // a report, at the subscriber
-	ordered   // a command
-	arrived   // a command, at the device
-	entered   // a state
-	willed    // its will was published
-	rebooted  //
+	made     // a report
+	gaveUp   // a report: it was refused, or not answered
+	received // a report, at the subscriber
+	ordered  // a command
+	arrived  // a command, at the device
+	entered  // a state
+	willed   // its will was published
+	rebooted
 	moved     // its address has changed
 	restarted // the gateway
+	unsubscribed
 )
 
 type traits uint8
@@ -169,9 +171,9 @@ func (b *Book) line(e *event) string {
 		}
 		fmt.Fprintf(&w, "is in state %d", e.typ)
 	default:
-		w.WriteString([...]string{made: "report", received: "report at the subscriber", ordered: "command published",
+		w.WriteString([...]string{made: "report", gaveUp: "report given up", received: "report at the subscriber", ordered: "command published",
 			arrived: "command at the device", willed: "will published", rebooted: "reboots",
-			moved: "has another address", restarted: "gateway restarted"}[e.kind])
+			moved: "has another address", restarted: "gateway restarted", unsubscribed: "is published to elsewhere"}[e.kind])
 	}
 	if e.id != 0 {
 		fmt.Fprintf(&w, " id %d", e.id)

@@ -166,16 +166,17 @@ func (b *Book) Acknowledged(dev int32, t payload.Tag, now clock.Time) {
 
 // TimedOut notes that a device has given a report up: it may arrive or not.
 func (b *Book) TimedOut(dev int32, t payload.Tag, now clock.Time) {
-	b.giveUp(dev, t, &b.counts.Uplink.TimedOut)
+	b.giveUp(dev, t, &b.counts.Uplink.TimedOut, now)
 }
 
 // Refused notes that the gateway has refused a report.
 func (b *Book) Refused(dev int32, t payload.Tag, now clock.Time) {
-	b.giveUp(dev, t, &b.counts.Uplink.Refused)
+	b.giveUp(dev, t, &b.counts.Uplink.Refused, now)
 }
 
-func (b *Book) giveUp(dev int32, t payload.Tag, as *uint64) {
+func (b *Book) giveUp(dev int32, t payload.Tag, as *uint64, now clock.Time) {
 	if r := b.report(dev, t); r != nil && !r.has(settled) {
+		b.trace(dev, now, event{kind: gaveUp, flags: hasSequence, number: t.Sequence})
 		b.settle(r, as)
 		b.tidy(dev)
 	}
