@@ -113,7 +113,7 @@ func (b *builder) all(name string, o Overrides) {
 		return
 	}
 	p.Noon = f.Noon
-	p.Settle = times(f.Settle, b.script)
+	p.Settle = times(f.Settle, b.own)
 	b.sites()
 	b.stages()
 	for i := range f.Groups {

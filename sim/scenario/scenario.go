@@ -37,9 +37,9 @@ type Overrides struct {
 	Nodes int
 
 	// Duration is how long the stages take together, all of them in proportion,
-	// and with them the faults, and the settling. If it is shorter than the file
-	// says, the devices' own times shrink too, unless the file says scale:
-	// stages; and if it is shorter than short.below, the file's short comes first.
+	// and with them the faults. If it is shorter than the file says, the devices'
+	// own times shrink too, and the settling, unless the file says scale: stages;
+	// and if it is shorter than short.below, the file's short comes first.
 	// 0: as the file says.
 	Duration time.Duration
 
