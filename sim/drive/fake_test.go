@@ -28,7 +28,6 @@ type herd struct {
 	*diary
 	size    int
 	every   time.Duration
-	first   int // the number of its first endpoint in the run
 	command bool
 
 	due      clock.Time
@@ -42,7 +41,6 @@ type herd struct {
 	qosMinus bool
 	settled  bool
 	applied  *sim.Change
-	octets   []byte
 }
 
 func newHerd(d *diary, size int, every time.Duration) *herd {
