@@ -39,9 +39,9 @@ type file struct {
 	// so that the same happens faster; or "stages", those and the faults alone, so
 	// that batteries drain as they would. A longer run never changes the devices'.
 	// Times of a device are its reports, commands, sleep, keep alive, retry, ills,
-	// NAT and random outages, and settle. sleep.for and keepalive are whole seconds, rounded
-	// up. What would get shorter than the protocol allows (a sleep of 1s, a retry
-	// of 100ms) is refused.
+	// NAT and random outages; settle goes with them. sleep.for and keepalive are
+	// whole seconds, rounded up. What would get shorter than the protocol allows (a
+	// sleep of 1s, a retry of 100ms) is refused.
 	Scale pace
 
 	// What is known of the gateway.
