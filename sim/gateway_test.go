@@ -12,8 +12,8 @@ import (
 const start = clock.Time(time.Hour)
 
 // A gateway is the least that a fleet needs on the other side, on the
-// specification: one exchange at a time to each client, nothing repeated unless
-// asked, sessions that are never forgotten but on restart.
+// specification: one exchange at a time to each client, nothing repeated but when
+// the client is heard, sessions that are never forgotten but on restart.
 type gateway struct {
 	f        *Fleet
 	sessions map[string]*session
@@ -109,6 +109,7 @@ func (gw *gateway) handle(now clock.Time, e Endpoint, b []byte) {
 		}
 	case *mqttsn.Publish:
 		gw.publish(now, s, p)
+		gw.again(s)
 	case *mqttsn.Pubrel:
 		delete(s.taken, p.ID)
 		gw.say(e, &mqttsn.Pubcomp{ID: p.ID})
@@ -130,6 +131,7 @@ func (gw *gateway) handle(now clock.Time, e Endpoint, b []byte) {
 			return
 		}
 		gw.say(e, &mqttsn.Pingresp{})
+		gw.again(s)
 	case *mqttsn.Disconnect:
 		s.asleep, s.awake = p.Duration > 0, false
 		if !s.asleep {
@@ -234,6 +236,17 @@ func (gw *gateway) deliver(now clock.Time, p *Publication) {
 			}
 		}
 	}
+}
+
+// again sends what is not answered once more, when the client is heard: a
+// gateway without a clock.
+func (gw *gateway) again(s *session) {
+	if s.pending == 0 || s.asleep {
+		return
+	}
+	s.queue[0].DUP = s.told[s.queue[0].Topic.ID]
+	s.pending = 0
+	gw.flush(s)
 }
 
 // flush sends what there is, and PINGRESP when a sleeper has got it all.

@@ -117,6 +117,34 @@ func TestBadRadio(t *testing.T) {
 	}
 }
 
+// TestFirmwares has each firmware live behind a bad radio in its own manner.
+func TestFirmwares(t *testing.T) {
+	for firmware, config := range map[Firmware]client.Config{
+		Full: client.DefaultConfig(), Emcute: client.Emcute(), Paho: client.Paho(), Zephyr: client.Zephyr(),
+	} {
+		p := sensors(20)
+		g := p.Groups[0]
+		g.Firmware, g.Client = firmware, config
+		g.Session.KeepAlive = 6 * time.Minute
+		g.Workload.Commands = workload.Commands{Every: 10 * time.Minute, Topic: "cmd/%i", QoS: 1}
+		g.Radio.Up.Loss.Mean, g.Radio.Down.Loss.Mean = 0.1, 0.1
+		p.Stages[0].For = 3 * time.Hour
+		w := newWorld(t, p)
+		s := w.run()
+		w.f.Close(w.now)
+		u, d := s.Ledger.Uplink, s.Ledger.Downlink
+		if u.Sent != u.Acknowledged+u.TimedOut+u.Refused+u.InFlight || u.Received < u.Acknowledged || u.Sent+s.Skipped < 20*170 {
+			t.Errorf("%s: %+v", firmware, u)
+		}
+		if u.TimedOut > u.Sent/3 || d.Delivered < d.Published/2 {
+			t.Errorf("%s: %+v and %+v; want most to arrive", firmware, u, d)
+		}
+		if firmware != Paho && s.Up.Resent == 0 {
+			t.Errorf("%s: nothing was sent again", firmware)
+		}
+	}
+}
+
 // TestShards has what a device does not depend on who else is in its fleet.
 func TestShards(t *testing.T) {
 	said := func(shards int) []string {
