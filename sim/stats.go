@@ -69,7 +69,7 @@ type GroupStats struct {
 	Skipped    uint64 // reports that fell due while others waited, and were never made; in no other count
 	Deaf       uint64 // datagrams that reached a device whose radio was off
 
-	Latency [NumLatencies]*hdrhistogram.Histogram // of microseconds, 1 to 3.6e9; nil: none yet
+	Latency [NumLatencies]*hdrhistogram.Histogram // of microseconds, up to 30 days; nil: none yet
 
 	Energy *EnergyStats // nil: not asked for
 }

@@ -38,10 +38,12 @@ var stateNames = func() (names [NumStates]string) {
 	return names
 }()
 
-// The range of a histogram, in µs, and how exact it is: 1 %.
+// The range of a histogram, in µs, and how exact it is: 1 %. A command waits
+// for a sleeper as long as that sleeps, which is up to 18 h in each poll; 30
+// days are beyond all of that.
 const (
 	shortest = 1
-	longest  = 3_600_000_000
+	longest  = 30 * 24 * 3_600_000_000
 	digits   = 2
 )
 
