@@ -47,7 +47,7 @@ func (f *Fleet) tell(i int32, now clock.Time) {
 		g.workload.Commanded(&d.work, g.stage, now)
 		c := &g.workload.Commands
 		tag := g.book.Publish(g.dev(i), c.QoS, c.Deadline, now)
-		f.enqueue(g, tag, g.command.of(g.member(i)), i, now)
+		f.enqueue(g, tag, g.command.of(g.named(i)), i, now)
 	}
 }
 
@@ -223,8 +223,13 @@ func (f *Fleet) heardWill(now clock.Time, topic string, message []byte) {
 		if g.will == nil || string(message) != g.plan.Session.Will.Payload {
 			continue
 		}
-		if n, ok := g.will.device(topic, g.plan.Count); ok || !g.will.own() && topic == g.will[0] {
-			if i, ok := g.device(g.number + uint32(n)); ok {
+		from := g.plan.From
+		n, ok := g.will.device(topic, from+g.plan.Count)
+		if !g.will.own() && topic == g.will[0] {
+			n, ok = from, true
+		}
+		if ok && n >= from {
+			if i, ok := g.device(g.number + uint32(n-from)); ok {
 				g.book.WillPublished(g.dev(i), now)
 			}
 			return

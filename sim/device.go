@@ -263,7 +263,7 @@ func (f *Fleet) connect(i int32, at clock.Time) error {
 
 func (f *Fleet) subscribe(i int32, at clock.Time) error {
 	d, g := f.at(i)
-	f.name = g.command.append(f.name[:0], g.member(i))
+	f.name = g.command.append(f.name[:0], g.named(i))
 	topic := mqttsn.Topic{Kind: mqttsn.TopicName, Name: f.name}
 	return d.client.Subscribe(at, topic, g.workload.Commands.QoS, &f.acts)
 }

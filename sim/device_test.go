@@ -173,6 +173,29 @@ func TestWill(t *testing.T) {
 	}
 }
 
+// TestFrom: the numbers in patterns begin where the group says.
+func TestFrom(t *testing.T) {
+	p := sensors(3)
+	p.Groups[0].From = 8
+	p.Groups[0].Session = Session{KeepAlive: time.Minute, Will: &Will{Topic: "gone/%c", Payload: "gone", QoS: 1}}
+	w := newWorld(t, p)
+	w.until(time.Minute)
+	for id, want := range map[string]bool{"meter-0": false, "meter-7": false, "meter-8": true, "meter-10": true, "meter-11": false} {
+		if _, ok := w.gw.sessions[id]; ok != want {
+			t.Errorf("there is a session of %s: %v, want %v", id, ok, want)
+		}
+	}
+	for _, topic := range []string{"gone/meter-0", "gone/meter-7", "gone/meter-11", "gone/meter-10"} {
+		if n := w.stats().Ledger.Wills.Fired; n != 0 {
+			t.Errorf("before %s %d wills are counted", topic, n)
+		}
+		w.f.Heard(w.now, topic, []byte("gone"), false)
+	}
+	if n := w.stats().Ledger.Wills.Fired; n != 1 {
+		t.Errorf("%d wills are counted, want that of meter-10", n)
+	}
+}
+
 func TestIlls(t *testing.T) {
 	p := sensors(20)
 	p.Groups[0].Ills = workload.Ills{RebootEvery: 30 * time.Minute, RebootFor: 10 * time.Second, Stuck: 0.25, StuckAfter: time.Minute}

@@ -100,6 +100,9 @@ func (g *group) work(w workload.Config, now clock.Time) {
 // member is the number of a fleet's device in its group.
 func (g *group) member(i int32) int { return g.low + int(i-g.first) }
 
+// named is the number that a fleet's device has in patterns.
+func (g *group) named(i int32) int { return g.plan.From + g.member(i) }
+
 // dev is the number of a fleet's device in the group's book.
 func (g *group) dev(i int32) int32 { return i - g.first }
 
@@ -120,7 +123,7 @@ func (f *Fleet) topic(g *group, i int32, stream uint8) mqttsn.Topic {
 	if kind == mqttsn.TopicPredefined {
 		return mqttsn.Topic{Kind: kind, ID: t.id}
 	}
-	f.name = t.name.append(f.name[:0], g.member(i))
+	f.name = t.name.append(f.name[:0], g.named(i))
 	if t.numbered {
 		f.name = strconv.AppendUint(append(f.name, '/'), uint64(f.devices[i].report.Sequence), 10)
 	}
@@ -139,10 +142,10 @@ func (g *group) keeps() bool {
 // say something keeps what it has, and its will with it: it states none.
 func (g *group) session(i int32, clean, noWill bool) client.Session {
 	p := &g.plan.Session
-	s := client.Session{ClientID: g.clientID.of(g.member(i)), KeepAlive: p.KeepAlive, CleanSession: clean}
+	s := client.Session{ClientID: g.clientID.of(g.named(i)), KeepAlive: p.KeepAlive, CleanSession: clean}
 	if p.Will != nil && !noWill {
 		s.Will = &client.Will{
-			Topic:   g.will.of(g.member(i)),
+			Topic:   g.will.of(g.named(i)),
 			Payload: []byte(p.Will.Payload),
 			QoS:     mqttsn.QoS(p.Will.QoS),
 			Retain:  p.Will.Retain,

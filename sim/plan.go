@@ -51,6 +51,7 @@ func (p *Plan) Duration() (d time.Duration) {
 type Group struct {
 	Name     string
 	Count    int
+	From     int    // what %i is for the first device
 	ClientID string // pattern
 	Firmware Firmware
 	Client   client.Config
@@ -154,7 +155,7 @@ type Event struct {
 	Kind  EventKind
 	Group string        // empty: all
 	Share float64       // of the devices, 0 to 1; 0 is all of them, as 1 is
-	For   time.Duration // Outage, Restart, Off
+	For   time.Duration // Outage, Restart, Reboot
 	Set   *Change       // Set
 }
 

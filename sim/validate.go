@@ -154,7 +154,7 @@ func (v *validator) topic(key, s string) pattern {
 	v.require(s != "", key, "is empty")
 	v.require(!strings.ContainsAny(s, "+#\x00"), key, "is %q; a topic name holds no wildcards", s)
 	limit := v.group.Client.MaxName
-	if n := p.longest(max(v.group.Count, 1)); limit > 0 {
+	if n := p.longest(v.group.From + max(v.group.Count, 1)); limit > 0 {
 		v.require(n <= limit, key, "has up to %d octets; firmware %s takes %d", n, v.group.Firmware, limit)
 	}
 	return p
@@ -174,7 +174,7 @@ func (v *validator) topics() {
 			v.require(t.ID != 0 && t.ID != 0xffff, key+"id", "is %d; a predefined id is 1 to 65534", t.ID)
 			v.require(!p.own(), key+"name", "differs between the devices; a predefined id stands for one name")
 		case Short:
-			v.require(p.longest(max(g.Count, 1)) == 2 && len(p.of(0)) == 2, key+"name", "is %q; a short name has two octets", t.Name)
+			v.require(p.longest(g.From+max(g.Count, 1)) == 2 && len(p.of(g.From)) == 2, key+"name", "is %q; a short name has two octets", t.Name)
 		default:
 			v.require(false, key+"kind", "is %q; it must be empty, %s or %s", t.Kind, Predefined, Short)
 		}

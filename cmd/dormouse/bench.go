@@ -90,6 +90,7 @@ func (c *benchSN) run(s *streams, name string, topic string, w workload.Config) 
 	g := &sim.Group{
 		Name:     "bench",
 		Count:    c.Count,
+		From:     c.Start,
 		ClientID: strings.ReplaceAll(c.idPrefix(), "%", "%%") + "%i",
 		Firmware: sim.Full,
 		Client:   client.DefaultConfig(),

@@ -64,8 +64,8 @@ func (w *site) check() error {
 		return usage("--mqtt does not go with --serve, which knows where it is")
 	case w.Host != "" && len(w.Set) > 0:
 		return usage("--set is for a Dormouse that is started here; it does not go with -h")
-	case w.virtual() && (w.MQTT != "" || w.Username != nil || w.Password != nil || w.CAFile != "" || w.Cert != ""):
-		return usage("--mqtt, -u, -P, --cafile and --cert are for a run against a gateway; name it with -h")
+	case w.virtual() && (w.MQTT != "" || w.CAFile != "" || w.Cert != "" || w.Sources.IsValid()):
+		return usage("--mqtt, --cafile, --cert and --sources are for a run against a gateway; name it with -h")
 	}
 	c := w.whom()
 	if w.MQTT == "" {
