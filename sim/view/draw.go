@@ -36,7 +36,8 @@ func (m *model) draw() string {
 		return cut(width, "too narrow")
 	}
 	if m.help {
-		return strings.Join(clip(m.helpText(), width, height), "\n")
+		text := lipgloss.NewStyle().Width(width).Render(strings.Join(m.helpText(), "\n"))
+		return strings.Join(clip(strings.Split(text, "\n"), width, height), "\n")
 	}
 	head := m.head(width)
 	if m.last == nil {

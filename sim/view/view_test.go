@@ -160,6 +160,9 @@ func TestKeys(t *testing.T) {
 	if got := shown(t, m, 80, 24); !strings.Contains(got, "Keys") {
 		t.Errorf("? shows\n%s", got)
 	}
+	if got := shown(t, m, 40, 60); !strings.Contains(got, "acknowledgement") {
+		t.Errorf("on a narrow terminal ? shows\n%s", got)
+	}
 	press('?', tea.KeySpace)
 	if got := shown(t, m, 80, 24); !strings.Contains(got, "paused") || !strings.Contains(got, "space go on") {
 		t.Errorf("when paused it shows\n%s", got)
