@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// An ownServer is "dormouse serve" of this binary, on loopback, for the simulator to
-// run against. It ends with us, however that is.
+// An ownServer is "dormouse serve" of this binary, on loopback, for the simulator
+// to run against. It ends with us, however that is.
 type ownServer struct {
 	settings settings
 	cmd      *exec.Cmd
@@ -163,4 +163,10 @@ func (t *tail) String() string {
 		_, text, _ = bytes.Cut(text, []byte("\n"))
 	}
 	return strings.TrimRight(string(text), "\n")
+}
+
+// ownAttributes have it be of a process group of its own, so that Ctrl-C at the
+// terminal is for us alone, and die with us.
+func ownAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

@@ -1,9 +1,0 @@
-package main
-
-import "syscall"
-
-// ownAttributes have it be of a process group of its own, so that
-// Ctrl-C at the terminal is for us alone, and die with us.
-func ownAttributes() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-}
