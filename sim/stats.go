@@ -49,6 +49,11 @@ type Stats struct {
 	// Shed counts datagrams that this machine dropped, not the radio: the
 	// figures of a run with any are not to be believed.
 	Shed uint64
+
+	// Late is how late this machine was at most in having devices do what was
+	// due, by the wall clock. What takes that long may be its fault, and not
+	// the gateway's.
+	Late time.Duration
 }
 
 // GroupStats is how one group fares.

@@ -125,6 +125,7 @@ func (c *conductor) sample() *sim.Stats {
 	for _, s := range c.shards {
 		s.do(func() { s.fleet.Stats(stats) })
 		stats.Shed += c.net.Shed(s.number)
+		stats.Late = max(stats.Late, time.Duration(s.late.Load()))
 	}
 	return stats
 }

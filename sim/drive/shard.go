@@ -2,6 +2,7 @@ package drive
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"dormouse/mqttsn"
@@ -19,6 +20,7 @@ type shard struct {
 	in     inbox
 	taken  inbox // what was in it
 	out    outbox
+	late   atomic.Int64  // the most that the fleet was, as a duration
 	ended  chan struct{} // closed when its goroutine has ended
 
 	// The functions that are handed around, made once.
@@ -82,7 +84,8 @@ func (s *shard) run(ctx context.Context) error {
 
 // turn has done what is due.
 func (s *shard) turn(now clock.Time) {
-	if s.fleet.Next().Reached(now) {
+	if next := s.fleet.Next(); next.Reached(now) {
+		s.late.Store(max(s.late.Load(), int64(now.Sub(next))))
 		s.fleet.Step(now)
 	}
 	s.fleet.Datagrams(s.carry)

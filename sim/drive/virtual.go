@@ -114,17 +114,18 @@ func (v *virtual) run(ctx context.Context) (*Outcome, error) {
 		v.fleet.Close(v.now)
 	}
 	out.Ran, out.Elapsed = v.now.Sub(Start), time.Since(began)
-	out.Samples, out.Final = v.samples.kept, finish(&v.o, out.Ran, 0, v.fleet)
+	out.Samples, out.Final = v.samples.kept, finish(&v.o, sim.Stats{At: out.Ran}, v.fleet)
 	return out, nil
 }
 
-// finish tells the final figures of a run.
-func finish(o *Options, ran time.Duration, shed uint64, fleets ...fleet) *sim.Stats {
+// finish tells the final figures of a run: those of the driver and those of
+// the fleets.
+func finish(o *Options, of sim.Stats, fleets ...fleet) *sim.Stats {
 	s := new(sim.Stats)
 	for _, f := range fleets {
 		f.Stats(s)
 	}
-	s.At, s.Shed = ran, s.Shed+shed
+	s.At, s.Shed, s.Late = of.At, of.Shed, of.Late
 	if o.Sample != nil {
 		o.Sample(s)
 	}

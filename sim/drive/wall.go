@@ -142,9 +142,11 @@ func (w *wall) outcome(ctx context.Context, out *Outcome, err error, began time.
 	now := max(clock.Now(), w.start)
 	fleets := make([]fleet, len(w.shards))
 	var shed uint64
+	var late time.Duration
 	for i, s := range w.shards {
 		fleets[i] = s.fleet
 		shed += w.net.Shed(i)
+		late = max(late, time.Duration(s.late.Load()))
 		s.empty(now)
 		if err != nil {
 			s.fleet.Cut(now)
@@ -153,7 +155,7 @@ func (w *wall) outcome(ctx context.Context, out *Outcome, err error, began time.
 		}
 	}
 	out.Ran, out.Elapsed = now.Sub(w.start), time.Since(began)
-	out.Samples, out.Final = kept, finish(&w.o, out.Ran, shed, fleets...)
+	out.Samples, out.Final = kept, finish(&w.o, sim.Stats{At: out.Ran, Shed: shed, Late: late}, fleets...)
 	out.Cut = err
 	if context.Cause(ctx) != nil && !errors.Is(err, ErrNoGateway) {
 		err = nil

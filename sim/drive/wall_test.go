@@ -22,6 +22,7 @@ import (
 // answers.
 type ether struct {
 	dead  bool
+	slow  time.Duration // that it takes to receive
 	fails error
 
 	mu     sync.Mutex
@@ -72,6 +73,7 @@ func (n *ether) Receive(shard int, wait time.Duration, sink func([]udp.Datagram)
 		case <-time.After(wait):
 		}
 	}
+	time.Sleep(n.slow)
 	n.mu.Lock()
 	arrived := s.arrived
 	s.arrived, s.unheard = nil, 0
@@ -157,8 +159,8 @@ func TestWall(t *testing.T) {
 		var told []time.Duration
 		r.o = Options{Patience: 5 * time.Second, Every: 2 * time.Second, Sample: func(s *sim.Stats) {
 			told = append(told, s.At)
-			if s.Shed != 2 || s.Groups[0].Devices != 10 {
-				t.Errorf("%d shed of %d devices, want 2 of 10", s.Shed, s.Groups[0].Devices)
+			if s.Shed != 2 || s.Late != 0 || s.Groups[0].Devices != 10 {
+				t.Errorf("%d shed of %d devices, %v late; want 2 of 10, and never late", s.Shed, s.Groups[0].Devices, s.Late)
 			}
 		}}
 		out, err := r.run(t.Context())
@@ -178,6 +180,23 @@ func TestWall(t *testing.T) {
 		}
 		if len(out.Samples) != 5 || out.Final.At != out.Ran || out.Cut != nil || out.Virtual {
 			t.Errorf("%d samples, final of %v, ran %v, cut %v", len(out.Samples), out.Final.At, out.Ran, out.Cut)
+		}
+	})
+}
+
+// TestLate says how late the devices were because the machine was slow.
+func TestLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(10500 * time.Millisecond)
+		r.net.slow = 300 * time.Millisecond
+		var most time.Duration
+		r.o.Sample = func(s *sim.Stats) { most = max(most, s.Late) }
+		out, err := r.run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l := out.Final.Late; l <= 100*time.Millisecond || l > 350*time.Millisecond || most != l {
+			t.Errorf("up to %v late, %v by the samples; want about 300ms", l, most)
 		}
 	})
 }
