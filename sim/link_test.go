@@ -177,6 +177,27 @@ func TestRetriesCost(t *testing.T) {
 	}
 }
 
+// TestLostUplinkCosts has a link that repeats by itself do so before it loses a
+// datagram.
+func TestLostUplinkCosts(t *testing.T) {
+	p := lora(10 * time.Minute)
+	h := p.Groups[0].Hardware
+	h.Radio, _ = energy.ProfileNamed("802154-nrf52840")
+	p.Groups[0].Workload.Reports.QoS = 0
+	tx := func() float64 {
+		w := newWorld(t, p)
+		w.until(time.Minute) // connected
+		w.gw.mute = true
+		w.run()
+		return w.f.devices[0].meter.Charge(energy.Tx)
+	}
+	before := tx()
+	p.Events = []Event{{At: time.Minute, Kind: Outage, For: 3 * time.Hour}}
+	if after := tx(); after < 2*before {
+		t.Errorf("sending takes %v µC, and %v if all is lost; want what the link's own repetition takes", before, after)
+	}
+}
+
 // TestPowerOff has time without power cost nothing.
 func TestPowerOff(t *testing.T) {
 	p := lora(10 * time.Minute)
