@@ -276,6 +276,43 @@ func TestRules(t *testing.T) {
 			s.b.WillPublished(0, s.now)
 			s.b.WillPublished(0, s.now)
 		}, []Rule{FalseWill}},
+		{"a will that crosses a sign of life", func(s *script) {
+			s.connected(true).waits(90 * time.Second).up(&mqttsn.Pingreq{}).down(resp)
+			s.b.WillPublished(0, s.now)
+		}, nil},
+		{"a will after a goodbye that may not have been heard", func(s *script) {
+			s.connected(true).up(&mqttsn.Disconnect{}, &mqttsn.Disconnect{Duration: 9 * time.Second}).down(&mqttsn.Disconnect{}).waits(time.Minute)
+			s.b.WillPublished(0, s.now)
+		}, nil},
+		{"another flush for another PINGREQ", func(s *script) {
+			s.asleep().up(ping, ping).down(resp, &mqttsn.Register{ID: 4}).waits(8 * time.Second).down(&mqttsn.Register{ID: 4})
+		}, nil},
+		{"another flush that is not seen to begin", func(s *script) {
+			s.b.cfg.Exact = false
+			s.asleep().up(ping, ping).down(resp).waits(8 * time.Second).down(&mqttsn.Register{ID: 4})
+		}, nil},
+		{"a command for a clean session that is not resumed", func(s *script) {
+			s.asleep().command(1)
+			s.up(&mqttsn.Connect{KeepAlive: 10 * time.Minute}).down(&mqttsn.Connack{}).waits(3 * time.Minute).up(ping).down(resp)
+		}, nil},
+		{"a command sent at QoS 0", func(s *script) {
+			c := s.asleep().command(1)
+			s.up(ping).down(published(c, 0, 0), resp)
+		}, nil},
+		{"a command under another id on another connection", func(s *script) {
+			c := s.connected(false).command(2)
+			s.down(published(c, 2, 1)).up(&mqttsn.Connect{}).down(&mqttsn.Connack{}, published(c, 2, 2))
+			s.b.Delivered(0, c, s.now)
+			s.b.Delivered(0, c, s.now)
+		}, nil},
+		{"a subscription that may be another device's", func(s *script) {
+			s.up(&mqttsn.Connect{}).down(&mqttsn.Connack{})
+			s.b.Moved(0, s.now)
+			s.up(&mqttsn.Subscribe{ID: 1}).down(&mqttsn.Suback{ID: 1})
+			if s.b.Subscribed(0) {
+				s.t.Error("it counts as subscribed")
+			}
+		}, nil},
 		{"no will", func(s *script) { s.connected(true).waits(4 * time.Minute) }, []Rule{LostWill}},
 		{"no will yet", func(s *script) { s.connected(true).waits(2 * time.Minute) }, nil},
 		{"no will after goodbye", func(s *script) {
