@@ -82,8 +82,9 @@ type benchSN struct {
 // settleFor is how long answers may take after the end.
 const settleFor = 5 * time.Second
 
-// run runs a plan of one group, which does what w says.
-func (c *benchSN) run(s *streams, name string, topic string, w workload.Config) error {
+// run runs a plan of one group, which does what w says. Its own letters are for
+// the line that repeats the run.
+func (c *benchSN) run(s *streams, name string, topic string, w workload.Config, letters string) error {
 	if err := c.crowd.check(); err != nil {
 		return err
 	}
@@ -113,25 +114,27 @@ func (c *benchSN) run(s *streams, name string, topic string, w workload.Config) 
 		p.Stages = append([]sim.Stage{{Name: "connect", For: over, Arrive: map[string]sim.Ramp{g.Name: {Over: over}}}}, p.Stages...)
 	}
 	r := trial{
-		plan: p, command: c.line(name, topic),
+		plan: p, command: "dormouse bench " + name + letters + c.line(),
 		settings: settings{c.Config, c.Set}, site: &c.site, outputs: &c.outputs,
 	}
 	return r.run(s)
 }
 
-// line is the command line that repeats the run.
-func (c *benchSN) line(name, topic string) string {
-	line := fmt.Sprintf("dormouse bench %s -c %d --duration %v --seed %d", name, c.Count, time.Duration(c.Duration), c.Seed)
-	if topic != "" {
-		line += " -t " + quoted(topic)
+// line is the part of the command line that repeats the run which all have.
+func (c *benchSN) line() string {
+	line := fmt.Sprintf(" -c %d -k %v -C %s --duration %v --seed %d", c.Count, time.Duration(c.KeepAlive), c.Clean, time.Duration(c.Duration), c.Seed)
+	if c.Rate > 0 {
+		line += fmt.Sprintf(" -R %d", c.Rate)
+	} else {
+		line += fmt.Sprintf(" -i %d", c.Interval)
 	}
-	if c.Host != "" {
-		line += fmt.Sprintf(" -h %s -p %d", c.Host, c.Port)
+	if c.Start > 0 {
+		line += fmt.Sprintf(" -n %d", c.Start)
 	}
-	if c.Serve {
-		line += " --serve"
+	if c.IDPrefix != "" {
+		line += " --prefix " + quoted(c.IDPrefix)
 	}
-	return line
+	return line + c.where()
 }
 
 // spelt chooses the shortest way to say a topic.
@@ -194,7 +197,7 @@ func (c *benchSNPubCmd) Run(s *streams) error {
 		QoS:     mqttsn.QoS(c.QoS),
 		Retain:  c.Retain,
 		Payload: payload.Config{Format: payload.Fixed, Size: c.Size},
-	}})
+	}}, fmt.Sprintf(" -t %s -I %d -s %d -q %d", quoted(c.Topic), c.Every, c.Size, c.QoS))
 }
 
 type benchSNSubCmd struct {
@@ -220,10 +223,10 @@ func (c *benchSNSubCmd) Run(s *streams) error {
 		Broadcast: !strings.Contains(topic, "%i") && !strings.Contains(topic, "%c"),
 		QoS:       mqttsn.QoS(c.QoS),
 		Payload:   payload.Config{Format: payload.Fixed, Size: c.Size},
-	}})
+	}}, fmt.Sprintf(" -t %s -I %d -s %d -q %d", quoted(c.Topic), c.Every, c.Size, c.QoS))
 }
 
 type benchSNConnCmd struct{ benchSN }
 
 // Run runs it.
-func (c *benchSNConnCmd) Run(s *streams) error { return c.run(s, "sn-conn", "", workload.Config{}) }
+func (c *benchSNConnCmd) Run(s *streams) error { return c.run(s, "sn-conn", "", workload.Config{}, "") }

@@ -115,15 +115,31 @@ func (c *simRunCmd) line(p *sim.Plan) string {
 	for _, w := range c.With {
 		add(true, "--with", quoted(w))
 	}
-	add(c.Host != "", "-h", c.Host, "-p", strconv.Itoa(int(c.Port)))
-	add(c.Serve, "--serve")
 	if c.Config != nil {
 		add(true, "-c", quoted(*c.Config))
 	}
-	for _, w := range c.Set {
-		add(true, "--set", quoted(w))
+	return strings.Join(line, " ") + c.where()
+}
+
+// where is the part of a command line that says what is run against. It has no
+// password.
+func (w *site) where() (line string) {
+	if w.Host != "" {
+		line += fmt.Sprintf(" -h %s -p %d", w.Host, w.Port)
 	}
-	return strings.Join(line, " ")
+	if w.Serve {
+		line += " --serve"
+	}
+	if w.MQTT != "" {
+		line += " --mqtt " + quoted(w.MQTT)
+	}
+	if w.Username != nil {
+		line += " -u " + quoted(*w.Username)
+	}
+	for _, set := range w.Set {
+		line += " --set " + quoted(set)
+	}
+	return line
 }
 
 // A trial is a plan and all that has to do with carrying it out.
