@@ -67,8 +67,6 @@ type model struct {
 	began        time.Time
 	reports      []float64 // received a second, the latest last: as many as a line may have
 	paused       bool
-	stopped      time.Duration // in pauses
-	pausedAt     time.Time
 	ending       bool
 	help         bool
 }
