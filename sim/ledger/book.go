@@ -80,19 +80,20 @@ type device struct {
 	commands uint32
 	waiting  uint16 // commands that are open
 
-	subscribe uint16     // the MsgId of the last SUBSCRIBE
-	granted   mqttsn.QoS // by its SUBACK
+	subscribe uint16 // the MsgId of the last SUBSCRIBE
 
 	events uint32 // traced
 }
 
 // supplied is how far a device's commands have come.
 type supplied struct {
-	got     uint64 // bit i: it has got the one before the last by i
-	gotAll  uint64 // the same, of broadcasts
-	last    uint32 // sequence
-	subbed  bool   // SUBACK has passed, and nothing that would undo it
-	refuses bool   // it reported congestion: the gateway holds what is for it
+	got     uint64     // bit i: it has got the one before the last by i
+	gotAll  uint64     // the same, of broadcasts
+	forAll  uint64     // and whether the broadcast was for it when it was published
+	last    uint32     // sequence
+	granted mqttsn.QoS // by SUBACK
+	subbed  bool       // SUBACK has passed, and nothing that would undo it
+	refuses bool       // it reported congestion: the gateway holds what is for it
 }
 
 // New returns an empty book.

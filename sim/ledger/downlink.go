@@ -65,8 +65,10 @@ func (b *Book) PublishAll(q mqttsn.QoS, deadline time.Duration, now clock.Time) 
 	all := &broadcast{deadline: deadline}
 	b.broadcasts[t.Sequence] = all
 	for i := range b.devices {
-		b.devices[i].supplied.gotAll <<= 1
+		s := &b.devices[i].supplied
+		s.gotAll, s.forAll = s.gotAll<<1, s.forAll<<1
 		if b.enter(int32(i), t, q, deadline, now) {
+			s.forAll |= 1
 			all.devices++
 		}
 	}
@@ -95,7 +97,7 @@ func (b *Book) enter(dev int32, t payload.Tag, q mqttsn.QoS, deadline time.Durat
 		sequence: t.Sequence,
 		deadline: uint32(min(deadline.Milliseconds(), 1<<32-1)),
 		stream:   t.Stream,
-		qos:      min(q, d.granted),
+		qos:      min(q, d.supplied.granted),
 	})
 	if int(d.waiting) >= b.cfg.Queue || d.link.moved {
 		c.flags |= excused
@@ -200,7 +202,7 @@ func (b *Book) Delivered(dev int32, t payload.Tag, now clock.Time) (late bool) {
 			c.flags |= delivered
 			b.tidyCommands(dev)
 		}
-		if all := b.broadcasts[t.Sequence]; t.Stream == payload.Broadcast && all != nil {
+		if all := b.broadcasts[t.Sequence]; t.Stream == payload.Broadcast && all != nil && d.supplied.forAll&bit == 0 {
 			n.Published++
 			if all.at != 0 {
 				n.Accepted++

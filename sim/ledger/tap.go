@@ -77,7 +77,7 @@ func (b *Book) Down(dev int32, now clock.Time, p mqttsn.Packet) {
 	case *mqttsn.Suback:
 		if p.ID == d.subscribe {
 			d.supplied.subbed = p.Reason == mqttsn.Accepted && d.link.state == connected && !d.link.moved
-			d.granted = p.QoS
+			d.supplied.granted = p.QoS
 		}
 	case *mqttsn.Publish:
 		b.sent(dev, now, p)
