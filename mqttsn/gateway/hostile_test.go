@@ -394,6 +394,26 @@ func TestInboxFull(t *testing.T) {
 	w.wantCount("datagrams_received_total", "", maxDatagrams)
 }
 
+// TestBurst: a shard has room for what fifty thousand sleepers send at one
+// moment, and looks after others before it is through with that.
+func TestBurst(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Shards = 1 })
+	const sleepers = 50_000
+	batch := make([]transport.Datagram, sleepers)
+	for i := range batch {
+		id := fmt.Sprintf("a-sensor-of-%011d", i)
+		batch[i] = transport.Datagram{Peer: stranger(i), Buf: append([]byte{byte(2 + len(id)), 0x16}, id...)}
+	}
+	w.g.Receive(batch)
+	w.wantCount("datagrams_dropped_total", "inbox_full", 0)
+	w.g.shards[0].turn(w.now)
+	if n := w.count("datagrams_received_total", ""); n == 0 || n > sleepers/10 {
+		t.Errorf("one turn looks at %d datagrams", n)
+	}
+	w.g.Step(w.now)
+	w.wantCount("datagrams_received_total", "", sleepers)
+}
+
 // TestDrain: clients that are active and have no kept session are told; nobody
 // else notices anything, and nobody can connect.
 func TestDrain(t *testing.T) {

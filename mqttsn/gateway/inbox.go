@@ -6,11 +6,16 @@ import (
 	"dormouse/mqttsn/transport"
 )
 
-// What may wait for one shard. Datagrams beyond are dropped, the newest first.
+// What may wait for one shard: what fifty thousand sleepers send who wake at the
+// same moment, and no more than it deals with long before it is sent again.
+// Datagrams beyond are dropped, the newest first.
 const (
-	maxDatagrams = 4096
+	maxDatagrams = 1 << 16
 	maxOctets    = 4 << 20
 )
+
+// spare is for how many datagrams an inbox keeps its memory after a burst.
+const spare = 4096
 
 // An inbox is what others leave for a shard. Nobody who leaves something ever
 // waits for the shard.
@@ -80,18 +85,24 @@ func (in *inbox) empty() bool {
 // mail is what a shard took out of its inbox, and has not come to yet.
 type mail struct {
 	datagrams []transport.Datagram
+	read      int // of datagrams
 	octets    []byte
 	seats     queue[*seat]
 	calls     []func()
 }
 
-// take moves everything into m, whose datagrams have been dealt with, and
-// leaves m's memory for the next.
+// take moves everything into m, but for datagrams while m has some, and leaves
+// m's memory for the next.
 func (in *inbox) take(m *mail) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	m.datagrams, in.datagrams = in.datagrams, m.datagrams[:0]
-	m.octets, in.octets = in.octets, m.octets[:0]
+	if m.unread() == 0 {
+		if cap(m.datagrams) > spare {
+			m.datagrams, m.octets = nil, nil
+		}
+		m.datagrams, in.datagrams, m.read = in.datagrams, m.datagrams[:0], 0
+		m.octets, in.octets = in.octets, m.octets[:0]
+	}
 	for _, t := range in.seats {
 		m.seats.push(t)
 	}
@@ -99,6 +110,8 @@ func (in *inbox) take(m *mail) {
 	in.seats = in.seats[:0]
 	m.calls, in.calls = in.calls, nil
 }
+
+func (m *mail) unread() int { return len(m.datagrams) - m.read }
 
 // A queue is first in, first out.
 type queue[T any] struct {

@@ -19,6 +19,10 @@ const (
 	// must not keep those who are awake waiting.
 	slice = 512
 
+	// letters is how many datagrams it looks at before that: a burst of them
+	// must not keep deadlines and mail waiting.
+	letters = 4096
+
 	// pulls is how many messages one seat may have before others have a turn.
 	pulls = 16
 )
@@ -90,10 +94,10 @@ func (s *shard) turn(now clock.Time) {
 	for range min(s.seats.len(), slice) {
 		s.visit(s.seats.pop())
 	}
-	for _, d := range s.datagrams {
-		s.receive(d)
+	for range min(s.unread(), letters) {
+		s.read++
+		s.receive(s.datagrams[s.read-1])
 	}
-	s.datagrams = s.datagrams[:0]
 	s.wheel.Advance(now, func(slot int32) { s.due.push(s.slots[slot]) })
 	for range min(s.due.len(), slice) {
 		s.meet(s.due.pop())
@@ -106,7 +110,7 @@ func (s *shard) turn(now clock.Time) {
 
 // behind reports whether there is something to do already.
 func (s *shard) behind() bool {
-	return s.seats.len() > 0 || s.due.len() > 0 || !s.in.empty()
+	return s.unread() > 0 || s.seats.len() > 0 || s.due.len() > 0 || !s.in.empty()
 }
 
 // next returns when a deadline may be due, or zero for never.
