@@ -162,6 +162,33 @@ func TestKeptSession(t *testing.T) {
 	}
 }
 
+// TestCleanSessionGoesOn: a client that connects without CleanSession while it
+// is connected or asleep has the subscriptions, the mail and the will of the
+// clean session that it is in; one that has left, or was lost, has nothing.
+func TestCleanSessionGoesOn(t *testing.T) {
+	for _, how := range []session.Ending{0, session.Clean, session.Lost} {
+		b := New(core.New(core.DefaultOptions()), DefaultConfig())
+		s := new(seat)
+		l := open(t, b, "a", session.Request{CleanSession: true, Will: &session.Will{Topic: "will"}}, s)
+		ask(t, l, s, session.Request{Kind: session.AskSubscribe, Topic: "cmd", QoS: 1})
+		ask(t, l, s, session.Request{Kind: session.AskPublish, Topic: "cmd", Payload: []byte("x"), QoS: 1})
+		if how != 0 {
+			ask(t, l, s, session.Request{Kind: session.AskDetach, Ending: how})
+		}
+		l = b.Open(session.Client{ID: "a"}, &session.Request{Kind: session.AskOpen, KeepWill: true}, s)
+		a := s.answered(t)
+		publish(l, "cmd", "y")
+		if got := next(l); how == 0 && (!a.Present || a.Will == nil || got != "x y") || how != 0 && (a.Present || got != "") {
+			t.Errorf("left by %d: present %v, will %v, received %q", how, a.Present, a.Will, got)
+		}
+		ask(t, l, s, session.Request{Kind: session.AskDetach, Ending: session.Clean})
+		b.Open(session.Client{ID: "a"}, &session.Request{Kind: session.AskOpen}, s)
+		if a := s.answered(t); !a.Present {
+			t.Errorf("left by %d: the session without CleanSession was not kept", how)
+		}
+	}
+}
+
 // TestOpenAgain: a client that connects again from where it is is not kicked,
 // and the link that it had does nothing any more.
 func TestOpenAgain(t *testing.T) {

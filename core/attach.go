@@ -11,8 +11,8 @@ import (
 // and kicks any other Sink of that client id, whichever edge it is on. done
 // gets the Session, whether one was there before, and nil, or an error.
 //
-// A session that was to end with its connection has ended when another opens:
-// it is not present. The connection taken over counts as lost, so its will is
+// A session that was to end with its connection has ended when another opens,
+// unless both are Seamless: it is not present. The connection taken over counts as lost, so its will is
 // published (MQTT 5 §3.1.4), unless it was opened with KeepWill: to a sensor
 // that connects again from another address nothing has happened.
 //
@@ -86,6 +86,7 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 		since:    b.o.Now().UnixNano(),
 		expiry:   o.Expiry,
 		keepWill: o.KeepWill,
+		seamless: o.Seamless,
 		armed:    true,
 		held:     1, // until Open is answered
 	}
@@ -113,7 +114,7 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 		return nil, eviction{}, ErrNotAuthorized
 	}
 
-	resumed := known && !o.CleanStart && c.lasts(b.o.Now())
+	resumed := known && !o.CleanStart && c.lasts(o.Seamless, b.o.Now())
 	e := eviction{present: resumed}
 	e.sink, e.will = c.evicted(sink, resumed)
 	will := newWill(id, o.Will, o.KeepWill)
@@ -153,10 +154,11 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	return s, e, nil
 }
 
-// lasts reports whether another connection finds c's session still there.
-func (c *client) lasts(now time.Time) bool {
-	if c.attached != nil {
-		return c.attached.expiry > 0
+// lasts reports whether another connection, seamless or not, finds c's session
+// still there.
+func (c *client) lasts(seamless bool, now time.Time) bool {
+	if s := c.attached; s != nil {
+		return s.expiry > 0 || s.seamless && seamless
 	}
 	return c.ends == 0 || c.ends > now.UnixNano()
 }
@@ -175,36 +177,6 @@ func (c *client) evicted(sink Sink, resumed bool) (Sink, *will) {
 		return kicked, c.will
 	}
 	return kicked, nil
-}
-
-// writeOpen tells the store of what Open is about to do to c, after facts.
-func (b *Broker) writeOpen(c *client, user string, expiry time.Duration, w *will, resumed bool, facts []store.Fact) error {
-	replaced := c.kept.Load() && !resumed
-	if replaced || c.kept.Load() && expiry == 0 {
-		facts = append(facts, &store.Ended{ClientID: c.id})
-	}
-	if expiry > 0 {
-		f := &store.Session{ClientID: c.id, User: user, Expiry: expiry}
-		w.store(f)
-		if resumed {
-			f.Edge = c.edge
-		}
-		facts = append(facts, f)
-	}
-	if len(facts) == 0 {
-		return nil
-	}
-	if !replaced {
-		return b.store.Write(facts...)
-	}
-	// What was on its way to the old session must not be written into the new.
-	b.topics.Lock()
-	defer b.topics.Unlock()
-	err := b.store.Write(facts...)
-	if err == nil {
-		b.unroute(c)
-	}
-	return err
 }
 
 // Detach ends the attachment. The will follows from how.

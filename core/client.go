@@ -51,6 +51,12 @@ func termsOf(s Subscription) terms {
 	return terms{id: s.ID, qos: s.QoS, noLocal: s.NoLocal, retainAsPublished: s.RetainAsPublished}
 }
 
+// asked is s as whoever has it asked for it, but for RetainHandling, which was
+// for that moment.
+func (s subscription) asked() Subscription {
+	return Subscription{Filter: s.filter, ID: s.id, QoS: s.qos, NoLocal: s.noLocal, RetainAsPublished: s.retainAsPublished}
+}
+
 // A will is a Will with its author, for the access rules.
 type will struct {
 	Will

@@ -220,6 +220,43 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// TestRestartAfterASessionBeganToBeKept: what a clean session had when a
+// seamless CONNECT made it one to be kept is as durable as what came later.
+func TestRestartAfterASessionBeganToBeKept(t *testing.T) {
+	disk := store.NewMemory()
+	w := newWorld(t, func(o *Options) { o.Store = disk })
+	bob := w.comes("bob")
+	ann := w.opens("ann", SessionOptions{Seamless: true}).subscribes("a/#:2", "b:1")
+	for _, m := range []string{"a/1=x", "a/2=x", "a/3=x", "b=x"} {
+		bob.says(2, m)
+	}
+	first, _ := ann.Next()
+	second, _ := ann.Next()
+	ann.Received(first.ID)
+	ann.Publish(message(2, "up=x"), 9, func(error) {})
+	ann.opensAgain(SessionOptions{Seamless: true, Expiry: Forever})
+	if !ann.present {
+		t.Error("the session was not present")
+	}
+
+	w.restarts()
+	bob = w.comes("bob").subscribes("up")
+	ann = w.comes("ann")
+	ann.Publish(message(2, "up=x"), 9, func(error) {}) // a repeat
+	bob.gets()
+	bob.says(1, "b=later")
+	again := ann.pulls()
+	want := []string{"/2 again rel", "a/2=x/2 again", "a/3=x/2", "b=x/1", "b=later/1"}
+	if len(again) != len(want) || again[0].ID != first.ID || again[1].ID != second.ID {
+		t.Fatalf("after the restart: %v", again)
+	}
+	for i, d := range again {
+		if show(d) != want[i] {
+			t.Errorf("delivery %d is %q, want %q", i, show(d), want[i])
+		}
+	}
+}
+
 // A meddler is a store that makes something happen around a Write.
 type meddler struct {
 	*store.Memory

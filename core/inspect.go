@@ -65,10 +65,7 @@ func (c *client) info() ClientInfo {
 		}
 	}
 	for _, sub := range c.subs {
-		info.Subscriptions = append(info.Subscriptions, Subscription{
-			Filter: sub.filter, QoS: sub.qos, ID: sub.id,
-			NoLocal: sub.noLocal, RetainAsPublished: sub.retainAsPublished,
-		})
+		info.Subscriptions = append(info.Subscriptions, sub.asked())
 	}
 	if c.will != nil {
 		will := c.will.Will

@@ -15,5 +15,5 @@ func (b *Broker) own(c *client, user string) {
 // mayHave reports whether who may take over, resume or discard the session of
 // c. Broker.mu and c must be locked.
 func (b *Broker) mayHave(c *client, who Identity) bool {
-	return !b.o.BindUsers || b.owners[c.id] == who.User || c.attached == nil && !c.lasts(b.o.Now())
+	return !b.o.BindUsers || b.owners[c.id] == who.User || c.attached == nil && !c.lasts(false, b.o.Now())
 }

@@ -48,6 +48,11 @@ type SessionOptions struct {
 	// all. Forever: without end.
 	Expiry time.Duration
 
+	// Seamless is the way of MQTT-SN 1.2 §6.14: CONNECT from a client that is
+	// connected, or asleep, ends nothing. A session without Expiry is taken up
+	// if it is attached, and both were opened Seamless.
+	Seamless bool
+
 	// Will replaces the session's will; nil deletes it, except under KeepWill.
 	Will *Will
 

@@ -23,6 +23,7 @@ type Session struct {
 	// The client's mutex guards what follows.
 	expiry   time.Duration
 	keepWill bool
+	seamless bool
 	armed    bool  // the Sink is to be told of mail
 	held     int16 // calls to be answered before there is any mail
 

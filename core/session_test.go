@@ -118,6 +118,39 @@ func TestExpiryCanChangeWhileAttached(t *testing.T) {
 	}
 }
 
+// TestSeamless: who opens an attached session that is to end with its
+// connection takes it up if both are seamless; else it has ended.
+func TestSeamless(t *testing.T) {
+	for _, tt := range []struct{ before, after, want bool }{
+		{true, true, true}, {true, false, false}, {false, true, false}, {false, false, false},
+	} {
+		w := newWorld(t)
+		bob := w.comes("bob")
+		ann := w.opens("ann", SessionOptions{Seamless: tt.before}).subscribes("a:1")
+		bob.says(1, "a=1")
+		ann.opensAgain(SessionOptions{Seamless: tt.after, Expiry: time.Hour})
+		if ann.present != tt.want {
+			t.Errorf("%+v: present %v", tt, ann.present)
+		}
+		if tt.want {
+			ann.gets("a=1/1")
+		} else {
+			ann.gets()
+		}
+	}
+
+	w := newWorld(t)
+	ann := w.opens("ann", SessionOptions{Seamless: true}).subscribes("a:1")
+	ann.leaves(Lost)
+	if ann.opensAgain(SessionOptions{Seamless: true}); ann.present {
+		t.Error("a clean session has outlived its connection")
+	}
+	ann.subscribes("a:1")
+	if ann.opensAgain(SessionOptions{Seamless: true, CleanStart: true}); ann.present || w.Stats().Subscriptions != 0 {
+		t.Error("a clean start has found the session")
+	}
+}
+
 func TestTakeoverKicksAndSilencesTheOld(t *testing.T) {
 	w := newWorld(t)
 	bob, old := w.comes("bob"), w.comes("ann").subscribes("#")

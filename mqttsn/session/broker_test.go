@@ -105,7 +105,7 @@ func (b *broker) do(r *Request, clientID string) {
 }
 
 func (b *broker) open(r *Request) {
-	if r.CleanSession || b.clean {
+	if r.CleanSession {
 		b.wipe()
 	}
 	b.clean = r.CleanSession

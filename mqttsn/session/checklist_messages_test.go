@@ -146,6 +146,25 @@ func TestC11ResumedSession(t *testing.T) {
 	p.sends(register("first", 5)).gets("REGACK 1 #5 rc0", Active)
 }
 
+// TestCleanSessionGoesOn: a CONNECT without CleanSession, from a client that
+// is connected or asleep, finds what its clean session had: the ids, and by what
+// it has subscribed. From then on they are stored.
+func TestCleanSessionGoesOn(t *testing.T) {
+	p := newPeer(t).sends(connectClean(time.Minute))
+	p.sends(subscribe(named("cmd"), 1, 1), subscribe(predefined(2), 1, 2), register("up", 3))
+	p.gets("CONNACK 0 | SUBACK 1 #1 q1 rc0 | SUBACK 2 #2 q1 rc0 | REGACK 3 #3 rc0", Active)
+	p.sends(sleepFor(time.Hour)).has("alarm", 1, "x").has("cmd", 1, "y").gets("DISCONNECT", Asleep)
+	for range 2 {
+		p.sends(connect(time.Minute)).gets("CONNACK 0 | PUBLISH predefined:2 q1 #1 x", Active)
+		p.sends(puback(2, 1, 0)).gets("REGISTER cmd=1 #1", Active) // it may have rebooted
+		p.sends(publish(normal(3), 1, 9, "z")).gets("PUBACK 3 #9 rc0", Active)
+		p.sends(regack(1, 1, 0), puback(1, 2, 0), bye)
+		p.gets("PUBLISH 1 q1 #2 y | DISCONNECT | gone: by client", Disconnected)
+		p.s, p.b.lastID = New(mqttsn.V12, &p.cfg), 0
+		p.has("alarm", 1, "x").has("cmd", 1, "y")
+	}
+}
+
 func TestC12ClientForgotID(t *testing.T) {
 	p := active(t)
 	p.sends(register("a/b", 1)).gets("REGACK 1 #1 rc0", Active)

@@ -58,14 +58,20 @@ func (s *Session) opened(now clock.Time, a *Answer, r mqttsn.Reason, out *Action
 	s.state = Active
 	s.clean, s.keepAlive, s.will = o.clean, o.keepAlive, a.Will
 	s.deadline = [numTimers]clock.Time{supervise: s.silence(now)}
-	s.topics, s.sleep = nil, 0
-	if a.Present && !s.clean && !s.restore(a.State) {
+	s.sleep = 0
+	switch {
+	case !a.Present || s.clean:
+		s.topics = nil
+	case !s.restore(a.State):
+		s.topics = nil
 		out.count(BadState)
 	}
 	s.dialect().connack(mqttsn.Accepted, out)
 	if s.sleep != 0 { // as stored: from now on it is active
 		s.sleep = 0
 		s.unsaved = true
+	}
+	if s.unsaved {
 		s.save(s.nextTag(), out)
 	}
 }

@@ -55,10 +55,12 @@ func (s *Session) appendState(b []byte) []byte {
 // restore takes in what save stored. The ids are valid in the client's packets
 // at once; in ours each has to be told again first, for the client may have
 // rebooted since (rule 31, A20). For the same reason no name counts as refused.
+// If nothing was stored, a clean session goes on with the topics that it has.
 // It reports whether b could be read; if not, nothing is restored.
 func (s *Session) restore(b []byte) bool {
 	if len(b) == 0 {
-		return true // nothing was stored
+		s.retell()
+		return true
 	}
 	if len(b) < stateHeader || b[0] != stateVersion {
 		return false

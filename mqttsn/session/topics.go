@@ -143,6 +143,15 @@ func (s *Session) wanted(filter string) {
 	}
 }
 
+// retell has each id told to the client again before it is used, and takes back
+// that it refuses a name: it may have rebooted, rule 31. None is stored yet.
+func (s *Session) retell() {
+	s.unsaved = len(s.topics) > 0
+	for i := range s.topics {
+		s.topics[i].told, s.topics[i].refused = false, false
+	}
+}
+
 // tell notes that the client has been told a normal id. A message that waited
 // for just that can go.
 func (s *Session) tell(now clock.Time, id uint16, out *Actions) {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
@@ -41,6 +42,34 @@ func TestB13ResumedSessionIsReRegistered(t *testing.T) {
 	clean.connect(true)
 	b.publish(t, "cmd/valve", "x", 1)
 	clean.hearsNothing()
+}
+
+// TestCleanSessionGoesOn: a sensor that has a clean session and connects
+// without CleanSession, out of its sleep, has its subscriptions and its mail:
+// nothing has ended. From then on the session is kept.
+func TestCleanSessionGoesOn(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	s := b.sensor("sleeper")
+	s.connect(true)
+	s.subscribe("cmd/valve", 1)
+	s.sleep(time.Hour)
+	b.publish(t, "cmd/valve", "asleep", 1)
+	s.hearsNothing()
+	s.connect(false)
+	told := expect[*mqttsn.Register](s) // it may have rebooted
+	s.accept(told)
+	want(t, s.receive(), message{"cmd/valve", "asleep", 1, false})
+
+	s.disconnect()
+	b.publish(t, "cmd/valve", "away", 1)
+	s.connect(false)
+	s.accept(expect[*mqttsn.Register](s))
+	want(t, s.receive(), message{"cmd/valve", "away", 1, false})
+
+	s.connect(true)
+	b.publish(t, "cmd/valve", "clean again", 1)
+	s.hearsNothing()
 }
 
 // TestPubackBeforeEcho: a sensor that is subscribed to what it publishes gets

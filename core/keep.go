@@ -1,0 +1,81 @@
+package core
+
+import (
+	"time"
+
+	"dormouse/core/store"
+)
+
+// writeOpen tells the store of what Open is about to do to c, after facts.
+func (b *Broker) writeOpen(c *client, user string, expiry time.Duration, w *will, resumed bool, facts []store.Fact) error {
+	was := c.kept.Load()
+	replaced, begins := was && !resumed, !was && resumed && expiry > 0
+	if replaced || was && expiry == 0 {
+		facts = append(facts, &store.Ended{ClientID: c.id})
+	}
+	if expiry > 0 {
+		f := &store.Session{ClientID: c.id, User: user, Expiry: expiry}
+		w.store(f)
+		if resumed {
+			f.Edge = c.edge
+		}
+		facts = append(facts, f)
+	}
+	if begins {
+		facts = append(facts, b.possessions(c)...)
+	}
+	if len(facts) == 0 {
+		return nil
+	}
+	if !replaced && !begins {
+		return b.store.Write(facts...)
+	}
+	// What was on its way to the old session must not be written into the new,
+	// and what goes to one that begins to be kept must be written.
+	b.topics.Lock()
+	defer b.topics.Unlock()
+	err := b.store.Write(facts...)
+	switch {
+	case err != nil:
+	case replaced:
+		b.unroute(c)
+	case begins:
+		c.kept.Store(true)
+	}
+	return err
+}
+
+// possessions is all that c has, which is locked, for a store that has not
+// heard of it because its session was not kept.
+func (b *Broker) possessions(c *client) (facts []store.Fact) {
+	for _, sub := range c.subs {
+		facts = append(facts, &store.Subscribed{ClientID: c.id, Subscription: sub.asked()})
+	}
+	m := c.mail
+	if m == nil {
+		return facts
+	}
+	for _, id := range m.taken {
+		facts = append(facts, &store.Accepted{ClientID: c.id, ID: id})
+	}
+	owed := func(it item) {
+		facts = append(facts, &store.Owed{Receiver: it.receiver(c.id), Seq: it.seq, Message: &it.Message})
+	}
+	for _, it := range m.inflight {
+		received := it.letter == nil
+		if received { // what it was nobody knows any more, but its identifier is taken
+			it.letter = &letter{seq: b.lastSeq.Add(1)}
+		}
+		owed(it)
+		facts = append(facts, &store.Taken{Receiver: it.receiver(c.id), Seq: it.seq, ID: it.id})
+		if received {
+			facts = append(facts, &store.Received{ClientID: c.id, ID: it.id})
+		}
+	}
+	for _, it := range m.waiting[m.head:] {
+		if it.qos > 0 {
+			owed(it)
+		}
+	}
+	return facts
+}
