@@ -210,12 +210,29 @@ func (f *Fleet) Heard(now clock.Time, topic string, message []byte, retained boo
 			continue
 		}
 		g.book.Received(tag, now)
+		f.file(g, i, now, tag, topic)
 		if d, _ := f.at(i); d.is(unheard) && d.report == tag {
 			d.set(unheard, false)
 			f.measure(g, ToSubscriber, d.said, now)
 		}
 		return
 	}
+}
+
+// file looks whether a report came on the topic that it was sent to.
+func (f *Fleet) file(g *group, i int32, now clock.Time, tag payload.Tag, name string) {
+	own := false
+	for k := range g.topics {
+		f.name = g.topics[k].append(f.name[:0], g.named(i), tag.Sequence)
+		if string(f.name) != name {
+			continue
+		}
+		if k == int(tag.Stream) {
+			return
+		}
+		own = true
+	}
+	g.book.Misfiled(tag, name, own, now)
 }
 
 func (f *Fleet) heardWill(now clock.Time, topic string, message []byte) {

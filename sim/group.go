@@ -123,14 +123,20 @@ func (f *Fleet) topic(g *group, i int32, stream uint8) mqttsn.Topic {
 	if kind == mqttsn.TopicPredefined {
 		return mqttsn.Topic{Kind: kind, ID: t.id}
 	}
-	f.name = t.name.append(f.name[:0], g.named(i))
-	if t.numbered {
-		f.name = strconv.AppendUint(append(f.name, '/'), uint64(f.devices[i].report.Sequence), 10)
-	}
+	f.name = t.append(f.name[:0], g.named(i), f.devices[i].report.Sequence)
 	if kind == mqttsn.TopicShort {
 		return mqttsn.Topic{Kind: kind, ID: uint16(f.name[0])<<8 | uint16(f.name[1])}
 	}
 	return mqttsn.Topic{Kind: kind, Name: f.name}
+}
+
+// append appends the name that device n publishes a report to.
+func (t *topic) append(b []byte, n int, sequence uint32) []byte {
+	b = t.name.append(b, n)
+	if t.numbered {
+		b = strconv.AppendUint(append(b, '/'), uint64(sequence), 10)
+	}
+	return b
 }
 
 // keeps reports whether devices need a session that outlives a connection.

@@ -150,11 +150,12 @@ func (f *Fleet) hear(i int32, now clock.Time, m *client.Message) {
 		f.castUpTo(g, tag, now)
 	}
 	g.book.Delivered(g.dev(i), tag, now)
+	owner, ours := g.device(tag.Device)
 	switch {
-	case tag.Stream == payload.Command && tag.Sequence == d.command:
+	case tag.Stream == payload.Command && ours && owner == i && tag.Sequence == d.command:
 		f.measure(g, ToDevice, d.told, now)
 		d.command = 0 // a copy is no news
-	case tag.Stream == payload.Broadcast && tag.Sequence == g.cast.accepted && d.command != tag.Sequence:
+	case tag.Stream == payload.Broadcast && tag.Device == uint32(g.index) && tag.Sequence == g.cast.accepted && d.command != tag.Sequence:
 		f.measure(g, ToDevice, g.cast.told, now)
 		d.command = tag.Sequence
 	}

@@ -81,8 +81,7 @@ type device struct {
 	waiting  uint16 // commands that are open
 
 	subscribe uint16 // the MsgId of the last SUBSCRIBE
-
-	events uint32 // traced
+	events    uint32 // traced
 }
 
 // supplied is how far a device's commands have come.
@@ -157,7 +156,7 @@ func (b *Book) Rebooted(dev int32, now clock.Time) {
 func (b *Book) Moved(dev int32, now clock.Time) {
 	b.trace(dev, now, event{kind: moved})
 	d := &b.devices[dev]
-	d.link.moved, d.link.mixed = true, true
+	d.link.moved, d.link.mixed, d.link.strayed = true, true, true
 	if d.link.state == connecting { // CONNACK may come to somebody else, and somebody else's to it
 		d.link.state = dropped
 	}

@@ -15,6 +15,7 @@ type Uplink struct {
 	Duplicates uint64 // more copies of those
 	Missing    uint64 // owed to the subscriber, and not there yet
 	Forgiven   uint64 // owed, but the gateway was restarted and is known to forget
+	Misfiled   uint64 // copies that came on another topic than they were sent to
 }
 
 // Downlink counts what devices were sent. A broadcast counts once for each
@@ -27,6 +28,7 @@ type Downlink struct {
 	Late       uint64 // of Delivered, after their deadline
 	Missing    uint64 // owed to a device, and not there yet
 	Forgiven   uint64
+	Astray     uint64 // copies that arrived at a device that they were not for
 }
 
 // Wills counts what was published for devices that were lost.
@@ -61,6 +63,7 @@ func (u *Uplink) add(o *Uplink) {
 	u.Duplicates += o.Duplicates
 	u.Missing += o.Missing
 	u.Forgiven += o.Forgiven
+	u.Misfiled += o.Misfiled
 }
 
 func (d *Downlink) add(o *Downlink) {
@@ -71,4 +74,5 @@ func (d *Downlink) add(o *Downlink) {
 	d.Late += o.Late
 	d.Missing += o.Missing
 	d.Forgiven += o.Forgiven
+	d.Astray += o.Astray
 }

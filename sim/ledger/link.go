@@ -29,6 +29,7 @@ type link struct {
 	armed     bool // CONNACK has passed, and the gateway has a will
 	moved     bool // see Book.Moved
 	mixed     bool // it has, and the session may hold MsgIds of who was taken for it
+	strayed   bool // it has moved ever: datagrams that it sent before may be taken for another device's at any time
 	restarted bool // the gateway, and it need not know of the connection
 	fired     bool // the will has been published
 	suspected bool // a will has, but perhaps it belongs to an earlier connection

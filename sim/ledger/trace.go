@@ -52,6 +52,7 @@ const (
 	received // a report, at the subscriber
 	ordered  // a command
 	arrived  // a command, at the device
+	strayed  // a command for another, at the device
 	entered  // a state
 	willed   // its will was published
 	rebooted
@@ -172,7 +173,7 @@ func (b *Book) line(e *event) string {
 		fmt.Fprintf(&w, "is in state %d", e.typ)
 	default:
 		w.WriteString([...]string{made: "report", gaveUp: "report given up", received: "report at the subscriber", ordered: "command published",
-			arrived: "command at the device", willed: "will published", rebooted: "reboots",
+			arrived: "command at the device", strayed: "command for another at the device", willed: "will published", rebooted: "reboots",
 			moved: "has another address", restarted: "gateway restarted", unsubscribed: "is published to elsewhere"}[e.kind])
 	}
 	if e.id != 0 {

@@ -14,17 +14,19 @@ type Rule string
 
 // The rules.
 const (
-	Balance       Rule = "balance"        // sent = acknowledged + timed out + refused + in flight
-	LostReport    Rule = "lost_report"    // what was acknowledged reaches the subscriber
-	DoubledReport Rule = "doubled_report" // QoS 2 once; QoS 0 and -1 no more often than the radio carried it
-	StrangeReport Rule = "strange_report" // nothing comes that was not sent
-	LostCommand   Rule = "lost_command"   // what the broker acknowledged reaches the device
-	DoubledCmd    Rule = "doubled_command"
-	SleeperHeard  Rule = "datagram_to_sleeper"
-	EarlyPingresp Rule = "early_pingresp" // PINGRESP comes after the last buffered message
-	LostWill      Rule = "lost_will"      // a will is published for a device that is lost
-	FalseWill     Rule = "false_will"     // and for no other, and once
-	Order         Rule = "order"          // at QoS 1 and 2 what was sent after an acknowledgement arrives after it
+	Balance        Rule = "balance"         // sent = acknowledged + timed out + refused + in flight
+	LostReport     Rule = "lost_report"     // what was acknowledged reaches the subscriber
+	DoubledReport  Rule = "doubled_report"  // QoS 2 once; QoS 0 and -1 no more often than the radio carried it
+	StrangeReport  Rule = "strange_report"  // nothing comes that was not sent
+	MisfiledReport Rule = "misfiled_report" // nothing comes on another device's topic
+	LostCommand    Rule = "lost_command"    // what the broker acknowledged reaches the device
+	DoubledCmd     Rule = "doubled_command"
+	StrayCommand   Rule = "stray_command" // and no other device
+	SleeperHeard   Rule = "datagram_to_sleeper"
+	EarlyPingresp  Rule = "early_pingresp" // PINGRESP comes after the last buffered message
+	LostWill       Rule = "lost_will"      // a will is published for a device that is lost
+	FalseWill      Rule = "false_will"     // and for no other, and once
+	Order          Rule = "order"          // at QoS 1 and 2 what was sent after an acknowledgement arrives after it
 )
 
 // A Violation is one invariant broken, once.
