@@ -10,6 +10,7 @@ import (
 	"dormouse/core"
 	"dormouse/core/mqtt"
 	"dormouse/mqttsn/gateway"
+	"dormouse/mqttsn/transport/udp"
 )
 
 // A phase is how far a server has come.
@@ -80,6 +81,7 @@ func (s *server) figures() []admin.Figures {
 		func(yield func(name, help, label string, value uint64)) { core.Each(s.broker, yield) },
 		func(yield func(name, help, label string, value uint64)) { mqtt.Each(s.mqtt, yield) },
 		func(yield func(name, help, label string, value uint64)) { gateway.Each(s.gateways(), yield) },
+		func(yield func(name, help, label string, value uint64)) { udp.Each(s.conns(), yield) },
 		s.auth.Each,
 	}
 }

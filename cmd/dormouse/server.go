@@ -44,6 +44,7 @@ type front struct {
 	*gateway.Gateway
 	conn     *udp.Conn
 	listener string // its name
+	lost     losses // as the log knows
 }
 
 // open wires what c describes and opens its listeners; nobody is served yet.
@@ -99,6 +100,13 @@ func (s *server) gateways() (gs []*gateway.Gateway) {
 	return gs
 }
 
+func (s *server) conns() (cs []*udp.Conn) {
+	for _, f := range s.fronts {
+		cs = append(cs, f.conn)
+	}
+	return cs
+}
+
 func (s *server) openMQTT(l *config.Listener) error {
 	m := mqtt.ListenerConfig{Name: l.Name, Address: l.Address.String()}
 	for _, c := range s.certificates {
@@ -130,7 +138,9 @@ func (s *server) openMQTTSN(c *config.Config, l *config.Listener, sensors *bridg
 		return err
 	}
 	g := gateway.New(gatewayConfig(c, l, s.log), conn, sensors, clock.Now())
-	s.fronts = append(s.fronts, &front{g, conn, l.Name})
+	f := &front{Gateway: g, conn: conn, listener: l.Name}
+	s.fronts = append(s.fronts, f)
+	s.warnOfBuffer(f, l)
 	s.opened = append(s.opened, fmt.Sprintf("MQTT-SN on %v/udp", conn.Addr()))
 	return nil
 }
@@ -146,6 +156,7 @@ func (s *server) start() (failed <-chan error) {
 	s.memory.limitMemory()
 	s.running.Go(func() { s.memory.watch(ctx) })
 	s.running.Go(func() { s.tick(ctx) })
+	s.running.Go(func() { s.watchLosses(ctx) })
 	s.running.Go(func() { s.mqtt.Serve(ctx) })
 	for _, f := range s.fronts {
 		s.running.Go(func() {

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"dormouse/mqttsn/gateway"
+	"dormouse/mqttsn/transport/udp"
 )
 
 // addSys adds to $SYS what core does not know. Mosquitto's names are for the
@@ -12,6 +13,7 @@ import (
 func (s *server) addSys() {
 	b := s.broker
 	b.AddSys(func(yield func(name, value string)) { gateway.Sys(s.gateways(), yield) })
+	b.AddSys(func(yield func(name, value string)) { udp.Sys(s.conns(), yield) })
 	b.AddSys(s.memory.sys)
 	for name, count := range map[string]func() uint64{
 		"messages/received": func() uint64 { return s.mqtt.Stats().Received.Packets },

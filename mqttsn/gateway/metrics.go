@@ -112,6 +112,15 @@ func Sys(gs []*Gateway, yield func(name, value string)) {
 	}
 }
 
+// Overflow returns how many datagrams found a shard's inbox full, and were
+// dropped.
+func (g *Gateway) Overflow() (n uint64) {
+	for _, s := range g.shards {
+		n += s.count.full.Load()
+	}
+	return n
+}
+
 // totals are counters added up.
 type totals struct {
 	received, sent, sendErrors, full uint64
