@@ -9,8 +9,10 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -22,13 +24,17 @@ type ownServer struct {
 	cmd      *exec.Cmd
 	ended    chan struct{} // closed when cmd has
 	log      *tail
+	toll     toll        // of those that we ended
+	ending   atomic.Bool // by us
+	fell     func(error) // told if it ends by itself, once it has served
 
 	sn, mqtt netip.AddrPort // where it listens: the same after a restart
 }
 
-// startOwnServer starts one on free ports and returns when it serves.
-func startOwnServer(ctx context.Context, s settings) (*ownServer, error) {
-	o := &ownServer{settings: s}
+// startOwnServer starts one on free ports and returns when it serves. If it
+// ends of itself later, it is told to fell.
+func startOwnServer(ctx context.Context, s settings, fell func(error)) (*ownServer, error) {
+	o := &ownServer{settings: s, fell: fell}
 	local := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)
 	o.sn, o.mqtt = local, local
 	return o, o.start(ctx)
@@ -59,6 +65,7 @@ func (o *ownServer) start(ctx context.Context) error {
 	}
 	o.cmd = &exec.Cmd{Path: self, Args: o.args(), SysProcAttr: ownAttributes()}
 	o.log = new(tail)
+	o.ending.Store(false)
 	o.cmd.Stderr = o.log
 	out, err := o.cmd.StdoutPipe()
 	if err != nil {
@@ -71,14 +78,19 @@ func (o *ownServer) start(ctx context.Context) error {
 	o.ended = ended
 	cmd := o.cmd
 	go func() {
+		served := false
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			o.opened(lines.Text())
 			if lines.Text() == "ready" {
+				served = true
 				ready <- true
 			}
 		}
 		cmd.Wait() // how it ended is in its log
 		close(ended)
+		if served && !o.ending.Load() {
+			o.fell(o.early())
+		}
 	}()
 	select {
 	case <-ready:
@@ -103,9 +115,15 @@ func (o *ownServer) opened(line string) {
 
 // kill ends it without notice.
 func (o *ownServer) kill() {
+	memory := o.peak()
+	o.ending.Store(true)
 	o.cmd.Process.Kill()
 	<-o.ended
+	o.toll.end(o.cmd, memory)
 }
+
+// peak is how much memory it has had.
+func (o *ownServer) peak() uint64 { return peak(strconv.Itoa(o.cmd.Process.Pid)) }
 
 // restart kills it, and starts it again after a while.
 func (o *ownServer) restart(ctx context.Context, down time.Duration) error {
@@ -118,16 +136,28 @@ func (o *ownServer) restart(ctx context.Context, down time.Duration) error {
 	return o.start(ctx)
 }
 
-// stop has it take leave. The error says that it had ended before.
+// early is that it has ended, and not by us.
+func (o *ownServer) early() error {
+	return fmt.Errorf("dormouse serve has ended before its time: %v", o.cmd.ProcessState)
+}
+
+// stop has it take leave, if it has not ended yet. The error says that it had
+// to be killed, or had ended of itself.
 func (o *ownServer) stop() error {
 	select {
 	case <-o.ended:
-		return fmt.Errorf("dormouse serve has ended before its time:\n%s", o.log)
+		if o.ending.Load() {
+			return nil
+		}
+		return fmt.Errorf("%w\n%s", o.early(), o.log)
 	default:
 	}
+	memory := o.peak()
+	o.ending.Store(true)
 	o.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-o.ended:
+		o.toll.end(o.cmd, memory)
 		return nil
 	case <-time.After(drainTime + time.Second):
 		o.kill()

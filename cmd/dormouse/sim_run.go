@@ -153,6 +153,7 @@ type trial struct {
 	speed float64
 
 	target  string
+	own     *ownServer // nil: none
 	restart func(ctx context.Context, down time.Duration) error
 }
 
@@ -171,14 +172,13 @@ func (r *trial) run(s *streams) (err error) {
 	ctx, quit := context.WithCancelCause(signalled)
 	defer quit(nil)
 
-	carry, finish, err := r.prepare(ctx)
+	before := ourToll()
+	carry, finish, err := r.prepare(ctx, quit)
 	if err != nil {
 		return err
 	}
 	outcome, err := r.watch(ctx, s, quit, carry)
-	if late := finish(); err == nil {
-		err = late
-	}
+	late := finish()
 	switch {
 	case errors.Is(err, drive.ErrNoGateway):
 		return &failure{statusUnreachable, fmt.Errorf("%s: %w; is it running, and does it speak MQTT-SN 1.2?", r.target, err)}
@@ -187,7 +187,8 @@ func (r *trial) run(s *streams) (err error) {
 	}
 	result := report.New(outcome)
 	result.Command, result.Target, result.Version = r.command, r.target, release
-	if err := r.write(s, result, against); err != nil {
+	result.Used = r.tolls(before)
+	if err := errors.Join(r.write(s, result, against), late); err != nil {
 		return err
 	}
 	if !result.Passed {
@@ -196,13 +197,27 @@ func (r *trial) run(s *streams) (err error) {
 	return nil
 }
 
+// tolls is what the run has taken, since we had taken that much.
+func (r *trial) tolls(before toll) []report.Use {
+	now := ourToll()
+	now.cpu -= before.cpu
+	switch {
+	case r.virtual():
+		return []report.Use{now.as("simulator and gateway")}
+	case r.own != nil:
+		return []report.Use{now.as("simulator"), r.own.toll.as("gateway")}
+	}
+	return []report.Use{now.as("simulator")}
+}
+
 // A carrier carries a plan out.
 type carrier func(context.Context, drive.Options) (*drive.Outcome, error)
 
-// prepare makes what the plan is run against; finish ends it.
-func (r *trial) prepare(ctx context.Context) (carry carrier, finish func() error, err error) {
+// prepare makes what the plan is run against, which calls quit if it cannot go
+// on; finish ends it.
+func (r *trial) prepare(ctx context.Context, quit context.CancelCauseFunc) (carry carrier, finish func() error, err error) {
 	if !r.virtual() {
-		return r.prepareWall(ctx)
+		return r.prepareWall(ctx, quit)
 	}
 	cfg, err := r.settings.load()
 	if err != nil {
@@ -218,7 +233,7 @@ func (r *trial) prepare(ctx context.Context) (carry carrier, finish func() error
 	}, w.Close, nil
 }
 
-func (r *trial) prepareWall(ctx context.Context) (carry carrier, finish func() error, err error) {
+func (r *trial) prepareWall(ctx context.Context, quit context.CancelCauseFunc) (carry carrier, finish func() error, err error) {
 	var open []func() error // what is to be closed, in that order backwards
 	end := func() (err error) {
 		for i := range open {
@@ -235,11 +250,12 @@ func (r *trial) prepareWall(ctx context.Context) (carry carrier, finish func() e
 	}()
 	var target netip.AddrPort
 	beside := r.whom()
-	var own *ownServer
 	if r.Serve {
-		if own, err = startOwnServer(ctx, r.settings); err != nil {
+		own, err := startOwnServer(ctx, r.settings, quit)
+		if err != nil {
 			return nil, nil, err
 		}
+		r.own = own
 		open = append(open, own.stop)
 		target, beside = own.sn, r.besides(own)
 		r.target = fmt.Sprintf("dormouse serve on %v", target)
@@ -265,10 +281,10 @@ func (r *trial) prepareWall(ctx context.Context) (carry carrier, finish func() e
 		return nil, nil, err
 	}
 	open = append(open, ob.Close)
-	if own != nil {
+	if r.own != nil {
 		r.restart = func(ctx context.Context, down time.Duration) error {
 			before := ob.times()
-			if err := own.restart(ctx, down); err != nil {
+			if err := r.own.restart(ctx, down); err != nil {
 				return err
 			}
 			return ob.returned(ctx, before)

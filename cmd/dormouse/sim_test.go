@@ -67,6 +67,7 @@ func TestSameSeed(t *testing.T) {
 			t.Fatalf("it exits %d: %v:\n%s", status, err, errs)
 		}
 		delete(r, "elapsed_s")
+		delete(r, "used")
 		delete(r, "command")
 		delete(r, "seed")
 		b, _ := json.Marshal(r)
@@ -141,7 +142,7 @@ func simulating(t *testing.T, args ...string) *simProcess {
 	select {
 	case <-started:
 	case status := <-s.ended:
-		t.Fatalf("it exits %d at once:\n%s", status, &s.out)
+		t.Fatalf("it exits %d at once:\n%s%s", status, &s.out, &s.err)
 	case <-time.After(failAfter):
 		t.Fatal("it does not begin")
 	}

@@ -169,6 +169,8 @@ func uplinkMetrics() []Metric {
 			of(func(u *ledger.Uplink) uint64 { return u.Missing })),
 		counter("reports.forgiven", "Reports that it owed when it was restarted, and is known to forget.", Lower,
 			of(func(u *ledger.Uplink) uint64 { return u.Forgiven })),
+		counter("reports.misfiled", "Copies of reports that came on another topic than they were sent to.", Lower,
+			of(func(u *ledger.Uplink) uint64 { return u.Misfiled })),
 		counter("reports.skipped", "Reports that fell due while others waited, and were never made; they count nowhere else.", Lower,
 			func(g *sim.GroupStats) uint64 { return g.Skipped }),
 		stock("reports.lost", "Reports that the subscriber never got, for whatever reason: the radio, a refusal, or a fault.", Lower, of(never)),
@@ -194,6 +196,8 @@ func downlinkMetrics() []Metric {
 			of(func(d *ledger.Downlink) uint64 { return d.Missing })),
 		counter("commands.forgiven", "Commands that it owed when it was restarted, and is known to forget.", Lower,
 			of(func(d *ledger.Downlink) uint64 { return d.Forgiven })),
+		counter("commands.astray", "Copies of commands that arrived at a device that they were not for.", Lower,
+			of(func(d *ledger.Downlink) uint64 { return d.Astray })),
 		stock("commands.lost", "Commands that the broker acknowledged and the device never got, for whatever reason.", Lower, of(never)),
 		share("commands.lost_share", "Share of the commands acknowledged that the device never got.", Lower,
 			func(g *sim.GroupStats) (uint64, uint64) { return never(&g.Ledger.Downlink), g.Ledger.Downlink.Accepted }),
@@ -297,18 +301,25 @@ var buckets = [energy.NumBuckets]string{
 }
 
 func runMetrics() []Metric {
-	run := func(name, help string, of func(s *sim.Stats) uint64) Metric {
-		return Metric{Name: name, Help: help, Run: true, Counter: true, Wish: Lower, of: func(g *subject) (float64, bool) {
+	figure := func(m Metric, of func(s *sim.Stats) float64) Metric {
+		m.Run, m.Wish = true, Lower
+		m.of = func(g *subject) (float64, bool) {
 			if g.run == nil {
 				return 0, false
 			}
-			return float64(of(g.run)), true
-		}}
+			return of(g.run), true
+		}
+		return m
+	}
+	run := func(name, help string, of func(s *sim.Stats) uint64) Metric {
+		return figure(Metric{Name: name, Help: help, Counter: true}, func(s *sim.Stats) float64 { return float64(of(s)) })
 	}
 	return []Metric{
 		run("violations", "Invariants broken. Each is a fault of the gateway, or of the simulator.", func(s *sim.Stats) uint64 { return s.Broken }),
 		run("shed", "Datagrams that this machine dropped. The figures of a run with any are not to be believed: simulate fewer devices.",
 			func(s *sim.Stats) uint64 { return s.Shed }),
+		figure(Metric{Name: "late", Unit: Seconds, Help: "How late this machine was at most in having devices do what was due. What takes that long may be its fault."},
+			func(s *sim.Stats) float64 { return s.Late.Seconds() }),
 	}
 }
 

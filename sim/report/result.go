@@ -39,6 +39,9 @@ type Result struct {
 	Broken     uint64      `json:"broken"`     // invariants, all of them
 	Violations []Violation `json:"violations"` // the first of them
 	Shed       uint64      `json:"shed"`
+	Late       float64     `json:"late_s"` // how late this machine was at most, by the wall clock
+
+	Used []Use `json:"used,omitempty"` // of this machine
 
 	Stages []Stage `json:"stages"`
 	Events []Event `json:"events"`

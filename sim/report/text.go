@@ -51,6 +51,9 @@ func (r *Result) Text(w io.Writer) error {
 			}
 		}
 	}
+	if len(r.Used) > 0 {
+		line("  machine\t%s", r.used())
+	}
 	line("  again\t%s", r.Command)
 	return t.Flush()
 }
@@ -92,6 +95,10 @@ func (r *Result) Warnings() (all []string) {
 	if r.Shed > 0 {
 		all = append(all, fmt.Sprintf("this machine dropped %s datagrams, not the radio: the figures are not to be believed; simulate fewer devices",
 			thousands(float64(r.Shed))))
+	}
+	if r.Late > tolerable {
+		all = append(all, fmt.Sprintf("this machine was up to %s late in having devices do what was due: times from there on may be its fault, not the gateway's",
+			seconds(r.Late)))
 	}
 	for _, s := range r.Infeasible() {
 		all = append(all, "infeasible: "+s)
