@@ -3,7 +3,9 @@ package energy
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"dormouse/mqttsn"
@@ -16,7 +18,7 @@ type Advice struct {
 }
 
 func (a Advice) String() string {
-	return fmt.Sprintf("%s; saves up to %.2g mAh a day", a.Text, a.Saves)
+	return fmt.Sprintf("%s; saves up to %s mAh a day", a.Text, figure(a.Saves, 2))
 }
 
 func (g *Group) infeasible(t *Total) []string {
@@ -68,12 +70,12 @@ func (g *Group) advise(t *Total, d Drain, topics []string) []Advice {
 	consider(charge(mqttsn.TypeRegister, mqttsn.TypeRegack),
 		"%s of the bytes are REGISTER: make %s predefined", bytes(mqttsn.TypeRegister), these(topics))
 	consider(d[Retransmit],
-		"%s of the charge goes into retransmissions: better the link, or let T_retry be longer than the answer takes", share(d[Retransmit]))
+		"%s of the charge goes into retransmissions: find out why answers do not come, from the link, the gateway, or a T_retry shorter than they take", share(d[Retransmit]))
 	consider(d[Handshake],
 		"%s of the charge goes into DTLS handshakes: keep the session while the device sleeps, with a connection ID", share(d[Handshake]))
 	idle := perDay(f.Types[0].Waiting)
 	consider(idle,
-		"%s of the charge goes into listening for what may come: let the device sleep, and ask for messages with PINGREQ", share(idle))
+		"%s of the charge goes into listening for what may come: let the device sleep whenever it can, and ask for messages with PINGREQ", share(idle))
 	publish := perDay(f.Types[mqttsn.TypePublish].Waiting)
 	consider(publish+charge(mqttsn.TypePuback),
 		"%s of the charge goes into waiting for the answer to PUBLISH: send at QoS 0 what may be lost, or several readings in one PUBLISH", share(publish))
@@ -81,17 +83,32 @@ func (g *Group) advise(t *Total, d Drain, topics []string) []Advice {
 		"%s of the bytes are the handshake of QoS 2: QoS 1 does if the receiver tolerates duplicates",
 		bytes(mqttsn.TypePubrec, mqttsn.TypePubrel, mqttsn.TypePubcomp))
 	consider(charge(mqttsn.TypePingreq, mqttsn.TypePingresp)/2,
-		"a device asks for messages with PINGREQ %.3g times a day: ask half as often", float64(pings)/t.Days)
+		"a device asks for messages with PINGREQ %s times a day: ask half as often", figure(float64(pings)/t.Days, 3))
 	consider(d[Wake]/2,
 		"%s of the charge goes into waking and network access: wake half as often, with two readings in one PUBLISH", share(d[Wake]))
 	consider(d[Sleep]/2,
-		"%s of the charge is the floor of %.3g µA that flows asleep: the protocol cannot help, half the floor on the board can",
-		share(d[Sleep]), g.Floor())
+		"%s of the charge is the %s µA that flow while it sleeps: no setting of the protocol lowers them, but a board that draws half does",
+		share(d[Sleep]), figure(g.Floor(), 3))
 	slices.SortStableFunc(all, func(a, b Advice) int { return cmp.Compare(b.Saves, a.Saves) })
 	return all
 }
 
-func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
+// figure writes v with so many significant figures, and all of those before the
+// point: 21437 rather than 2.14e+04.
+func figure(v float64, digits int) string {
+	if v >= math.Pow10(digits-1) {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(v, 'g', digits, 64)
+}
+
+// percent writes a share; what is not all must not look like all.
+func percent(share float64) string {
+	if share < 1 && share >= 0.995 {
+		return "over 99 %"
+	}
+	return fmt.Sprintf("%.0f %%", 100*share)
+}
 
 // these names the topics, a few of them if there are many.
 func these(topics []string) string {

@@ -134,7 +134,10 @@ func years(v float64) string {
 	case v >= energy.ShelfLife: // what is projected goes no further
 		return fmt.Sprintf("≥ %d years", energy.ShelfLife)
 	}
-	return significant(v, 3) + " years"
+	if s := significant(v, 3); s != "1" {
+		return s + " years"
+	}
+	return "1 year"
 }
 
 // significant writes v with so many figures, and no fewer before the point.

@@ -14,7 +14,7 @@ func TestQuantity(t *testing.T) {
 		{86400 * 7, Seconds, "7 d"}, {86400*3 + 4*3600, Seconds, "3 d 4 h"},
 		{0, Share, "0 %"}, {1, Share, "100 %"}, {0.123456, Share, "12.3 %"}, {0.9999, Share, "99.99 %"}, {0.99999999, Share, "99.999999 %"}, {1e-9, Share, "0.0000001 %"},
 		{0, Octets, "0 B"}, {512, Octets, "512 B"}, {41.26, Octets, "41.3 B"}, {9000, Octets, "9,000 B"}, {20480, Octets, "20 KiB"}, {5 << 20, Octets, "5 MiB"}, {3 << 30, Octets, "3 GiB"},
-		{0.02, Years, "7.3 days"}, {0.5, Years, "182 days"}, {9.31, Years, "9.31 years"}, {15, Years, "≥ 15 years"},
+		{0.02, Years, "7.3 days"}, {0.5, Years, "182 days"}, {0.9999, Years, "365 days"}, {1.001, Years, "1 year"}, {9.31, Years, "9.31 years"}, {15, Years, "≥ 15 years"},
 		{0.0912, Charge, "0.0912 mAh/day"}, {4, Charge, "4 mAh/day"}, {123.4, Charge, "123 mAh/day"}, {1000, Charge, "1000 mAh/day"},
 	} {
 		if got := quantity(tt.v, tt.u); got != tt.want {

@@ -33,9 +33,9 @@ type Result struct {
 	Elapsed float64 `json:"elapsed_s"` // by the clock on the wall
 	Cut     string  `json:"cut,omitempty"`
 
-	Passed     bool        `json:"passed"`     // no invariant is broken, and every threshold met
+	Passed     bool        `json:"passed"`     // no invariant is broken, and every threshold met; a run cut short is not held to them
 	Thresholds []Threshold `json:"thresholds"` // all of them
-	Failures   []Failure   `json:"failures"`   // those that are not met
+	Failures   []Failure   `json:"failures"`   // those that are not met, unless the run was cut short
 	Broken     uint64      `json:"broken"`     // invariants, all of them
 	Violations []Violation `json:"violations"` // the first of them
 	Shed       uint64      `json:"shed"`

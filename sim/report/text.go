@@ -11,11 +11,7 @@ import (
 func (r *Result) Text(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
-	verdict := "passed"
-	if !r.Passed {
-		verdict = "FAILED"
-	}
-	line("%s: %s", r.Name, verdict)
+	line("%s: %s", r.Name, r.Verdict())
 	for _, s := range r.Broke() {
 		line("  %s", s)
 	}
@@ -36,7 +32,7 @@ func (r *Result) Text(w io.Writer) error {
 			count("commands.late"), count("commands.missing"), r.All.figure("commands.lost_share", Share))
 	}
 	for _, l := range latencies {
-		if m[l.name+".count"] > 0 {
+		if m[l.name+".count"] > 0 && !r.timeless() {
 			line("  %s\tp50 %s, p99 %s, max %s", strings.ReplaceAll(l.name, "_", " "),
 				seconds(m[l.name+".p50"]), seconds(m[l.name+".p99"]), seconds(m[l.name+".max"]))
 		}
@@ -56,6 +52,28 @@ func (r *Result) Text(w io.Writer) error {
 	}
 	line("  again\t%s", r.Command)
 	return t.Flush()
+}
+
+// timeless is whether all that was measured took no time: the shortest that is
+// told from longer ones, a microsecond.
+func (r *Result) timeless() bool {
+	for _, l := range r.All.Latencies {
+		if l.Max > 1e-6 {
+			return false
+		}
+	}
+	return r.Virtual && len(r.All.Latencies) > 0
+}
+
+// Verdict is what to make of the run, in a word or two.
+func (r *Result) Verdict() string {
+	switch {
+	case !r.Passed:
+		return "FAILED"
+	case r.Cut != "":
+		return "cut short"
+	}
+	return "passed"
 }
 
 // figure is the figure of that name for people; a dash if it was not measured.
@@ -90,7 +108,15 @@ func (r *Result) Broke() (all []string) {
 // Warnings is what to know before any figure is believed.
 func (r *Result) Warnings() (all []string) {
 	if r.Cut != "" {
-		all = append(all, fmt.Sprintf("the run ended early, after %s of %s (%s)", seconds(r.Ran), seconds(r.Planned), r.Cut))
+		when := fmt.Sprintf("after %s of %s", seconds(r.Ran), seconds(r.Planned))
+		if r.Ran > r.Planned {
+			when = "while it settled"
+		}
+		s := fmt.Sprintf("the run ended early, %s (%s)", when, r.Cut)
+		if len(r.Thresholds) > 0 {
+			s += "; it is not held to its thresholds"
+		}
+		all = append(all, s)
 	}
 	if r.Shed > 0 {
 		all = append(all, fmt.Sprintf("this machine dropped %s datagrams, not the radio: the figures are not to be believed; simulate fewer devices",
@@ -99,6 +125,9 @@ func (r *Result) Warnings() (all []string) {
 	if r.Late > tolerable {
 		all = append(all, fmt.Sprintf("this machine was up to %s late in having devices do what was due: times from there on may be its fault, not the gateway's",
 			seconds(r.Late)))
+	}
+	if r.timeless() {
+		all = append(all, "times say nothing: in virtual time a gateway takes none, nor does this radio; give it a latency, or run against a server with --serve or -h")
 	}
 	for _, s := range r.Infeasible() {
 		all = append(all, "infeasible: "+s)
