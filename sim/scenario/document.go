@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -33,6 +34,16 @@ func parseDocument(name string, text []byte, lines bool) (*document, Problems) {
 			d.src.lines = append(d.src.lines, strings.TrimSuffix(line, "\r"))
 		}
 	}
+	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
+		at := place{src: d.src, line: 1, column: 1}
+		for i, line := range d.src.lines {
+			if !utf8.ValidString(line) || strings.Contains(line, "\x00") {
+				at.line = i + 1
+				break
+			}
+		}
+		return nil, Problems{at.problem("not UTF-8; save the file as UTF-8 text")}
+	}
 	root, err := parse(text)
 	if err != nil {
 		at := place{src: d.src, line: 1, column: 1}
@@ -49,10 +60,16 @@ func parseDocument(name string, text []byte, lines bool) (*document, Problems) {
 	return d, nil
 }
 
-// advice adds what to do to the message of the parser that everybody meets.
+// advice adds what to do to the messages of the parser that everybody meets.
 func advice(message string) string {
-	if strings.Contains(message, "'\t'") {
-		message += "; indent with blanks, not with tabs"
+	for _, a := range []struct{ said, help string }{
+		{"'\t'", "indent with blanks, not with tabs"},
+		{"mapping value is not allowed", "indent the next line less, or quote a value that has a colon in it"},
+		{"value is not allowed", "indent it as the lines beside it"},
+	} {
+		if strings.Contains(message, a.said) {
+			return message + "; " + a.help
+		}
 	}
 	return message
 }

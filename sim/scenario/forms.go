@@ -18,10 +18,15 @@ import (
 
 // setLoss reads a loss that is one word: a share or a preset.
 func setLoss(l *radio.Loss, text string) error {
-	if strings.HasSuffix(text, "%") || text == "0" {
-		v, err := parseFloat(text, "")
-		*l = radio.Loss{Mean: v}
-		return err
+	if v, err := parseFloat(text, ""); err == nil {
+		switch {
+		case v > 1:
+			return fmt.Errorf("%q is more than all; write a share such as 20%% or 0.2", text)
+		case text == "1":
+			return errors.New("1 is all; write 1% or 100%")
+		}
+		*l = radio.Loss{Mean: v} // what is below 0 the radio refuses
+		return nil
 	}
 	g, err := radio.Preset(text)
 	if err != nil {

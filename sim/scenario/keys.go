@@ -163,6 +163,14 @@ func nearest(name string, known []string) (near string) {
 	return near
 }
 
+// namesOf are the names of what is in v.
+func namesOf(v reflect.Value) (all []string) {
+	for i := range v.Len() {
+		all = append(all, v.Index(i).FieldByName("Name").String())
+	}
+	return all
+}
+
 // unknown says that there is no such thing, and what there is. Things are
 // "radios", "groups", and what is one of them.
 func unknown(what, name string, known []string) string {

@@ -87,6 +87,9 @@ func TestNodes(t *testing.T) {
 			t.Errorf("%d devices are asked for and %d there", n, sum)
 		}
 	}
+	if _, err := s.Plan(Overrides{Nodes: 1_000_001}); err == nil || !strings.Contains(err.Error(), "there are 1000001 devices in all; one process has room for 1000000") {
+		t.Errorf("a million devices and one: %v", err)
+	}
 	if _, err := s.Plan(Overrides{Nodes: 4}); err == nil || !strings.Contains(err.Error(), "4 devices are asked for, and there are 5 groups") {
 		t.Errorf("four devices in five groups: %v", err)
 	}
@@ -156,6 +159,8 @@ func TestSets(t *testing.T) {
 		"groups.doors.reports.qos=[1":       "not YAML",
 		"groups.doors.firmware=riot":        `groups.doors.firmware: there is no "riot"`,
 		"groups.doors.radio.latency=banana": `"banana" is not a duration`,
+		"groups.dors.reports.every=5s":      `there is no group "dors"; did you mean "doors"?`,
+		"radios.mobile.loss=30%":            `there is no radio "mobile", and no other`,
 	} {
 		if _, err := s.Plan(Overrides{Sets: []string{arg}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", arg, err, want)

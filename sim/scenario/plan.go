@@ -122,6 +122,10 @@ func (b *builder) all(name string, o Overrides) {
 	b.thresholds()
 }
 
+// mostDevices is how many devices one process may have; a group may have as
+// many.
+const mostDevices = 1_000_000
+
 // nodes shares out n devices among the groups, in proportion and at least one
 // to each; what is left by rounding goes to the largest remainders.
 func (b *builder) nodes(n int) bool {
@@ -130,6 +134,10 @@ func (b *builder) nodes(n int) bool {
 	for i := range gs {
 		b.counts = append(b.counts, gs[i].Count)
 		total += gs[i].Count
+	}
+	if all := cmp.Or(n, total); all > mostDevices {
+		b.complain(b.where("groups"), "there are %d devices in all; one process has room for %d", all, mostDevices)
+		return false
 	}
 	if n == 0 || total == 0 {
 		return true

@@ -247,6 +247,10 @@ func (r *reader) named(key string, n ast.MapNode, v reflect.Value) {
 			i++
 		}
 		if i == v.Len() {
+			if r.src.lines == nil { // --with, where a new name is one misspelt
+				r.complain(at, "%s", unknown(strings.TrimSuffix(key, "s"), name, namesOf(v)))
+				return
+			}
 			v.Set(reflect.Append(v, reflect.Zero(v.Type().Elem())))
 			v.Index(i).FieldByName("Name").SetString(name)
 			setDefaults(v.Index(i).Addr())
@@ -342,13 +346,6 @@ func bounds(tag reflect.StructTag, v reflect.Value) (low, high float64, ok bool)
 		return number(b)
 	}
 	return bound(least), bound(tag.Get("max")), true
-}
-
-func number(v reflect.Value) float64 {
-	if v.CanInt() {
-		return float64(v.Int())
-	}
-	return v.Float()
 }
 
 func setDefaults(p reflect.Value) {

@@ -129,10 +129,21 @@ func parseInt(text string) (int64, error) {
 		digits, times = d, 1_000_000
 	}
 	v, err := strconv.ParseInt(strings.ReplaceAll(digits, "_", ""), 10, 64)
-	if err != nil || v > math.MaxInt32*1_000 || v < math.MinInt32 || strings.HasPrefix(digits, "_") {
-		return 0, fmt.Errorf("%q is not a whole number in reach", text)
+	if errors.Is(err, strconv.ErrRange) || v > math.MaxInt32*1_000 || v < math.MinInt32 {
+		return 0, fmt.Errorf("%q is too large", text)
+	}
+	if err != nil || strings.HasPrefix(digits, "_") {
+		return 0, fmt.Errorf("%q is not a whole number", text)
 	}
 	return v * times, nil
+}
+
+// number is the figure in v.
+func number(v reflect.Value) float64 {
+	if v.CanInt() {
+		return float64(v.Int())
+	}
+	return v.Float()
 }
 
 // setScalar reads text into v, a field whose unit is given. Its error says
@@ -168,7 +179,7 @@ func setScalar(text string, v reflect.Value, unit string) error {
 	case v.CanInt():
 		n, err := parseInt(text)
 		if err == nil && v.OverflowInt(n) {
-			err = fmt.Errorf("%q is not a whole number in reach", text)
+			err = fmt.Errorf("%q is too large", text)
 		}
 		if err != nil {
 			return err
@@ -182,8 +193,11 @@ func setScalar(text string, v reflect.Value, unit string) error {
 		v.SetUint(n)
 	case v.CanUint():
 		n, err := parseInt(text)
-		if err != nil || n < 0 || v.OverflowUint(uint64(n)) {
-			return fmt.Errorf("%q is not a whole number in reach", text)
+		if err == nil && (n < 0 || v.OverflowUint(uint64(n))) {
+			err = fmt.Errorf("%q is not 0 to %d", text, uint64(1)<<v.Type().Bits()-1)
+		}
+		if err != nil {
+			return err
 		}
 		v.SetUint(uint64(n))
 	case v.CanFloat() && unit == "octets/s":
