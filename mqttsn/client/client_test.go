@@ -53,6 +53,19 @@ func TestGatewayWithoutWills(t *testing.T) {
 	g.connects(Session{ClientID: "dev"}).sends(&mqttsn.Willtopicreq{}, &mqttsn.Willmsgreq{}).gets("", Connecting)
 }
 
+// TestAheadOfConnack: what overtakes CONNACK may be of the connection before,
+// whose ids stand for nothing. It is dropped, and taken when it is repeated.
+func TestAheadOfConnack(t *testing.T) {
+	g := newGateway(t).connects(Session{ClientID: "dev"}).gets(`CONNECT ProtocolID:1 ClientID:"dev"`, Connecting)
+	early := &mqttsn.Publish{Topic: Predefined(9), QoS: 1, ID: 5, Payload: []byte("1")}
+	told := &mqttsn.Register{TopicID: 3, ID: 6, Name: []byte("a/b")}
+	g.sends(early, told).gets("", Connecting)
+	g.sends(&mqttsn.Connack{}).gets("done connect", Active)
+	early.DUP = true
+	g.sends(early).gets("PUBACK TopicID:9 ID:5 Reason:accepted, message #9=1", Active)
+	g.publishes(reading).gets(`REGISTER TopicID:0 ID:1 Name:"a/b"`, Active)
+}
+
 // TestDialogueForgotten: a gateway that no longer knows of the dialogue says
 // DISCONNECT; so does one that acknowledges an earlier goodbye late.
 func TestDialogueForgotten(t *testing.T) {
