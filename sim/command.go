@@ -254,7 +254,7 @@ func (f *Fleet) heardWill(now clock.Time, topic string, message []byte) {
 	}
 }
 
-// Restarted says that the gateway was killed, and is there again.
+// Restarted says that the gateway was killed, or is there again after it was.
 func (f *Fleet) Restarted(now clock.Time) {
 	for _, g := range f.groups {
 		g.book.Restarted(now)

@@ -50,6 +50,7 @@ const (
 	durable                      // the gateway keeps the session that it has, or asks for
 	passing                      // its session is the clean one that begins a run, and would end with the connection
 	subscribed                   // to what it is told
+	outdated                     // what is under way may be to subscribe to what it is no longer told
 	listed                       // it has been, and is sent what there is to tell
 	speaking                     // a report is under way
 	unheard                      // the subscriber has not got the last report yet

@@ -98,12 +98,28 @@ func (f *Fleet) land(now clock.Time) {
 
 // emerge puts a datagram where the gateway is.
 func (f *Fleet) emerge(dg datagram, now clock.Time) {
-	_, g := f.at(dg.device)
+	d, g := f.at(dg.device)
+	before := f.ends.speaker[dg.endpoint]
 	f.ends.speaker[dg.endpoint] = dg.device
 	if p, err := f.decoder.Decode(mqttsn.V12, dg.data); err == nil {
 		g.book.Up(g.dev(dg.device), now, p)
 	}
+	if d.endpoint != dg.endpoint {
+		f.mistake(now, dg.device, before, f.ends.owner[dg.endpoint])
+	}
 	f.arrived = append(f.arrived, dg)
+}
+
+// mistake notes that a datagram has come late, from an address that its device
+// no longer has: the gateway takes whoever has it, or had it since, for that
+// device, and looks for the device there.
+func (f *Fleet) mistake(now clock.Time, these ...int32) {
+	for _, i := range these {
+		if i != nobody {
+			_, g := f.at(i)
+			g.book.Moved(g.dev(i), now)
+		}
+	}
 }
 
 // Receive takes a datagram that the gateway has sent to e. b is copied.

@@ -33,12 +33,19 @@ func (f *Fleet) carryOut(i int32, now clock.Time) {
 func (f *Fleet) ended(i int32, now clock.Time, o client.Outcome) {
 	d, g := f.at(i)
 	f.congested(d, g, now, o.Err)
+	inVain := d.is(outdated)
+	if o.Request != 0 {
+		d.set(outdated, false)
+	}
 	switch o.Request {
 	case client.ToConnect:
 		f.connected(i, now, o.Err)
 	case client.ToPublish:
 		f.published(i, now, o.Err)
 	case client.ToSubscribe:
+		if inVain {
+			break
+		}
 		if o.Err == nil || refused(o.Err) && d.hold <= now { // what is refused for good is not asked for again
 			d.set(subscribed, true)
 			f.list(d, g, now)

@@ -76,6 +76,7 @@ func (f *Fleet) switched(g *group, topic string, now clock.Time) {
 		d.work.Switch(now)
 		if elsewhere {
 			d.set(subscribed, false)
+			d.set(outdated, d.client != nil && d.client.Busy())
 			g.book.Unsubscribed(int32(n), now)
 		}
 		f.live(i, now)

@@ -242,6 +242,9 @@ func (v *virtual) breakAndMend() error {
 			}
 			v.up = max(v.now, Start.Add(v.faults[0].at+v.faults[0].down))
 			v.faults = v.faults[1:]
+			if !v.due(v.up) {
+				v.fleet.Restarted(v.now) // what comes while it is down is lost, too
+			}
 		}
 		if !v.due(v.up) {
 			return nil

@@ -62,6 +62,7 @@ func TestDown(t *testing.T) {
 		"1s fleet: step",
 		"1s world: 7 octets from 10.0.0.1:10000",
 		"1s fleet: published to 0: <nil>",
+		"1.005s fleet: restarted",
 		"2s fleet: step",
 		"2s fleet: published to 1: the gateway is down",
 		"3s fleet: step",
@@ -94,7 +95,7 @@ func TestRestartsInOneAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"6s world: restart", "6s fleet: restarted", "6s world: restart", "6s fleet: restarted", "1m0s fleet: close",
+		"1s fleet: restarted", "6s world: restart", "6s fleet: restarted", "6s world: restart", "6s fleet: restarted", "1m0s fleet: close",
 	}
 	if !slices.Equal(d.lines, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(d.lines, "\n"), strings.Join(want, "\n"))

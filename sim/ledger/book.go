@@ -86,13 +86,15 @@ type device struct {
 
 // supplied is how far a device's commands have come.
 type supplied struct {
-	got     uint64     // bit i: it has got the one before the last by i
-	gotAll  uint64     // the same, of broadcasts
-	forAll  uint64     // and whether the broadcast was for it when it was published
-	last    uint32     // sequence
-	granted mqttsn.QoS // by SUBACK
-	subbed  bool       // SUBACK has passed, and nothing that would undo it
-	refuses bool       // it reported congestion: the gateway holds what is for it
+	got      uint64     // bit i: it has got the one before the last by i
+	gotAll   uint64     // the same, of broadcasts
+	forAll   uint64     // and whether the broadcast was for it when it was published
+	last     uint32     // sequence
+	granted  mqttsn.QoS // by SUBACK
+	subbed   bool       // SUBACK has passed, and nothing that would undo it
+	outdated bool       // its last SUBSCRIBE is to what is no longer published
+	unnamed  bool       // REGISTER was sent in vain: what it subscribes to may be given up
+	refuses  bool       // it reported congestion: the gateway holds what is for it
 }
 
 // New returns an empty book.
@@ -182,7 +184,7 @@ func (b *Book) Restarted(now clock.Time) {
 		d.rest.forget()
 		d.asked = asked{}
 		if b.cfg.Forgets {
-			d.link.state, d.rest = unknown, rest{}
+			d.link.state, d.link.armed, d.rest = unknown, false, rest{}
 		}
 		b.reports.each(&d.reports, func(r *report) bool {
 			if b.cfg.Forgets || r.qos <= 0 {

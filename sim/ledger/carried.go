@@ -18,6 +18,8 @@ func (b *Book) carry(dev int32, now clock.Time, p *mqttsn.Publish, t payload.Tag
 		b.carryOnce(dev, now, p, t)
 	case r != nil && p.QoS == 1:
 		r.credits = 1
+		r.id = p.ID
+		r.flags &^= declined
 	case p.QoS == 2:
 		if r == nil {
 			if !s.holds(t.Sequence) {
@@ -65,6 +67,21 @@ func (b *Book) carryOnce(dev int32, now clock.Time, p *mqttsn.Publish, t payload
 		}
 	}
 	b.reports.add(&d.reports, r)
+}
+
+// declines notes a PUBACK that says why a report is not taken. Without a MsgId
+// it is for one at QoS 0.
+func (b *Book) declines(d *device, p *mqttsn.Puback) {
+	if p.ID == 0 {
+		b.excuse(d)
+		return
+	}
+	b.reports.each(&d.reports, func(r *report) bool {
+		if !inexact(r.qos) && !r.has(settled) && r.id == p.ID {
+			r.flags |= declined
+		}
+		return false
+	})
 }
 
 // release notes a PUBREL at the tap: if it is heard, the gateway takes the next

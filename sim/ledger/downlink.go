@@ -35,13 +35,17 @@ func (c *command) String() string {
 }
 
 // Subscribed reports whether the device has been told that it is subscribed.
-func (b *Book) Subscribed(dev int32) bool { return b.devices[dev].supplied.subbed }
+func (b *Book) Subscribed(dev int32) bool {
+	s := &b.devices[dev].supplied
+	return s.subbed && !s.unnamed
+}
 
 // Unsubscribed notes that the device's subscription is not to what is
 // published to it from now on: of that nothing is owed until it has another.
 func (b *Book) Unsubscribed(dev int32, now clock.Time) {
 	b.trace(dev, now, event{kind: unsubscribed})
-	b.devices[dev].supplied.subbed = false
+	s := &b.devices[dev].supplied
+	s.subbed, s.outdated = false, true
 }
 
 // Publish notes a command that is handed to the broker, and says how to tag
@@ -79,7 +83,7 @@ func (b *Book) PublishAll(q mqttsn.QoS, deadline time.Duration, now clock.Time) 
 // enter opens a command for a device that is subscribed.
 func (b *Book) enter(dev int32, t payload.Tag, q mqttsn.QoS, deadline time.Duration, now clock.Time) bool {
 	d := &b.devices[dev]
-	if !d.supplied.subbed {
+	if !b.Subscribed(dev) {
 		return false
 	}
 	b.trace(dev, now, event{kind: ordered, flags: qosFlags(q) | hasSequence, number: t.Sequence})
@@ -288,9 +292,11 @@ func (b *Book) answers(dev int32, now clock.Time, p mqttsn.Packet) {
 	case *mqttsn.Pubcomp:
 		d.asked.answered(now, p.Type(), p.ID)
 	case *mqttsn.Regack:
+		inTime := now.Sub(d.asked.at) < time.Second
 		d.asked.answered(now, p.Type(), p.ID)
 		switch p.Reason {
 		case mqttsn.Accepted:
+			d.supplied.unnamed = d.supplied.unnamed && !(inTime && d.asked.copies == 0)
 		case mqttsn.Congestion:
 			d.supplied.refuses = true
 		default: // counts as unsubscribing, 1.2 §6.10

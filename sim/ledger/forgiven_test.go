@@ -22,7 +22,10 @@ func TestForgiven(t *testing.T) {
 		s.waits(time.Second)
 	}
 	passedOver := func(s *script) payload.Tag {
-		c := s.connected(false).command(1)
+		if !s.b.Subscribed(0) && s.b.devices[0].heard == 0 {
+			s.connected(false)
+		}
+		c := s.command(1)
 		s.waits(3 * time.Minute).up(ping).down(resp)
 		return c
 	}
@@ -67,6 +70,47 @@ func TestForgiven(t *testing.T) {
 			lost(s, 2)
 		}, []Rule{LostReport}},
 
+		{"a report that is refused, to a client that does not look", func(s *script) {
+			r := s.connected(true).sends(1)
+			s.up(published(r, 1, 7)).down(&mqttsn.Puback{ID: 7, Reason: mqttsn.InvalidTopicID})
+			s.b.Acknowledged(0, r, s.now)
+			s.waits(time.Second)
+		}, nil},
+		{"that is refused, and taken when it comes again", func(s *script) {
+			r := s.connected(true).sends(1)
+			s.up(published(r, 1, 7)).down(&mqttsn.Puback{ID: 7, Reason: mqttsn.InvalidTopicID})
+			s.up(published(r, 1, 8)).down(&mqttsn.Puback{ID: 8})
+			s.b.Acknowledged(0, r, s.now)
+			s.waits(time.Second)
+		}, []Rule{LostReport}},
+		{"while another is refused", func(s *script) {
+			r := s.connected(true).sends(2)
+			s.up(published(r, 2, 7)).down(&mqttsn.Puback{ID: 6, Reason: mqttsn.InvalidTopicID})
+			s.b.Acknowledged(0, r, s.now)
+			s.waits(time.Second)
+		}, []Rule{LostReport}},
+
+		{"a will that the gateway forgot, of a device that does not say it again", func(s *script) {
+			s.b.cfg.Forgets = true
+			s.connected(false).b.Restarted(s.now)
+			s.up(&mqttsn.Connect{KeepAlive: time.Minute}).down(&mqttsn.Connack{}).waits(time.Hour)
+		}, nil},
+		{"that it kept", func(s *script) {
+			s.connected(false).b.Restarted(s.now)
+			s.up(&mqttsn.Connect{KeepAlive: time.Minute}).down(&mqttsn.Connack{}).waits(time.Hour)
+		}, []Rule{LostWill}},
+
+		{"a command that is published elsewhere than a late copy of SUBSCRIBE says", func(s *script) {
+			s.connected(false).up(&mqttsn.Subscribe{ID: 7}).b.Unsubscribed(0, s.now)
+			s.up(&mqttsn.Subscribe{ID: 7}).down(&mqttsn.Suback{ID: 7})
+			passedOver(s)
+		}, nil},
+		{"than one says that comes after", func(s *script) {
+			s.connected(false).up(&mqttsn.Subscribe{ID: 7}).b.Unsubscribed(0, s.now)
+			s.up(&mqttsn.Subscribe{ID: 8, QoS: 1}).down(&mqttsn.Suback{ID: 8, QoS: 1})
+			passedOver(s)
+		}, []Rule{LostCommand}},
+
 		{"a command passed over by a gateway that is killed, and sends it then", func(s *script) {
 			c := passedOver(s)
 			s.b.Restarted(s.now)
@@ -75,6 +119,23 @@ func TestForgiven(t *testing.T) {
 		{"by one that is not", func(s *script) {
 			passedOver(s)
 			s.up(connect(false)).down(&mqttsn.Connack{})
+		}, []Rule{LostCommand}},
+		{"by one that is not, before the session ends", func(s *script) {
+			passedOver(s)
+			s.up(connect(true)).down(&mqttsn.Connack{})
+		}, []Rule{LostCommand}},
+		{"a command by a name that the device never confirmed", func(s *script) {
+			register := &mqttsn.Register{ID: 4}
+			s.connected(false).down(register, register, register).up(&mqttsn.Regack{ID: 4})
+			s.waits(time.Minute)
+			passedOver(s)
+		}, nil},
+		{"that it has subscribed to again", func(s *script) {
+			register := &mqttsn.Register{ID: 4}
+			s.connected(false).down(register, register, register).up(&mqttsn.Regack{ID: 4})
+			s.up(&mqttsn.Subscribe{QoS: 2, ID: 9}).down(&mqttsn.Suback{QoS: 2, ID: 9})
+			s.waits(time.Minute)
+			passedOver(s)
 		}, []Rule{LostCommand}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

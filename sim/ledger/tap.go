@@ -32,7 +32,8 @@ func (b *Book) Up(dev int32, now clock.Time, p mqttsn.Packet) {
 		d.link.wish = inSeconds(p.Duration)
 		d.rest.ask(now, p.Type(), b.cfg.Slack)
 	case *mqttsn.Subscribe:
-		d.subscribe, d.supplied.subbed = p.ID, false
+		d.supplied.subbed, d.supplied.outdated = false, d.supplied.outdated && p.ID == d.subscribe
+		d.subscribe = p.ID
 		d.rest.ask(now, p.Type(), b.cfg.Slack)
 	case *mqttsn.Unsubscribe:
 		d.supplied.subbed = false
@@ -76,8 +77,8 @@ func (b *Book) Down(dev int32, now clock.Time, p mqttsn.Packet) {
 		b.connected(d, now, p)
 	case *mqttsn.Suback:
 		if p.ID == d.subscribe {
-			d.supplied.subbed = p.Reason == mqttsn.Accepted && d.link.state == connected && !d.link.moved
-			d.supplied.granted = p.QoS
+			d.supplied.subbed = p.Reason == mqttsn.Accepted && d.link.state == connected && !d.link.moved && !d.supplied.outdated
+			d.supplied.granted, d.supplied.unnamed = p.QoS, false
 		}
 	case *mqttsn.Publish:
 		b.sent(dev, now, p)
@@ -86,8 +87,8 @@ func (b *Book) Down(dev int32, now clock.Time, p mqttsn.Packet) {
 	case *mqttsn.Pubcomp:
 		b.complete(dev, p.ID, false)
 	case *mqttsn.Puback:
-		if p.Reason != mqttsn.Accepted && p.ID == 0 {
-			b.excuse(d)
+		if p.Reason != mqttsn.Accepted {
+			b.declines(d, p)
 		}
 	case *mqttsn.Pingresp:
 		if d.rest.pings > 0 && d.rest.sleeper {
@@ -103,7 +104,8 @@ func (b *Book) Down(dev int32, now clock.Time, p mqttsn.Packet) {
 		}
 	}
 	if d.asked.ask(now, p); p.Type() == mqttsn.TypeRegister && d.asked.copies >= spent {
-		b.forgiveCommands(d) // the message may be given up, 1.2 §6.13
+		b.forgiveCommands(d) // the message may be given up, 1.2 §6.10, and with it the name
+		d.supplied.unnamed = true
 	}
 	d.rest.answer(now, p.Type(), b.cfg.Slack, b.cfg.Exact)
 	if p.Type() == mqttsn.TypePingresp || answers[p.Type()] {

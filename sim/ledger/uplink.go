@@ -38,7 +38,7 @@ type report struct {
 	at       clock.Time // of its sending, its acknowledgement, or at QoS 0 of its passing
 	sequence uint32
 	before   uint32 // the first of the stream that was sent after its acknowledgement
-	id       uint16 // MsgId, at QoS 2
+	id       uint16 // MsgId, at QoS 1 and 2, of its last PUBLISH
 	stream   uint8
 	credits  uint8 // how often the gateway may publish it, as far as is seen at the tap
 	arrived  uint8
@@ -63,6 +63,7 @@ const (
 	unsettled                  // QoS 2: the gateway may hold its MsgId, until PUBCOMP
 	letGo                      // QoS 2: the gateway need not hold it, since PUBREL
 	overtaken                  // a later one has arrived
+	declined                   // the gateway has refused its last PUBLISH: not every client looks what PUBACK says
 )
 
 // Of commands.
@@ -154,7 +155,7 @@ func (b *Book) Acknowledged(dev int32, t payload.Tag, now clock.Time) {
 		r.flags &^= unsettled | letGo
 	}
 	if r.arrived == 0 {
-		if r.has(excused) {
+		if r.has(excused | declined) {
 			b.counts.Uplink.Forgiven++
 		} else {
 			r.flags |= owed | strict
