@@ -53,9 +53,12 @@ func (w *whom) connectMQTT3(ctx context.Context) (remote, error) {
 
 // connected gives the error of a CONNECT its exit status.
 func (w *whom) connected(err error) error {
+	told := new(failure)
 	switch {
+	case errors.As(err, &told): // by who dialled
+		return told
 	case errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword), errors.Is(err, packets.ErrorRefusedNotAuthorised):
-		return &failure{statusRefused, err}
+		return &failure{statusRefused, fmt.Errorf("%s://%s does not let us in: %w; see -u and -P", w.server().Scheme, w.server().Host, err)}
 	case errors.Is(err, packets.ErrorNetworkError):
 		return w.unreachable(err)
 	}

@@ -113,3 +113,22 @@ func TestMachineIsTold(t *testing.T) {
 		}
 	}
 }
+
+// TestNotBegun: a run that cannot begin says why in one line, and where.
+func TestNotBegun(t *testing.T) {
+	locked := serve(t, "--set", "auth.anonymous.enabled=false")
+	_, port, _ := strings.Cut(locked.tcp, ":")
+	for line, want := range map[string]struct {
+		status int
+		says   string
+	}{
+		"-h 127.0.0.1 --mqtt mqtt://127.0.0.1:" + port: {statusRefused, "mqtt://127.0.0.1:" + port + " does not let us in: "},
+		"-h ::1 --mqtt mqtt://" + serve(t).tcp:         {statusUsage, "name the prefix with --sources"},
+	} {
+		status, _, errs := simulate(t, "mass-wake --nodes 10 "+line)
+		last := errs[strings.LastIndex(strings.TrimRight(errs, "\n"), "\n")+1:]
+		if status != want.status || strings.Count(last, want.says) != 1 {
+			t.Errorf("%s: it exits %d and says\n%s", line, status, errs)
+		}
+	}
+}

@@ -181,7 +181,9 @@ func (r *trial) run(s *streams) (err error) {
 	late := finish()
 	switch {
 	case errors.Is(err, drive.ErrNoGateway):
-		return &failure{statusUnreachable, fmt.Errorf("%s: %w; is it running, and does it speak MQTT-SN 1.2?", r.target, err)}
+		return &failure{statusUnreachable, err}
+	case errors.Is(err, udp.ErrNoAddresses):
+		return &failure{statusUsage, fmt.Errorf("%w; name the prefix with --sources", err)}
 	case err != nil:
 		return err
 	}

@@ -95,14 +95,14 @@ func TestSilentGateway(t *testing.T) {
 	_, sn, _ := net.SplitHostPort(silent.LocalAddr().String())
 	began := time.Now()
 	status, out, errs := simulate(t, "mass-wake --nodes 10 --duration 60s -h 127.0.0.1 -p "+sn+" --mqtt mqtt://127.0.0.1:"+port+" --patience 2s")
-	if status != statusUnreachable || !strings.Contains(errs, "127.0.0.1:"+sn) || !strings.Contains(errs, "is it running, and does it speak MQTT-SN 1.2?") {
+	if status != statusUnreachable || strings.Count(errs, "127.0.0.1:"+sn) != 2 || strings.Count(errs, "is it running, and does it speak MQTT-SN 1.2 there?") != 1 {
 		t.Errorf("it exits %d and says\n%s%s", status, out, errs)
 	}
 	if spent := time.Since(began); spent > failAfter {
 		t.Errorf("it took %v", spent)
 	}
 	status, out, errs = simulate(t, "mass-wake --nodes 10 -h 127.0.0.1 -p "+sn+" --mqtt mqtt://127.0.0.1:1")
-	if status != statusUnreachable || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "mqtt://127.0.0.1:1") {
+	if status != statusUnreachable || strings.Count(errs, "\n") != 1 || strings.Count(errs, "mqtt://127.0.0.1:1:") != 1 || strings.Count(errs, "is the server running?") != 1 {
 		t.Errorf("without MQTT it exits %d and says\n%s%s", status, out, errs)
 	}
 }

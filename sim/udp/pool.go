@@ -2,14 +2,25 @@ package udp
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"time"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
 )
+
+// ErrNoAddresses is that devices cannot have addresses of their own, as the
+// network is.
+var ErrNoAddresses = errors.New("no addresses for the devices")
 
 // A pool numbers the addresses of a prefix.
 type pool struct {
 	base  [16]byte // IPv4 in its first four octets
 	is4   bool
+	from  netip.Prefix
 	first uint32 // the host number of endpoint 0
 	size  uint64 // how many endpoints there can be
 	err   error  // why there is none
@@ -28,8 +39,8 @@ func newPool(p netip.Prefix, target netip.Addr) (pool, error) {
 	first := uint32(1)
 	if !p.IsValid() {
 		if !target.Is4() || !target.IsLoopback() {
-			return pool{err: fmt.Errorf("no addresses for the devices: %v is not on 127.0.0.0/8, so they need a prefix "+
-				"that is routed to this host (ip route add local PREFIX dev lo), or to be told apart by port or node id", target)}, nil
+			return pool{err: fmt.Errorf("%w: %v is not on 127.0.0.0/8, so they need a prefix "+
+				"that is routed to this host (ip route add local PREFIX dev lo), or to be told apart by port or node id", ErrNoAddresses, target)}, nil
 		}
 		p = loopback
 	}
@@ -44,7 +55,7 @@ func newPool(p netip.Prefix, target netip.Addr) (pool, error) {
 	if bits < 2 {
 		return pool{}, fmt.Errorf("prefix %v holds no addresses to choose from", p)
 	}
-	a := pool{is4: target.Is4(), first: first, size: 1<<bits - uint64(first) - 1}
+	a := pool{is4: target.Is4(), from: p, first: first, size: 1<<bits - uint64(first) - 1}
 	copy(a.base[:], p.Addr().AsSlice())
 	return a, nil
 }
@@ -55,7 +66,37 @@ func (p *pool) check(n int) error {
 		return p.err
 	}
 	if uint64(n) > p.size {
-		return fmt.Errorf("%d addresses for devices are too many: there are %d", n, p.size)
+		return fmt.Errorf("%w: %d are too many, there are %d", ErrNoAddresses, n, p.size)
+	}
+	return nil
+}
+
+// routed reports whether what is sent to its addresses comes here, by sending
+// something to the first. It goes no further than the next router.
+func (p *pool) routed() error {
+	s, err := net.ListenUDP("udp", nil)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	first := make([]byte, p.from.Addr().BitLen()/8)
+	p.put(first, 0)
+	to, _ := netip.AddrFromSlice(first)
+	if p.is4 {
+		err = ipv4.NewConn(s).SetTTL(1)
+	} else {
+		err = ipv6.NewConn(s).SetHopLimit(1)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = s.WriteToUDPAddrPort(first, netip.AddrPortFrom(to, uint16(s.LocalAddr().(*net.UDPAddr).Port)))
+	if err == nil {
+		s.SetReadDeadline(time.Now().Add(patience * time.Millisecond)) // it has come already, if it comes
+		_, _, err = s.ReadFromUDPAddrPort(first)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %v does not lead to this host (ip route add local %v dev lo)", ErrNoAddresses, p.from, p.from)
 	}
 	return nil
 }

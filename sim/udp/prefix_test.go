@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"errors"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -71,5 +72,18 @@ func TestPrefix(t *testing.T) {
 			}
 		}
 		g.mu.Unlock()
+	}
+}
+
+// TestPrefixElsewhere: a prefix that leads elsewhere is refused, rather than no
+// answer ever heard.
+func TestPrefixElsewhere(t *testing.T) {
+	ownNetwork(t, "ip link set lo up")
+	for prefix, target := range map[string]string{"fd00:5e45::/64": "[::1]:1884", "10.99.0.0/16": "127.0.0.1:1884"} {
+		n := open(t, Config{Target: netip.MustParseAddrPort(target), Prefix: netip.MustParsePrefix(prefix)})
+		err := n.Attach(0, modesOf(1, Address))
+		if !errors.Is(err, ErrNoAddresses) || !strings.Contains(err.Error(), "ip route add local "+prefix+" dev lo") {
+			t.Errorf("%s: %v", prefix, err)
+		}
 	}
 }

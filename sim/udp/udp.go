@@ -130,6 +130,9 @@ func (n *Network) Attach(number int, modes []Mode) error {
 		if err := n.pool.check(len(modes)); err != nil {
 			return err
 		}
+		if err := n.pool.routed(); err != nil {
+			return err
+		}
 	}
 	n.ports += count[Port]
 	s, err := n.open(number, modes, count)
