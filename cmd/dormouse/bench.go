@@ -29,7 +29,7 @@ type benchCmd struct {
 type crowd struct {
 	Count     int    `short:"c" default:"200" help:"Clients."`
 	Start     int    `short:"n" name:"startnumber" default:"0" help:"Number of the first."`
-	Interval  int    `short:"i" default:"10" placeholder:"MS" help:"Milliseconds between the connects of two."`
+	Interval  int    `short:"i" default:"10" help:"Milliseconds between the connects of two."`
 	Rate      int    `short:"R" name:"connrate" placeholder:"N" help:"Connects per second, in place of -i."`
 	KeepAlive span   `short:"k" name:"keepalive" default:"300s" help:"Keep alive period: whole seconds, or such as 5m."`
 	Clean     string `short:"C" enum:"true,false" default:"true" help:"Ask for clean sessions: true or false."`
@@ -75,8 +75,33 @@ type benchSN struct {
 	crowd
 	site
 	outputs
-	Config *string `placeholder:"FILE" help:"Configuration of the Dormouse that is run against."`
-	Seed   uint64  `default:"1" placeholder:"N" help:"Seed of all that is left to chance."`
+	Config  *string `placeholder:"FILE" help:"Configuration of the Dormouse that is run against."`
+	Virtual bool    `help:"Run in virtual time against a Dormouse in this process, rather than over UDP. By default the gateway is the one on 127.0.0.1."`
+	Seed    uint64  `default:"1" placeholder:"N" help:"Seed of all that is left to chance."`
+}
+
+// local is where the gateway is unless another is named.
+const local = "127.0.0.1"
+
+// aim says what is run against. The function that it returns adds to an error
+// what to do where nobody answers and nobody was named.
+func (c *benchSN) aim() (hint func(error) error, err error) {
+	hint = func(err error) error { return err }
+	switch {
+	case c.Virtual && (c.Host != "" || c.Serve):
+		return nil, usage("--virtual is a run in this process; it does not go with -h or --serve")
+	case c.Virtual || c.Host != "" || c.Serve:
+		return hint, nil
+	case len(c.Set) > 0 || c.Config != nil:
+		return nil, usage("--set and --config are for a Dormouse that is started here: add --serve or --virtual")
+	}
+	c.Host = local
+	return func(err error) error {
+		if f := (*failure)(nil); errors.As(err, &f) && f.status == statusUnreachable {
+			return &failure{f.status, fmt.Errorf("%w; name another with -h, or add --serve to have one started", err)}
+		}
+		return err
+	}, nil
 }
 
 // settleFor is how long answers may take after the end.
@@ -86,6 +111,10 @@ const settleFor = 5 * time.Second
 // the line that repeats the run.
 func (c *benchSN) run(s *streams, name string, topic string, w workload.Config, letters string) error {
 	if err := c.crowd.check(); err != nil {
+		return err
+	}
+	hint, err := c.aim()
+	if err != nil {
 		return err
 	}
 	g := &sim.Group{
@@ -117,12 +146,12 @@ func (c *benchSN) run(s *streams, name string, topic string, w workload.Config, 
 		plan: p, command: "dormouse bench " + name + letters + c.line(),
 		settings: settings{c.Config, c.Set}, site: &c.site, outputs: &c.outputs,
 	}
-	return r.run(s)
+	return hint(r.run(s))
 }
 
 // line is the part of the command line that repeats the run which all have.
 func (c *benchSN) line() string {
-	line := fmt.Sprintf(" -c %d -k %v -C %s --duration %v --seed %d", c.Count, time.Duration(c.KeepAlive), c.Clean, time.Duration(c.Duration), c.Seed)
+	line := fmt.Sprintf(" -c %d -k %s -C %s --duration %s --seed %d", c.Count, briefly(time.Duration(c.KeepAlive)), c.Clean, briefly(time.Duration(c.Duration)), c.Seed)
 	if c.Rate > 0 {
 		line += fmt.Sprintf(" -R %d", c.Rate)
 	} else {
@@ -133,6 +162,9 @@ func (c *benchSN) line() string {
 	}
 	if c.IDPrefix != "" {
 		line += " --prefix " + quoted(c.IDPrefix)
+	}
+	if c.Virtual {
+		line += " --virtual"
 	}
 	return line + c.where()
 }
@@ -178,7 +210,7 @@ func (c *benchSN) named(topic string) string {
 type benchSNPubCmd struct {
 	benchSN
 	Topic  string `short:"t" required:"" placeholder:"TOPIC" help:"Topic; %i is the number of the client, %c its id, %u the user name."`
-	Every  int    `short:"I" name:"interval-of-msg" default:"1000" placeholder:"MS" help:"Milliseconds between two messages of a client."`
+	Every  int    `short:"I" name:"interval-of-msg" default:"1000" help:"Milliseconds between two messages of a client."`
 	Size   int    `short:"s" default:"256" help:"Octets of a message."`
 	QoS    int    `short:"q" name:"qos" default:"0" help:"Quality of service: -1, 0, 1 or 2."`
 	Retain bool   `short:"r" help:"Have the messages retained."`
@@ -203,7 +235,7 @@ func (c *benchSNPubCmd) Run(s *streams) error {
 type benchSNSubCmd struct {
 	benchSN
 	Topic string `short:"t" required:"" placeholder:"TOPIC" help:"Topic to subscribe to; %i is the number of the client, %c its id, %u the user name. Without %i and %c all have the same."`
-	Every int    `short:"I" name:"interval-of-msg" default:"1000" placeholder:"MS" help:"Milliseconds between two messages that each client is sent; 0: none."`
+	Every int    `short:"I" name:"interval-of-msg" default:"1000" help:"Milliseconds between two messages that each client is sent; 0: none."`
 	Size  int    `short:"s" default:"256" help:"Octets of a message."`
 	QoS   int    `short:"q" name:"qos" default:"0" help:"Quality of service: 0, 1 or 2."`
 }

@@ -97,6 +97,10 @@ func (c *benchMQTT) run(s *streams, work func(context.Context, *bench, mqtt.Clie
 			clients.Go(func() { b.client(ctx, c.Start+i) })
 		}
 	})
+	go func() {
+		clients.Wait()
+		cancel() // all of them may have failed before the time is over
+	}()
 	b.tell(ctx, s.err, began)
 	clients.Wait()
 	return b.sum(s.out)
@@ -246,7 +250,7 @@ func (b *bench) fill(topic string, number int) string {
 type benchPubCmd struct {
 	benchMQTT
 	Topic  string `short:"t" required:"" placeholder:"TOPIC" help:"Topic; %i is the number of the client, %c its id, %u the user name."`
-	Every  int    `short:"I" name:"interval-of-msg" default:"1000" placeholder:"MS" help:"Milliseconds between two messages of a client."`
+	Every  int    `short:"I" name:"interval-of-msg" default:"1000" help:"Milliseconds between two messages of a client."`
 	Size   int    `short:"s" default:"256" help:"Octets of a message."`
 	QoS    int    `short:"q" name:"qos" default:"0" help:"Quality of service: 0, 1 or 2."`
 	Retain bool   `short:"r" help:"Have the messages retained."`

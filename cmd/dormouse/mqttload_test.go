@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // carry out a command line in this process.
@@ -52,6 +53,11 @@ func TestBenchMQTT(t *testing.T) {
 	}
 	if status, out, errs := command(t, "bench conn -p %s -c 20 -R 100 --duration 100ms", port); status != 0 || figure(out, "clients") != 20 {
 		t.Errorf("bench conn exits %d and prints\n%s%s", status, out, errs)
+	}
+
+	began := time.Now()
+	if status, _, errs := command(t, "bench conn -p 1 -c 2 --duration 1h"); status != statusUnreachable || time.Since(began) > failAfter {
+		t.Errorf("with nobody there it exits %d after %v and says %s", status, time.Since(began), errs)
 	}
 
 	for line, want := range map[string]int{

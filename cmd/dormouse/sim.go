@@ -18,7 +18,7 @@ import (
 
 // A simCmd is all that has to do with scenarios.
 type simCmd struct {
-	Run     simRunCmd     `cmd:"" help:"Run a scenario: in virtual time, or by the wall clock against a gateway."`
+	Run     simRunCmd     `cmd:"" help:"Run a scenario: in virtual time against a Dormouse in this process, or with -h or --serve over UDP against a gateway."`
 	Ls      simLsCmd      `cmd:"" help:"List the scenarios that come with the program."`
 	Show    simShowCmd    `cmd:"" help:"Print the file of such a scenario, to begin one's own with."`
 	Explain simExplainCmd `cmd:"" help:"Say in words what a scenario does, and where its figures come from."`
@@ -48,6 +48,18 @@ func (p *period) Decode(ctx *kong.DecodeContext) error {
 	}
 	*p = period(d)
 	return nil
+}
+
+// briefly writes a time as a flag takes it: 5m rather than 5m0s.
+func briefly(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // A variant is a scenario with what is to be different.

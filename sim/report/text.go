@@ -127,7 +127,7 @@ func (r *Result) Warnings() (all []string) {
 			seconds(r.Late)))
 	}
 	if r.timeless() {
-		all = append(all, "times say nothing: in virtual time a gateway takes none, nor does this radio; give it a latency, or run against a server with --serve or -h")
+		all = append(all, "times say nothing: in virtual time a gateway takes none, nor does this radio; run against a server with -h or --serve, or give the radio a latency")
 	}
 	for _, s := range r.Infeasible() {
 		all = append(all, "infeasible: "+s)
