@@ -92,7 +92,8 @@ func (m *model) head(width int) []string {
 			state = fmt.Sprintf("%s left", span(left.Round(time.Second)))
 		}
 	}
-	if v := m.pace(); v != "" {
+	if times, ok := m.pace(); ok {
+		v := fmt.Sprintf("%s times as fast as the clock", count(uint64(times+0.5)))
 		state = strings.TrimPrefix(state+"  "+faint.Render(v), "  ")
 	}
 	where := fmt.Sprintf("%3.0f %%  %s of %s  ", 100*done, span(m.last.At), span(a.whole()))
@@ -115,15 +116,6 @@ func (m *model) stage() string {
 		}
 	}
 	return bold.Render(s)
-}
-
-// pace is how much faster than the clock virtual time goes.
-func (m *model) pace() string {
-	spent := m.last.now.Sub(m.began)
-	if !m.about.Virtual || spent < time.Second {
-		return ""
-	}
-	return fmt.Sprintf("%s times as fast as the clock", count(uint64(float64(m.last.At)/float64(spent))))
 }
 
 // figures are the blocks in one column or two.

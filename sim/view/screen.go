@@ -64,7 +64,7 @@ type model struct {
 	width, height int
 
 	last, before *sample
-	began        time.Time
+	first        *sample   // since time goes on without a pause
 	reports      []float64 // received a second, the latest last: as many as a line may have
 	paused       bool
 	ending       bool
@@ -91,8 +91,8 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 }
 
 func (m *model) take(s *sample) {
-	if m.last == nil {
-		m.began = s.now
+	if m.first == nil && !m.paused {
+		m.first = s
 	}
 	m.before, m.last = m.last, s
 	if m.before == nil || s.At <= m.before.At {
@@ -113,7 +113,7 @@ func (m *model) press(key string) {
 		}
 	case "space":
 		if m.keys.Pause != nil && !m.ending {
-			m.paused = !m.paused
+			m.paused, m.first = !m.paused, nil
 			m.keys.Pause(m.paused)
 		}
 	case "?", "h":
@@ -126,16 +126,27 @@ func (m *model) press(key string) {
 // left guesses how long the run still takes by the wall clock; ok is false
 // while that would be a wild guess.
 func (m *model) left() (d time.Duration, ok bool) {
-	const early = 0.01
-	done := progress(m.last.Stats, m.about)
+	rest := max(0, m.about.whole()-m.last.At)
 	if !m.about.Virtual {
-		return max(0, m.about.whole()-m.last.At), true
+		return rest, true
 	}
-	if done < early || m.paused {
+	const early = 0.01
+	pace, ok := m.pace()
+	if !ok || progress(m.last.Stats, m.about) < early {
 		return 0, false
 	}
-	spent := m.last.now.Sub(m.began)
-	return time.Duration(float64(spent) * (1 - done) / done), true
+	return time.Duration(float64(rest) / pace), true
+}
+
+// pace is how much faster than the clock virtual time goes; ok is false until
+// it has gone for a while.
+func (m *model) pace() (times float64, ok bool) {
+	if m.first == nil {
+		return 0, false
+	}
+	const while = time.Second
+	spent, gone := m.last.now.Sub(m.first.now), m.last.At-m.first.At
+	return float64(gone) / float64(spent), m.about.Virtual && spent >= while && gone > 0
 }
 
 // View draws all of it.

@@ -111,7 +111,7 @@ func TestScreen(t *testing.T) {
 	got := shown(t, m, 80, 60)
 	for _, want := range []string{
 		"mass-wake  10,000 devices  seed 7  in-process Dormouse",
-		"50 %  50s of 1m40s", "wake 2 of 2", "2s left", "25 times as fast as the clock",
+		"50 %  50s of 1m40s", "wake 2 of 2", "10s left", "5 times as fast as the clock",
 		"asleep            9,800", "active              200",
 		"up                2,000  40/s", "lost                500  25.0 %",
 		"sent              1,000", "received          1,000", "acknowledged        900",
@@ -167,7 +167,13 @@ func TestKeys(t *testing.T) {
 	if got := shown(t, m, 80, 24); !strings.Contains(got, "paused") || !strings.Contains(got, "space go on") {
 		t.Errorf("when paused it shows\n%s", got)
 	}
-	press(tea.KeySpace, 'x', 'q', 'q')
+	press(tea.KeySpace)
+	m.Update(sample{at(42), noon.Add(time.Hour)})
+	m.Update(sample{at(48), noon.Add(time.Hour + 2*time.Second)})
+	if got := shown(t, m, 80, 24); !strings.Contains(got, "17s left  3 times as fast as the clock") {
+		t.Errorf("after an hour's pause it shows\n%s", got)
+	}
+	press('x', 'q', 'q')
 	if got := shown(t, m, 80, 24); !strings.Contains(got, "ending") {
 		t.Errorf("after q it shows\n%s", got)
 	}
