@@ -52,9 +52,8 @@ func (b *Bridge) Open(c session.Client, r *session.Request, seat session.Seat) s
 	l := &link{seat: seat}
 	o := core.SessionOptions{
 		CleanStart: r.CleanSession,
-		Seamless:   true,
 		Will:       will(r.Will),
-		KeepWill:   true, // the will is one of the session, 1.2 §6.3
+		Sensor:     true,
 		DeleteWill: !r.KeepWill,
 	}
 	if !r.CleanSession {

@@ -11,10 +11,11 @@ import (
 // and kicks any other Sink of that client id, whichever edge it is on. done
 // gets the Session, whether one was there before, and nil, or an error.
 //
-// A session that was to end with its connection has ended when another opens,
-// unless both are Seamless: it is not present. The connection taken over counts as lost, so its will is
-// published (MQTT 5 §3.1.4), unless it was opened with KeepWill: to a sensor
-// that connects again from another address nothing has happened.
+// A session that was to end with its connection has ended when another opens: it
+// is not present. The connection taken over counts as lost, so its will is
+// published (MQTT 5 §3.1.4). With a Sensor it is otherwise: no will of its
+// connection is published, and to one that connects again, from another address
+// perhaps, nothing has happened.
 //
 // Sinks are compared: their dynamic type must allow it. Opening the same Sink
 // again ends the old Session without kicking; if it is refused, the old one
@@ -82,13 +83,12 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	s := &Session{
 		broker: b, sink: sink,
 		user: id.User, remote: id.Remote,
-		entry:    unique.Make(entry{id.Edge, id.Listener}),
-		since:    b.o.Now().UnixNano(),
-		expiry:   o.Expiry,
-		keepWill: o.KeepWill,
-		seamless: o.Seamless,
-		armed:    true,
-		held:     1, // until Open is answered
+		entry:  unique.Make(entry{id.Edge, id.Listener}),
+		since:  b.o.Now().UnixNano(),
+		expiry: o.Expiry,
+		sensor: o.Sensor,
+		armed:  true,
+		held:   1, // until Open is answered
 	}
 	b.mu.Lock()
 	defer b.unlock()
@@ -114,11 +114,11 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 		return nil, eviction{}, ErrNotAuthorized
 	}
 
-	resumed := known && !o.CleanStart && c.lasts(o.Seamless, b.o.Now())
+	resumed := known && !o.CleanStart && c.lasts(o.Sensor, b.o.Now())
 	e := eviction{present: resumed}
 	e.sink, e.will = c.evicted(sink, resumed)
-	will := newWill(id, o.Will, o.KeepWill)
-	if kept := c.will; will == nil && o.KeepWill && !o.DeleteWill && resumed && kept != nil && kept.keep {
+	will := newWill(id, o.Will, o.Sensor)
+	if kept := c.will; will == nil && o.Sensor && !o.DeleteWill && resumed && kept != nil && kept.keep {
 		will = newWill(id, &kept.Will, true)
 	}
 	passing := &handover{}
@@ -154,11 +154,11 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	return s, e, nil
 }
 
-// lasts reports whether another connection, seamless or not, finds c's session
+// lasts reports whether another connection, a sensor's or not, finds c's session
 // still there.
-func (c *client) lasts(seamless bool, now time.Time) bool {
+func (c *client) lasts(sensor bool, now time.Time) bool {
 	if s := c.attached; s != nil {
-		return s.expiry > 0 || s.seamless && seamless
+		return s.expiry > 0 || s.sensor && sensor
 	}
 	return c.ends == 0 || c.ends > now.UnixNano()
 }
@@ -171,7 +171,7 @@ func (c *client) evicted(sink Sink, resumed bool) (Sink, *will) {
 	lost := c.will != nil && c.will.due != 0
 	if old := c.attached; old != nil && old.sink != sink {
 		kicked = old.sink
-		lost = !old.keepWill
+		lost = !old.sensor
 	}
 	if lost && c.will != nil && (!resumed || c.will.Delay == 0) {
 		return kicked, c.will

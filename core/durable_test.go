@@ -195,7 +195,7 @@ func TestRestart(t *testing.T) {
 	short := w.opens("short", SessionOptions{Expiry: time.Hour})
 	short.SetExpiry(0)
 	short.leaves(Clean)
-	sensor := w.opens("sensor", SessionOptions{Expiry: Forever, KeepWill: true, Will: willing("x")})
+	sensor := w.opens("sensor", SessionOptions{Expiry: Forever, Sensor: true, Will: willing("x")})
 	eve.gets("a/1=x/1", "a/2=x/1", "a/3=x/1", "a/4=x/2")
 
 	w.restarts()
@@ -214,19 +214,19 @@ func TestRestart(t *testing.T) {
 	}
 	ann.gets("a/3=x/1", "a/4=x/1", "a/5=x/1")
 	w.comes("tom").subscribes("#").gets("!a/1=x/1")
-	sensor.opensAgain(SessionOptions{Expiry: Forever, KeepWill: true})
+	sensor.opensAgain(SessionOptions{Expiry: Forever, Sensor: true})
 	if sensor.Will() == nil {
 		t.Error("the sensor's will is gone")
 	}
 }
 
 // TestRestartAfterASessionBeganToBeKept: what a clean session had when a
-// seamless CONNECT made it one to be kept is as durable as what came later.
+// sensor's CONNECT made it one to be kept is as durable as what came later.
 func TestRestartAfterASessionBeganToBeKept(t *testing.T) {
 	disk := store.NewMemory()
 	w := newWorld(t, func(o *Options) { o.Store = disk })
 	bob := w.comes("bob")
-	ann := w.opens("ann", SessionOptions{Seamless: true}).subscribes("a/#:2", "b:1")
+	ann := w.opens("ann", SessionOptions{Sensor: true}).subscribes("a/#:2", "b:1")
 	for _, m := range []string{"a/1=x", "a/2=x", "a/3=x", "b=x"} {
 		bob.says(2, m)
 	}
@@ -234,7 +234,7 @@ func TestRestartAfterASessionBeganToBeKept(t *testing.T) {
 	second, _ := ann.Next()
 	ann.Received(first.ID)
 	ann.Publish(message(2, "up=x"), 9, func(error) {})
-	ann.opensAgain(SessionOptions{Seamless: true, Expiry: Forever})
+	ann.opensAgain(SessionOptions{Sensor: true, Expiry: Forever})
 	if !ann.present {
 		t.Error("the session was not present")
 	}

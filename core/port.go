@@ -48,21 +48,18 @@ type SessionOptions struct {
 	// all. Forever: without end.
 	Expiry time.Duration
 
-	// Seamless is the way of MQTT-SN 1.2 §6.14: CONNECT from a client that is
-	// connected, or asleep, ends nothing. A session without Expiry is taken up
-	// if it is attached, and both were opened Seamless.
-	Seamless bool
+	// Sensor has it the way of MQTT-SN 1.2. §6.3: a nil Will leaves the stored
+	// one armed, and the will stays in a kept session after the connection's
+	// end, whichever way it ended. §6.14: CONNECT from a client that is
+	// connected, or asleep, ends nothing, so that also a session without Expiry
+	// is taken up while it is attached to a Sensor.
+	Sensor bool
 
-	// Will replaces the session's will; nil deletes it, except under KeepWill.
+	// Will replaces the session's will; nil deletes it, except for a Sensor.
 	Will *Will
 
-	// KeepWill is the way of MQTT-SN 1.2 §6.3: a nil Will leaves the stored
-	// one armed, and the will stays in a kept session after the connection's
-	// end, whichever way it ended.
-	KeepWill bool
-
-	// DeleteWill has a nil Will delete the stored one under KeepWill, too: the
-	// client said that it wants none.
+	// DeleteWill has a nil Will of a Sensor delete the stored one: the client said
+	// that it wants none.
 	DeleteWill bool
 }
 

@@ -21,11 +21,10 @@ type Session struct {
 	since        int64                // when it began
 
 	// The client's mutex guards what follows.
-	expiry   time.Duration
-	keepWill bool
-	seamless bool
-	armed    bool  // the Sink is to be told of mail
-	held     int16 // calls to be answered before there is any mail
+	expiry time.Duration
+	sensor bool
+	armed  bool  // the Sink is to be told of mail
+	held   int16 // calls to be answered before there is any mail
 
 	busy atomic.Bool // it can take no more from its groups; see gauge
 }
@@ -261,7 +260,7 @@ func (s *Session) SetWill(w *Will, done func(error)) {
 		s.broker.refuse(err, done)
 		return
 	}
-	s.change(done, func(c *client) { c.will = newWill(s.who(), w, s.keepWill) })
+	s.change(done, func(c *client) { c.will = newWill(s.who(), w, s.sensor) })
 }
 
 // EdgeState returns what SaveEdge last stored.

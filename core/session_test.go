@@ -118,17 +118,18 @@ func TestExpiryCanChangeWhileAttached(t *testing.T) {
 	}
 }
 
-// TestSeamless: who opens an attached session that is to end with its
-// connection takes it up if both are seamless; else it has ended.
-func TestSeamless(t *testing.T) {
+// TestSensorGoesOn: a sensor that opens the session which it is attached to takes
+// it up, though it was to end with its connection; an MQTT client on either
+// side ends it.
+func TestSensorGoesOn(t *testing.T) {
 	for _, tt := range []struct{ before, after, want bool }{
 		{true, true, true}, {true, false, false}, {false, true, false}, {false, false, false},
 	} {
 		w := newWorld(t)
 		bob := w.comes("bob")
-		ann := w.opens("ann", SessionOptions{Seamless: tt.before}).subscribes("a:1")
+		ann := w.opens("ann", SessionOptions{Sensor: tt.before}).subscribes("a:1")
 		bob.says(1, "a=1")
-		ann.opensAgain(SessionOptions{Seamless: tt.after, Expiry: time.Hour})
+		ann.opensAgain(SessionOptions{Sensor: tt.after, Expiry: time.Hour})
 		if ann.present != tt.want {
 			t.Errorf("%+v: present %v", tt, ann.present)
 		}
@@ -140,13 +141,13 @@ func TestSeamless(t *testing.T) {
 	}
 
 	w := newWorld(t)
-	ann := w.opens("ann", SessionOptions{Seamless: true}).subscribes("a:1")
+	ann := w.opens("ann", SessionOptions{Sensor: true}).subscribes("a:1")
 	ann.leaves(Lost)
-	if ann.opensAgain(SessionOptions{Seamless: true}); ann.present {
+	if ann.opensAgain(SessionOptions{Sensor: true}); ann.present {
 		t.Error("a clean session has outlived its connection")
 	}
 	ann.subscribes("a:1")
-	if ann.opensAgain(SessionOptions{Seamless: true, CleanStart: true}); ann.present || w.Stats().Subscriptions != 0 {
+	if ann.opensAgain(SessionOptions{Sensor: true, CleanStart: true}); ann.present || w.Stats().Subscriptions != 0 {
 		t.Error("a clean start has found the session")
 	}
 }

@@ -70,7 +70,7 @@ func TestWill(t *testing.T) {
 func TestKeptWill(t *testing.T) {
 	w := newWorld(t)
 	ann := w.comes("ann").subscribes("will")
-	sensor := SessionOptions{Expiry: time.Hour, KeepWill: true}
+	sensor := SessionOptions{Expiry: time.Hour, Sensor: true}
 	withWill := sensor
 	withWill.Will = willing("x")
 
@@ -108,7 +108,7 @@ func TestWillCrossesEdges(t *testing.T) {
 	w := newWorld(t)
 	ann := w.comes("ann").subscribes("will")
 	w.opens("p", SessionOptions{Expiry: time.Hour, Will: willing("mqtt")})
-	p := w.opens("p", SessionOptions{Expiry: time.Hour, KeepWill: true})
+	p := w.opens("p", SessionOptions{Expiry: time.Hour, Sensor: true})
 	ann.gets("will=mqtt/1")
 	p.leaves(Lost)
 	ann.gets() // it went with its connection
@@ -164,7 +164,7 @@ func TestSensorDoesNotInheritAWillOfMQTT(t *testing.T) {
 		if !attached {
 			old.leaves(Lost)
 		}
-		p := w.opens("p", SessionOptions{Expiry: time.Hour, KeepWill: true})
+		p := w.opens("p", SessionOptions{Expiry: time.Hour, Sensor: true})
 		if p.Will() != nil {
 			t.Errorf("the sensor has the will of the MQTT client before it, which was attached: %v", attached)
 		}
@@ -181,7 +181,7 @@ func TestKeptWillIsJudgedByWhoArmedIt(t *testing.T) {
 		o.Store = store.NewMemory()
 		o.Authorize = func(who Identity, _ Action, _ string) bool { return who.Edge == "test" }
 	})
-	sensor := SessionOptions{Expiry: time.Hour, KeepWill: true, Will: willing("x")}
+	sensor := SessionOptions{Expiry: time.Hour, Sensor: true, Will: willing("x")}
 	p := w.opens("p", sensor)
 	w.restarts()
 	ann := w.comes("ann").subscribes("will")
