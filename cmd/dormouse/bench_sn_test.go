@@ -8,6 +8,7 @@ import (
 // TestBenchSN: load on MQTT-SN in one line, in virtual time and on a server, and
 // what it says where there is none.
 func TestBenchSN(t *testing.T) {
+	t.Parallel()
 	p := serve(t)
 	_, mqtt, _ := strings.Cut(p.tcp, ":")
 	_, sn, _ := strings.Cut(p.udp, ":")

@@ -21,7 +21,7 @@ import (
 
 // A site is the flags that say where the gateway of a run is.
 type site struct {
-	Host     string       `short:"h" placeholder:"HOST" help:"Gateway, any of MQTT-SN 1.2: the run is by the wall clock, over UDP. By default it is in virtual time, against a Dormouse in this process whose limits for strangers are lifted."`
+	Host     string       `short:"h" placeholder:"HOST" help:"Gateway, any of MQTT-SN 1.2: the run is over UDP, by the wall clock."`
 	Port     uint16       `short:"p" default:"1884" help:"Its port."`
 	Serve    bool         `help:"Start \"dormouse serve\" on loopback and run by the wall clock against it. It is restarted where a scenario says so."`
 	Set      []string     `sep:"none" placeholder:"KEY=VALUE" help:"Set a key of the configuration of the Dormouse that is run against. Repeatable."`
@@ -111,7 +111,7 @@ func (c *simRunCmd) line(p *sim.Plan) string {
 		}
 	}
 	add(c.Nodes > 0, "--nodes", strconv.Itoa(c.Nodes))
-	add(c.Duration > 0, "--duration", time.Duration(c.Duration).String())
+	add(c.Duration > 0, "--duration", briefly(time.Duration(c.Duration)))
 	for _, w := range c.With {
 		add(true, "--with", quoted(w))
 	}
@@ -311,7 +311,7 @@ func (r *trial) resolve(ctx context.Context) (netip.AddrPort, error) {
 var errEnough = errors.New("ended by a key")
 
 // watch carries the plan out, and shows how that goes.
-func (r *trial) watch(ctx context.Context, s *streams, quit context.CancelCauseFunc, carry carrier) (*drive.Outcome, error) {
+func (r *trial) watch(ctx context.Context, s *streams, quit context.CancelCauseFunc, carry carrier) (outcome *drive.Outcome, err error) {
 	last := new(latest)
 	stop, err := r.serveMetrics(last)
 	if err != nil {
@@ -354,9 +354,10 @@ func (r *trial) watch(ctx context.Context, s *streams, quit context.CancelCauseF
 		last.Store(stats)
 		v.Show(stats, time.Now())
 	}
-	outcome, err := carry(ctx, o)
-	if late := v.Close(); err == nil {
-		err = late
-	}
-	return outcome, err
+	defer func() { // in a panic, too: it is to be read on a terminal as it was
+		if late := v.Close(); err == nil {
+			err = late
+		}
+	}()
+	return carry(ctx, o)
 }
