@@ -25,13 +25,13 @@ var (
 )
 
 var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
-	"quantity":   func(v float64, u Unit) string { return quantity(v, u) },
-	"count":      func(n uint64) string { return thousands(float64(n)) },
-	"seconds":    seconds,
-	"octets":     octets,
-	"words":      func(s string) string { return strings.ReplaceAll(s, "_", " ") },
-	"len64":      func(v []Violation) uint64 { return uint64(len(v)) },
-	"infeasible": func(s string) bool { return strings.HasPrefix(s, "infeasible") },
+	"quantity": func(v float64, u Unit) string { return quantity(v, u) },
+	"count":    func(n uint64) string { return thousands(float64(n)) },
+	"seconds":  seconds,
+	"octets":   octets,
+	"words":    func(s string) string { return strings.ReplaceAll(s, "_", " ") },
+	"len64":    func(v []Violation) uint64 { return uint64(len(v)) },
+	"grave":    func(s string) bool { return strings.HasPrefix(s, "infeasible") || strings.HasPrefix(s, "this machine") },
 	"mark": func(v Verdict) string {
 		return map[Verdict]string{Better: "▲ better", Worse: "▼ worse"}[v]
 	},

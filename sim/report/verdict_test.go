@@ -78,3 +78,18 @@ func TestTimeless(t *testing.T) {
 		}
 	}
 }
+
+// TestMachine: what this machine could not do is red on the page.
+func TestMachine(t *testing.T) {
+	o := fabricated(t, 1)
+	o.Final.Shed, o.Final.Late = 3, time.Minute
+	var b strings.Builder
+	if err := New(o).HTML(&b, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"this machine dropped 3 datagrams", "this machine was up to 1 min late"} {
+		if !strings.Contains(b.String(), `<li class="infeasible">`+want) {
+			t.Errorf("%q is not on the page, in red", want)
+		}
+	}
+}
