@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"core":                 {"core/router", "core/store"},
 	"core/router":          {},
 	"core/store":           {},
+	"core/store/disk":      {"core/store"},
 	"core/store/storetest": {"core/store"},
 	"core/auth":            {"core"},
 	"core/mqtt":            {"core", "core/auth", "core/router"},
@@ -68,6 +69,7 @@ var only = map[string][]string{
 	"charm.land/":                  {"sim/view"},
 	"github.com/HdrHistogram/":     {"sim", "sim/report", "cmd/dormouse"},
 	"github.com/mochi-mqtt/":       {"core/mqtt"},
+	"github.com/cockroachdb/":      {"core/store/disk"},
 	"github.com/eclipse/":          {"cmd/dormouse"},
 	"github.com/alecthomas/kong":   {"cmd/dormouse"},
 	"github.com/fxamacker/cbor/":   {"sim/payload"},
@@ -76,7 +78,8 @@ var only = map[string][]string{
 	"github.com/gorilla/websocket": {"core/mqtt"},
 	"github.com/mattn/go-isatty":   {"cmd/dormouse"},
 	"github.com/prometheus/":       {"cmd/dormouse/admin", "sim/report", "cmd/dormouse"},
-	"github.com/rs/zerolog":        {"cmd/dormouse", "cmd/dormouse/admin", "core", "core/mqtt"},
+	"github.com/rs/zerolog":        {"cmd/dormouse", "cmd/dormouse/admin", "core", "core/mqtt", "core/store/disk"},
+	"pgregory.net/rapid":           {"core/store/storetest"},
 	"golang.org/x/":                {"mqttsn/client", "mqttsn/transport/udp", "sim/udp", "core/auth", "core/mqtt", "cmd/dormouse", "cmd/dormouse/admin"},
 }
 

@@ -179,7 +179,10 @@ func (m *Memory) owe(f *Owed) {
 }
 
 func (m *Memory) take(t *Taken) {
-	s, at := m.session(t.ClientID, false), place{t.Seq, t.Share}
+	s, at := m.sessions[t.ClientID], place{t.Seq, t.Share}
+	if s == nil {
+		return
+	}
 	if _, waited := s.owed[at]; waited {
 		delete(s.owed, at)
 	} else if h := m.messages[t.Seq]; h != nil {

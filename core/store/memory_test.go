@@ -8,8 +8,8 @@ import (
 )
 
 func TestMemory(t *testing.T) {
-	storetest.Run(t, func(*testing.T) func() store.Store {
+	storetest.Run(t, func() storetest.Kind {
 		m := store.NewMemory()
-		return func() store.Store { return m }
+		return storetest.Kind{Open: func() store.Store { return m }}
 	})
 }

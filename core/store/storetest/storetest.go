@@ -2,27 +2,65 @@
 package storetest
 
 import (
-	"fmt"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"dormouse/core/store"
 )
 
-// Run tests a kind of store. fresh returns what opens a new and empty one: to
-// be called again after Close, when it must find what was there.
-func Run(t *testing.T, fresh func(t *testing.T) (open func() store.Store)) {
-	t.Run("remembers", func(t *testing.T) { remembers(t, fresh(t)) })
+// A Kind is one empty store of the kind under test.
+type Kind struct {
+	// Open opens it: again after Close, when it must find what was there, and
+	// after Crash.
+	Open func() store.Store
+
+	// Crash has the power go while s is open, and ends s. Nil if there is none
+	// to go.
+	Crash func(s store.Store)
+
+	// Fill has s, which is open, be without room, or have some again. Nil if
+	// there always is.
+	Fill func(s store.Store, full bool)
+}
+
+// Run tests a kind of store, of which fresh makes one.
+func Run(t *testing.T, fresh func() Kind) {
+	t.Run("remembers", func(t *testing.T) { remembers(t, fresh().Open) })
 	t.Run("is the model", func(t *testing.T) {
-		for seed := range uint64(200) {
-			isTheModel(t, fresh(t), seed)
-		}
+		rapid.Check(t, func(t *rapid.T) {
+			m := newMachine(t, fresh(), func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "of") })
+			defer m.close()
+			t.Repeat(m.actions())
+		})
 	})
-	t.Run("answers in order", func(t *testing.T) { answersInOrder(t, fresh(t)) })
+	t.Run("answers in order", func(t *testing.T) { answersInOrder(t, fresh().Open) })
+	t.Run("answers each its own", func(t *testing.T) { answersEachItsOwn(t, fresh().Open) })
+	t.Run("answers from an answer", func(t *testing.T) { answersFromAnAnswer(t, fresh().Open) })
+}
+
+// Crashes has the power go at a random instant, for each seed.
+func Crashes(t *testing.T, seeds int, fresh func() Kind) {
+	for seed := range uint64(seeds) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		m := newMachine(t, fresh(), r.IntN)
+		for range 10 + r.IntN(30) {
+			m.writes()
+			if r.IntN(3) == 0 {
+				m.asks()
+			}
+		}
+		m.crashes()
+		m.writes()
+		m.reopens()
+		m.close()
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
 }
 
 func message(topic, payload string) *store.Message {
@@ -120,151 +158,12 @@ func remembers(t *testing.T, open func() store.Store) {
 		&store.Taken{Receiver: store.Receiver{ClientID: "bob", QoS: 2}, Seq: 7, ID: 70},
 		&store.Received{ClientID: "bob", ID: 70},
 	}
-	if got := reopened(t, s, open); got != shown(want) {
-		t.Errorf("after reopening:\n%s\nwant:\n%s", got, shown(want))
-	}
-}
-
-// reopened closes s and returns what another sees.
-func reopened(t *testing.T, s store.Store, open func() store.Store) string {
-	t.Helper()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	s = open()
-	seen := loaded(t, s)
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return seen
-}
-
-func loaded(t *testing.T, s store.Store) string {
-	t.Helper()
-	var facts []store.Fact
-	err := s.Load(func(f store.Fact) error {
-		facts = append(facts, f)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return shown(facts)
-}
-
-// shown writes facts a line each, sessions in order, so that stores may be
-// compared that order them differently where Load leaves it open.
-func shown(facts []store.Fact) string {
-	blocks, block := []string{""}, 0
-	for _, f := range facts {
-		line := fmt.Sprintf("%T %+v\n", f, f)
-		switch f := f.(type) {
-		case *store.Session:
-			g := *f
-			g.Will = nil
-			line = fmt.Sprintf("session %+v will %+v\n", g, f.Will)
-			blocks = append(blocks, "")
-			block = len(blocks) - 1
-		case *store.Published:
-			m, props := *f.Message, ""
-			if p := m.Properties; p != nil {
-				props = fmt.Sprintf("%d %q %q %q %v", *p.PayloadFormat, p.ContentType, p.ResponseTopic, p.CorrelationData, p.User)
-			}
-			m.Properties = nil
-			line = fmt.Sprintf("published %d %+v %s to %v\n", f.Seq, m, props, slices.Collect(f.Receivers))
-			block = 0
-		case *store.Unretained, *store.Taken, *store.Received:
-			block = 0
-		}
-		blocks[block] += line
-	}
-	slices.Sort(blocks[1:])
-	return strings.Join(append(blocks[1:], blocks[0]), "")
-}
-
-// isTheModel writes facts at random, such as core would, and compares with a
-// store.Memory.
-func isTheModel(t *testing.T, open func() store.Store, seed uint64) {
-	s, model := open(), store.NewMemory()
-	r := rand.New(rand.NewPCG(seed, 0))
-	pick := func(from ...string) string { return from[r.IntN(len(from))] }
-	seq := uint64(0)
-	flying := map[store.Received]bool{} // an identifier is not taken twice
-	messages := map[uint64]*store.Message{}
-
-	for range 100 {
-		client, topic, id := pick("ann", "bob", "eve"), pick("a", "!a", "!b"), uint16(1+r.IntN(4))
-		share := pick("", "$share/g/a")
-		in := store.Received{ClientID: client, ID: id}
-		facts := []store.Fact{
-			&store.Session{ClientID: client, Edge: topic},
-			&store.Subscribed{ClientID: client, Subscription: store.Subscription{Filter: topic, QoS: store.QoS(r.IntN(3))}},
-			&store.Unsubscribed{ClientID: client, Filter: topic},
-			&store.Accepted{ClientID: client, ID: id},
-			&store.Released{ClientID: client, ID: id},
-			&store.Received{ClientID: client, ID: id},
-			&store.Settled{ClientID: client, ID: id},
-			&store.Dropped{ClientID: client, Share: share, Seq: r.Uint64N(seq + 1)},
-			&store.Unretained{Topic: "a"},
-			&store.Ended{ClientID: client},
-		}
-		var f store.Fact
-		switch n := r.IntN(20); {
-		case n < len(facts):
-			f = facts[n]
-		case n < 15 || seq == 0:
-			seq++
-			receivers := []string{"ann", "bob", "eve", "eve $share/g/a"}
-			r.Shuffle(4, func(i, j int) { receivers[i], receivers[j] = receivers[j], receivers[i] })
-			messages[seq] = message(topic, pick("", "x"))
-			f = &store.Published{Seq: seq, Message: messages[seq], Receivers: to(receivers[:r.IntN(5)]...)}
-		case n < 17:
-			old := 1 + r.Uint64N(seq)
-			f = owed(client+" $share/g/a", old, messages[old])
-		case flying[in]:
-			continue
-		default:
-			flying[in] = true
-			f = &store.Taken{Receiver: store.Receiver{ClientID: client, Share: share, QoS: 1}, Seq: 1 + r.Uint64N(seq), ID: id}
-		}
-		switch f.(type) {
-		case *store.Settled:
-			delete(flying, in)
-		case *store.Ended:
-			maps.DeleteFunc(flying, func(in store.Received, _ bool) bool { return in.ClientID == client })
-		}
-		for _, s := range []store.Store{s, model} {
-			if err := s.Write(f); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	want := loaded(t, model)
-	if got := reopened(t, s, open); got != want {
-		t.Fatalf("seed %d, after reopening:\n%s\nwant:\n%s", seed, got, want)
-	}
-}
-
-// answersInOrder: each Sync is answered once, in turn, and all of them before
-// Close returns.
-func answersInOrder(t *testing.T, open func() store.Store) {
-	s := open()
-	var answers []int
-	for i := range 100 {
-		if err := s.Write(&store.Session{ClientID: fmt.Sprint(i)}); err != nil {
-			t.Fatal(err)
-		}
-		s.Sync(func(err error) {
-			if err != nil {
-				t.Error(err)
-			}
-			answers = append(answers, i)
-		})
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if len(answers) != 100 || !slices.IsSorted(answers) {
-		t.Errorf("answered %v", answers)
+	defer s.Close()
+	if got := loaded(t, s); got != shown(want) {
+		t.Errorf("after reopening:\n%s\nwant:\n%s", got, shown(want))
 	}
 }

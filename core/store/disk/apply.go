@@ -1,0 +1,290 @@
+package disk
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"dormouse/core/store"
+)
+
+// state is what is kept in memory of what is on the disk.
+type state struct {
+	known   bool // it is as the disk has it
+	numbers map[string]number
+	last    number            // given to a session
+	holders map[uint64]uint32 // Seq -> how many, where more than one hold a message
+	order   uint64            // of the last message taken
+}
+
+// A writer turns facts into what changes on the disk. It remembers the first
+// failure, which can only be one to read.
+type writer struct {
+	*state
+	batch      *pebble.Batch
+	key, value []byte // of the last put, to be used again
+	err        error
+}
+
+func (w *writer) write(f store.Fact) {
+	switch f := f.(type) {
+	case *store.Published:
+		w.publish(f)
+	case *store.Owed:
+		w.owe(f)
+	case *store.Unretained:
+		w.unretain(f.Topic)
+	case *store.Session:
+		n, ok := w.numbers[f.ClientID]
+		if !ok {
+			w.last++
+			n = w.last
+			w.numbers[f.ClientID] = n
+		}
+		w.put(sessionKey(w.key[:0], n, ofSession), func(b []byte) []byte { return appendSession(b, f) })
+	default:
+		w.writeFor(f)
+	}
+}
+
+// writeFor takes facts about a session, if there is one.
+func (w *writer) writeFor(f store.Fact) {
+	switch f := f.(type) {
+	case *store.Ended:
+		if n, ok := w.numbers[f.ClientID]; ok {
+			w.end(n)
+			delete(w.numbers, f.ClientID)
+		}
+	case *store.Subscribed:
+		if n, ok := w.numbers[f.ClientID]; ok {
+			w.put(subscriptionKey(w.key[:0], n, f.Filter), func(b []byte) []byte { return appendSubscription(b, &f.Subscription) })
+		}
+	case *store.Unsubscribed:
+		if n, ok := w.numbers[f.ClientID]; ok {
+			w.remove(subscriptionKey(w.key[:0], n, f.Filter))
+		}
+	case *store.Accepted:
+		if n, ok := w.numbers[f.ClientID]; ok {
+			w.put(packetKey(w.key[:0], n, ofAccepted, f.ID), func(b []byte) []byte { return b })
+		}
+	case *store.Released:
+		if n, ok := w.numbers[f.ClientID]; ok {
+			w.remove(packetKey(w.key[:0], n, ofAccepted, f.ID))
+		}
+	case *store.Taken:
+		if n, ok := w.numbers[f.ClientID]; ok {
+			w.take(n, f)
+		}
+	case *store.Received:
+		if n, ok := w.numbers[f.ClientID]; ok {
+			w.receive(n, f.ID)
+		}
+	case *store.Settled:
+		if n, ok := w.numbers[f.ClientID]; ok {
+			w.settle(n, f.ID)
+		}
+	case *store.Dropped:
+		if n, ok := w.numbers[f.ClientID]; ok && w.unwait(n, f.Seq, f.Share) {
+			w.letGo(f.Seq)
+		}
+	}
+}
+
+func (w *writer) publish(p *store.Published) {
+	holders := uint32(0)
+	for r := range p.Receivers {
+		if n, ok := w.numbers[r.ClientID]; ok {
+			w.wait(n, p.Seq, &r)
+			holders++
+		}
+	}
+	if m := p.Message; m.Retain {
+		seq, _ := w.retained(m.Topic)
+		if seq < p.Seq {
+			w.unretain(m.Topic)
+			if len(m.Payload) > 0 {
+				w.put(retainedKey(w.key[:0], m.Topic), func(b []byte) []byte { return binary.AppendUvarint(b, p.Seq) })
+				holders++
+			}
+		}
+	}
+	if holders > 0 {
+		w.message(p.Seq, p.Message, holders)
+	}
+}
+
+func (w *writer) message(seq uint64, m *store.Message, holders uint32) {
+	w.put(messageKey(w.key[:0], seq), func(b []byte) []byte { return appendMessage(b, m) })
+	if holders > 1 {
+		w.holders[seq] = holders
+	}
+}
+
+func (w *writer) owe(f *store.Owed) {
+	n, ok := w.numbers[f.ClientID]
+	if !ok {
+		return
+	}
+	if !w.has(waitingKey(w.key[:0], n, f.Seq, f.Share)) {
+		if w.has(messageKey(w.key[:0], f.Seq)) {
+			w.hold(f.Seq)
+		} else {
+			w.message(f.Seq, f.Message, 1)
+		}
+	}
+	w.wait(n, f.Seq, &f.Receiver)
+}
+
+func (w *writer) wait(n number, seq uint64, r *store.Receiver) {
+	w.put(waitingKey(w.key[:0], n, seq, r.Share), func(b []byte) []byte { return appendReceiver(b, r, 0) })
+}
+
+// unwait removes what waits, if it does.
+func (w *writer) unwait(n number, seq uint64, share string) (waited bool) {
+	if waited = w.has(waitingKey(w.key[:0], n, seq, share)); waited {
+		w.remove(w.key)
+	}
+	return waited
+}
+
+func (w *writer) take(n number, f *store.Taken) {
+	switch {
+	case w.unwait(n, f.Seq, f.Share):
+	case w.has(messageKey(w.key[:0], f.Seq)):
+		w.hold(f.Seq)
+	default:
+		return
+	}
+	w.settle(n, f.ID) // what had the identifier, if that may be
+	w.order++
+	w.fly(n, f.ID, &inFlight{Receiver: f.Receiver, seq: f.Seq, order: w.order})
+}
+
+func (w *writer) fly(n number, id uint16, f *inFlight) {
+	w.put(packetKey(w.key[:0], n, ofInFlight, id), func(b []byte) []byte { return appendInFlight(b, f) })
+}
+
+// flying is what is in flight under an id.
+func (w *writer) flying(n number, id uint16) (f inFlight, ok bool) {
+	ok = w.get(packetKey(w.key[:0], n, ofInFlight, id), func(r *reader) { f = r.inFlight() })
+	return f, ok
+}
+
+func (w *writer) receive(n number, id uint16) {
+	if f, ok := w.flying(n, id); ok && !f.received {
+		f.received = true
+		w.fly(n, id, &f)
+		w.letGo(f.seq)
+	}
+}
+
+func (w *writer) settle(n number, id uint16) {
+	f, ok := w.flying(n, id)
+	if !ok {
+		return
+	}
+	w.remove(packetKey(w.key[:0], n, ofInFlight, id))
+	if !f.received {
+		w.letGo(f.seq)
+	}
+}
+
+// retained is the number of the message that a topic retains.
+func (w *writer) retained(topic string) (seq uint64, ok bool) {
+	ok = w.get(retainedKey(w.key[:0], topic), func(r *reader) { seq = r.uint() })
+	return seq, ok
+}
+
+func (w *writer) unretain(topic string) {
+	if seq, ok := w.retained(topic); ok {
+		w.remove(retainedKey(w.key[:0], topic))
+		w.letGo(seq)
+	}
+}
+
+// hold notes one more holder of a message that is there.
+func (w *writer) hold(seq uint64) { w.holders[seq] = max(w.holders[seq], 1) + 1 }
+
+// letGo removes a message with its last holder.
+func (w *writer) letGo(seq uint64) {
+	switch n := w.holders[seq]; n {
+	case 0:
+		w.remove(messageKey(w.key[:0], seq))
+	case 2:
+		delete(w.holders, seq)
+	default:
+		w.holders[seq] = n - 1
+	}
+}
+
+// end removes all that belongs to a session.
+func (w *writer) end(n number) {
+	from, to := sessionKey(nil, n, 0), sessionKey(nil, n+1, 0)
+	it, err := w.batch.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
+	if err != nil {
+		w.fail(err)
+		return
+	}
+	var keys [][]byte
+	for ok := it.First(); ok; ok = it.Next() {
+		key := append([]byte(nil), it.Key()...)
+		keys = append(keys, key)
+		switch _, what, tail, _ := parseSessionKey(key); what {
+		case ofWaiting:
+			w.letGo(binary.BigEndian.Uint64(tail))
+		case ofInFlight:
+			r := unseal(key, it.Value())
+			f := r.inFlight()
+			if err := r.end(key); err != nil {
+				w.fail(err)
+			} else if !f.received {
+				w.letGo(f.seq)
+			}
+		}
+	}
+	w.fail(it.Close())
+	for _, key := range keys {
+		w.remove(key)
+	}
+}
+
+func (w *writer) fail(err error) {
+	if w.err == nil && err != nil {
+		w.err = fmt.Errorf("cannot read what is there: %w", err)
+	}
+}
+
+func (w *writer) put(key []byte, body func([]byte) []byte) {
+	w.key = key
+	w.value = seal(w.value[:0], key, body)
+	w.fail(w.batch.Set(key, w.value, nil))
+}
+
+func (w *writer) remove(key []byte) {
+	w.key = key
+	w.fail(w.batch.Delete(key, nil))
+}
+
+func (w *writer) has(key []byte) bool { return w.get(key, nil) }
+
+// get reads the record at key, if there is one.
+func (w *writer) get(key []byte, read func(*reader)) bool {
+	w.key = key
+	value, done, err := w.batch.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return false
+	}
+	if err != nil {
+		w.fail(fmt.Errorf("%s: %w", keyName(key), err))
+		return false
+	}
+	if read != nil {
+		r := unseal(key, value)
+		read(r)
+		w.fail(r.end(key))
+	}
+	w.fail(done.Close())
+	return true
+}

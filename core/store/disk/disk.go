@@ -1,0 +1,98 @@
+// Package disk is the durable store.Store, on pebble: what a Sync has answered
+// for is on the disk, and comes back after a power cut, or the store says what
+// is damaged.
+//
+// Write only appends to a list in memory. One goroutine, the committer, takes
+// all of that list at once, makes it one batch and has pebble sync it; another
+// answers, first in first out. So whoever waits shares a sync with all who came
+// while the last one was under way, and half a Write is never seen.
+//
+// What is kept, each record behind a version octet and before a CRC-32C of its
+// key and itself (see seal). Sessions and messages go by number, which big
+// endian in a key makes an order:
+//
+//	key                                   value
+//	m Seq(8)                              a message, once whatever the fan-out
+//	s Number(5) 0                         a session: client id, user, expiry, end, will, edge state
+//	s Number(5) 1 Filter                  a subscription: its options
+//	s Number(5) 2 Packet Identifier(2)    of a QoS 2 message that was accepted; written with the message
+//	s Number(5) 3 Packet Identifier(2)    a message in flight: order, Seq, how it is delivered, whether received
+//	s Number(5) 4 Seq(8) Share            a message waits: how it is to be delivered
+//	t Topic                               Seq of the retained message
+//
+// A message goes with its last holder: a session that it waits for or is in
+// flight to, or the topic that retains it. In memory is the number of each
+// client id and, of a message that more than one hold, how many; the disk, in
+// the committer's hands alone, knows the rest.
+//
+// A directory holds the files of pebble and FORMAT, which says whose they are.
+package disk
+
+import (
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/rs/zerolog"
+
+	"dormouse/core/store"
+)
+
+// When what was written is made durable, for Options.Sync.
+const (
+	SyncAlways time.Duration = 0  // before the answer
+	SyncNever  time.Duration = -1 // when pebble sees fit
+)
+
+// Options are how a Store keeps. The zero Options are valid.
+type Options struct {
+	// Sync is SyncAlways, SyncNever, or how long after the answer to a Sync
+	// what it answers for may still be lost with the power. With SyncAlways
+	// nothing is lost.
+	Sync time.Duration
+
+	// DiskFreeMin is how many octets of the disk stay free: below that Write
+	// refuses what needs more. Zero: all may be used.
+	DiskFreeMin uint64
+
+	// FS is where the directory is. Nil: the file system of the machine.
+	FS vfs.FS
+
+	// Log is told of what does not stop the store.
+	Log zerolog.Logger
+}
+
+// A Store is a store.Store in a directory. Open opens one.
+type Store struct {
+	dir  string
+	o    Options
+	fs   vfs.FS
+	db   *pebble.DB
+	lock *pebble.Lock
+	life *life
+	free *space
+
+	reclaimed time.Time // when the disk was last compacted because it is full
+
+	state // the committer's, and Load's before it
+
+	mu        sync.Mutex
+	committer sync.Cond // waits for work
+	answerer  sync.Cond // waits for what may be answered
+	queue     []store.Fact
+	queued    int           // octets that queue takes, about
+	waiting   []func(error) // Syncs that the answerer has not taken, the oldest first
+	asked     uint64        // Syncs that ever came
+	taken     uint64        // of them, whose facts the committer has taken
+	durable   uint64        // of them, that may be answered
+	answered  uint64        // of them, that were
+	working   bool          // the committer has a turn
+	due       bool          // facts have waited long enough though nobody asks
+	flush     bool          // the interval is over
+	dirty     bool          // something was committed without a sync
+	closing   bool          // nothing is taken any more
+	idle      bool          // the committer has ended
+	committed chan struct{} // closed when the committer has ended
+	allSaid   chan struct{} // closed when the answerer has
+}

@@ -1,0 +1,86 @@
+package disk
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// formatFile says that a directory is a store, and of which version. It is
+// there before pebble's files and says so until they are: from then on none of
+// them may be missing.
+const (
+	formatFile      = "FORMAT"
+	formatVersion   = 1
+	formatWords     = "dormouse store %d\n"
+	formatBeginning = "dormouse store 1, not yet begun\n"
+	formatNow       = "dormouse store 1\n"
+)
+
+// readFormat reports whether the store has begun; not if the directory is
+// empty.
+func (s *Store) readFormat() (begun bool, err error) {
+	names, err := s.fs.List(s.dir)
+	if err != nil {
+		return false, err
+	}
+	f, err := s.fs.Open(s.fs.PathJoin(s.dir, formatFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		for _, name := range names {
+			if name != "LOCK" && name != formatFile+".new" && name != "lost+found" {
+				return false, fmt.Errorf("it has %s in it but no file %s: set data_dir to a directory that is empty or a store", name, formatFile)
+			}
+		}
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	b, err := io.ReadAll(f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return false, err
+	}
+	version := 0
+	switch {
+	case bytes.Equal(b, []byte(formatBeginning)):
+		return false, nil
+	case bytes.Equal(b, []byte(formatNow)):
+	default:
+		if _, err := fmt.Sscanf(string(b), formatWords, &version); err == nil && version > formatVersion {
+			return false, fmt.Errorf("%s: it is of version %d, this Dormouse knows %d: use a newer one", formatFile, version, formatVersion)
+		}
+		return false, fmt.Errorf("it is damaged: %s says %q, not %q", formatFile, b, formatNow)
+	}
+	if !slices.ContainsFunc(names, func(n string) bool { return strings.HasSuffix(n, ".log") }) {
+		return false, errors.New("it is damaged: the write-ahead log, a file ending in .log, is missing")
+	}
+	return true, nil
+}
+
+func (s *Store) writeFormat(words string) error { return writeFormat(s.fs, s.dir, words) }
+
+// writeFormat replaces the format file of dir, whole or not at all.
+func writeFormat(in vfs.FS, dir, words string) error {
+	name := in.PathJoin(dir, formatFile)
+	f, err := in.Create(name+".new", vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(f, words)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := in.Rename(name+".new", name); err != nil {
+		return err
+	}
+	return syncDir(in, dir)
+}

@@ -1,0 +1,188 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+const (
+	memTableSize = 16 << 20 // octets; there are two or three at times
+	cacheSize    = 16 << 20 // octets
+
+	// reclaimEvery is how often a full disk is compacted for what was let go.
+	reclaimEvery = 5 * time.Second
+)
+
+// Open opens the store in dir, which it makes if there is none. Nobody else
+// may have it open, nor be allowed to read it. Load comes next.
+func Open(dir string, o Options) (*Store, error) {
+	s := newStore(dir, o)
+	s.fs = s.free.wrapped()
+	if err := s.open(false); err != nil {
+		return nil, fmt.Errorf("store in %s: %w", dir, err)
+	}
+	s.free.look()
+	s.free.patient.Store(true)
+	go s.commit()
+	go s.answer()
+	go s.free.watch(s.reclaim)
+	return s, nil
+}
+
+func newStore(dir string, o Options) *Store {
+	s := &Store{
+		dir: dir, o: o, fs: o.FS, life: newLife(),
+		committed: make(chan struct{}), allSaid: make(chan struct{}),
+		state: state{numbers: make(map[string]number), holders: make(map[uint64]uint32)},
+	}
+	if s.fs == nil {
+		s.fs = vfs.Default
+	}
+	s.free = newSpace(s.fs, dir, o.DiskFreeMin)
+	s.committer.L, s.answerer.L = &s.mu, &s.mu
+	s.life.told = func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.committer.Broadcast()
+		s.answerer.Broadcast()
+	}
+	return s
+}
+
+// open opens the files, for reading only or for good.
+func (s *Store) open(readOnly bool) error {
+	if err := s.directory(readOnly); err != nil {
+		return err
+	}
+	lock, err := pebble.LockDirectory(s.dir, s.fs)
+	if err != nil {
+		return fmt.Errorf("it is in use by another process (%w): end that, or set another data_dir", err)
+	}
+	s.lock = lock
+	if err := s.openLocked(readOnly); err != nil {
+		return errors.Join(err, lock.Close())
+	}
+	return nil
+}
+
+func (s *Store) openLocked(readOnly bool) error {
+	begun, err := s.readFormat()
+	if err != nil {
+		return err
+	}
+	if !begun && readOnly {
+		return errors.New("there is no store")
+	}
+	if !begun {
+		if err := s.writeFormat(formatBeginning); err != nil {
+			return err
+		}
+	}
+	log := pebbleLog{s.life, s.o.Log}
+	o := &pebble.Options{
+		CacheSize:          cacheSize,
+		DisableTableStats:  true,
+		ErrorIfNotExists:   begun,
+		EventListener:      log.listener(),
+		FS:                 s.fs,
+		FormatMajorVersion: pebble.FormatValueSeparation,
+		Lock:               s.lock,
+		Logger:             log,
+		MemTableSize:       memTableSize,
+		ReadOnly:           readOnly,
+	}
+	err = s.life.guard(func() (err error) {
+		s.db, err = pebble.Open(s.dir, o)
+		return err
+	})
+	if errors.Is(err, pebble.ErrDBDoesNotExist) {
+		return fmt.Errorf("it is damaged: %s is there, but what pebble keeps with it is missing (%w)", formatFile, err)
+	}
+	if err != nil || begun {
+		return err
+	}
+	return s.writeFormat(formatNow)
+}
+
+// directory sees to it that there is one, for us alone.
+func (s *Store) directory(readOnly bool) error {
+	is, err := s.fs.Stat(s.dir)
+	switch {
+	case err == nil && !is.IsDir():
+		return errors.New("it is not a directory")
+	case err == nil && s.o.FS == nil && is.Mode().Perm()&0o077 != 0:
+		return fmt.Errorf("others may read it (mode %04o): chmod 700 %s", is.Mode().Perm(), s.dir)
+	case !errors.Is(err, fs.ErrNotExist) || readOnly:
+		return err
+	}
+	if err := s.fs.MkdirAll(s.dir, 0o700); err != nil {
+		return err
+	}
+	return syncDir(s.fs, s.fs.PathDir(s.dir))
+}
+
+// syncDir makes durable what was made, renamed and removed in dir.
+func syncDir(in vfs.FS, dir string) error {
+	d, err := in.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Close makes durable what was written, answers all that waits, and ends the
+// store. It must not be called from an answer.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	closing := s.closing
+	s.closing = true
+	s.mu.Unlock()
+	if closing {
+		return errClosed
+	}
+	s.committer.Signal()
+	s.answerer.Signal()
+	s.free.end()
+	select {
+	case <-s.committed:
+	case <-s.life.failed:
+	}
+	<-s.allSaid
+	if err := s.life.Err(); err != nil {
+		return err // pebble may hang; the process ends
+	}
+	return s.closeFiles(s.db.Flush)
+}
+
+// closeFiles ends what open began, after last.
+func (s *Store) closeFiles(last func() error) error {
+	return s.life.guard(func() error {
+		return errors.Join(last(), s.db.Close(), s.lock.Close())
+	})
+}
+
+// reclaim has pebble give back the room of what was let go.
+func (s *Store) reclaim() {
+	if time.Since(s.reclaimed) < reclaimEvery {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-s.free.ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if err := s.db.Compact(ctx, []byte{0}, []byte{0xff}, false); err != nil && ctx.Err() == nil {
+		s.o.Log.Warn().Err(err).Str("event", "store_trouble").Msg("cannot compact the store")
+	}
+	s.reclaimed = time.Now()
+}
