@@ -78,7 +78,8 @@ type Listener struct {
 	// Sockets that share an mqttsn-udp address (SO_REUSEPORT). 0: one per core.
 	Sockets int `yaml:"sockets" min:"0" max:"256"`
 
-	// What the kernel may hold for each socket of mqttsn-udp.
+	// What the kernel may hold for each socket of mqttsn-udp. Beyond
+	// net.core.rmem_max it takes CAP_NET_ADMIN.
 	RecvBuffer Bytes `yaml:"recv_buffer" min:"64KiB" max:"1GiB"`
 }
 
