@@ -79,7 +79,12 @@ func (c *Change) Delta() string {
 		sign = "−"
 	}
 	s = sign + s
-	if c.Old != 0 && c.Metric.Unit != Share {
+	const manifold = 10
+	switch times := c.New / c.Old; {
+	case c.Old == 0 || c.Metric.Unit == Share:
+	case times >= manifold:
+		s += fmt.Sprintf(" (%s times as much)", significant(times, 2))
+	default:
 		s += fmt.Sprintf(" (%s%s)", sign, percent(math.Abs(d/c.Old)))
 	}
 	return s
@@ -94,6 +99,9 @@ func CompareText(w io.Writer, old, now *Result) error {
 	same := 0
 	fmt.Fprintf(t, "GROUP\tMETRIC\tBEFORE\tNOW\tCHANGE\t\n")
 	for _, c := range Compare(old, now) {
+		if c.Group != "" && len(now.Groups) == 1 {
+			break // it is all there is
+		}
 		if c.Verdict == Same {
 			same++
 			continue
