@@ -131,12 +131,16 @@ type speaker struct {
 	at      clock.Time
 	tooLate clock.Time
 	said    bool
+	told    func() // when it has; or nil
 }
 
 func (s *speaker) Send(batch []transport.Datagram) error {
 	now := s.now()
 	if !s.said && s.at.Reached(now) && now < s.tooLate {
 		s.said = true
+		if s.told != nil {
+			s.told()
+		}
 		b, _ := mqttsn.Append(nil, mqttsn.V12, &mqttsn.Pingreq{})
 		s.Transport.Send([]transport.Datagram{{Peer: s.asleep, Buf: b}})
 	}

@@ -100,6 +100,27 @@ func TestForgiven(t *testing.T) {
 			s.up(&mqttsn.Connect{KeepAlive: time.Minute}).down(&mqttsn.Connack{}).waits(time.Hour)
 		}, []Rule{LostWill}},
 
+		{"PINGRESP before a command, long after a PINGREQ that was not answered", func(s *script) {
+			s.asleep().up(ping).waits(10 * time.Second).up(ping).down(resp)
+			for range 4 {
+				s.waits(29 * time.Second).up(ping).down(resp)
+			}
+			s.command(1)
+			s.waits(29 * time.Second).up(ping).down(resp)
+		}, []Rule{EarlyPingresp, LostCommand}},
+
+		{"a will twice, after a request in vain", func(s *script) {
+			s.connected(true).down(&mqttsn.Register{ID: 4}).waits(50 * time.Second)
+			s.b.WillPublished(0, s.now)
+			s.b.WillPublished(0, s.now)
+		}, []Rule{FalseWill}},
+		{"a will again, of one that was taken back", func(s *script) {
+			s.connected(true).waits(90 * time.Second)
+			s.b.WillPublished(0, s.now)
+			s.up(ping).down(resp).waits(90 * time.Second)
+			s.b.WillPublished(0, s.now)
+		}, nil},
+
 		{"a command that is published elsewhere than a late copy of SUBSCRIBE says", func(s *script) {
 			s.connected(false).up(&mqttsn.Subscribe{ID: 7}).b.Unsubscribed(0, s.now)
 			s.up(&mqttsn.Subscribe{ID: 7}).down(&mqttsn.Suback{ID: 7})

@@ -128,6 +128,7 @@ func (d *device) hear(now clock.Time) {
 // answered notes that the gateway has answered as it does on a connection.
 func (d *device) answered() {
 	d.proved = d.heard
+	d.link.fired = false      // it was lost, and is there again
 	if d.link.state == gone { // it has not heard the goodbye, after all
 		d.link.state = dropped
 	}

@@ -90,6 +90,7 @@ func (r *rest) answer(now clock.Time, t mqttsn.Type, slack time.Duration, exact 
 	r.off, r.since, r.from = true, now, now
 	if r.pings > 0 || r.dozes > 0 || r.others > 0 {
 		r.from = r.latest.Add(slack + min(now.Sub(r.oldest), patience))
+		r.oldest = r.latest // what is left are copies; each wake is given the time that its own took
 	}
 }
 

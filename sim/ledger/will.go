@@ -35,12 +35,12 @@ func (b *Book) WillPublished(dev int32, now clock.Time) {
 	if now.Sub(l.since) <= slack {
 		return
 	}
+	l.fired = true
 	least, silence := d.least(), now.Sub(d.proved)
 	switch {
 	case second:
 		b.violate(FalseWill, dev, now, "a will was published again for the same loss")
 	case least > 0 && silence >= least-min(slack, least/4):
-		l.fired = true
 	case l.gap != 0 && now.Sub(l.gap) <= max(slack, least/2):
 	case d.asked.vain(now):
 	case least == 0:
