@@ -101,7 +101,7 @@ func TestForgiven(t *testing.T) {
 		}, []Rule{LostWill}},
 
 		{"PINGRESP before a command, long after a PINGREQ that was not answered", func(s *script) {
-			s.asleep().up(ping).waits(10 * time.Second).up(ping).down(resp)
+			s.asleep().up(ping).waits(15 * time.Second).up(ping).waits(15 * time.Second).up(ping).down(resp)
 			for range 4 {
 				s.waits(29 * time.Second).up(ping).down(resp)
 			}
