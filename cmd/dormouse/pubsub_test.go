@@ -219,7 +219,7 @@ func TestWhatToDo(t *testing.T) {
 		{"5", "pub -t a -m x --url mqtt://" + deaf.Addr().String(), "; if something else is spoken there, see --url and --cafile"},
 		{"5", "pub -t a -m x --url mqtts://" + deaf.Addr().String(), "; if something else is spoken there, see --url and --cafile"},
 		{"4", "pub -t a -m x --url ws://" + deaf.Addr().String(), "; if something else is spoken there, see --url and --cafile"},
-		{"4", "pub -t a -m x --url mqtt://" + closed.Addr().String(), "connection refused; is the server running?"},
+		{"4", "pub -t a -m x --url mqtt://" + closed.Addr().String(), "dormouse pub: mqtt://" + closed.Addr().String() + ": dial tcp " + closed.Addr().String() + ": connect: connection refused; is the server running?\n"},
 		{"5", "sub -t +/+/+/+/+/+/+/+/+", `SUBSCRIBE refused: reason 0x8f, "filter 1 of 1: invalid topic: `},
 		{"5", "pub -t $SYS/x -m x -q 1", `PUBLISH refused: reason 0x87, "not authorized"`},
 	} {
