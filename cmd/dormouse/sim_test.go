@@ -60,25 +60,30 @@ func TestShippedOverUDP(t *testing.T) {
 // TestSameSeed: a run in virtual time is the same again, and another with
 // another seed.
 func TestSameSeed(t *testing.T) {
-	result := func(seed string) string {
-		status, out, errs := simulate(t, "lossy-radio --nodes 30 --duration 5m --json - --seed "+seed)
+	result := func(t *testing.T, name, seed string) string {
+		t.Helper()
+		status, out, errs := simulate(t, name+" --nodes 20 --json - --seed "+seed)
 		var r map[string]any
 		if err := json.Unmarshal([]byte(out), &r); err != nil {
 			t.Fatalf("it exits %d: %v:\n%s", status, err, errs)
 		}
-		delete(r, "elapsed_s")
-		delete(r, "used")
-		delete(r, "command")
-		delete(r, "seed")
+		for _, key := range []string{"elapsed_s", "command", "seed", "used"} {
+			delete(r, key)
+		}
 		b, _ := json.Marshal(r)
 		return string(b)
 	}
-	one, again, other := result("1"), result("1"), result("2")
-	if one != again {
-		t.Error("two runs of one seed differ")
-	}
-	if one == other {
-		t.Error("runs of two seeds do not differ")
+	for _, s := range scenario.Shipped() {
+		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
+			one, again, other := result(t, s.Name, "1"), result(t, s.Name, "1"), result(t, s.Name, "2")
+			if one != again {
+				t.Error("two runs of one seed differ")
+			}
+			if one == other {
+				t.Error("runs of two seeds do not differ")
+			}
+		})
 	}
 }
 
