@@ -41,6 +41,9 @@ func (o *outputs) check() (against *report.Result, err error) {
 		if info, err := os.Stat(filepath.Dir(name)); err != nil || !info.IsDir() {
 			return nil, usage("%s cannot be written: there is no folder %s", name, filepath.Dir(name))
 		}
+		if err := writable(name); err != nil {
+			return nil, usage("%s cannot be written: %w", name, err)
+		}
 	}
 	if o.Metrics != "" {
 		at, err := netip.ParseAddrPort(o.Metrics)
@@ -52,6 +55,23 @@ func (o *outputs) check() (against *report.Result, err error) {
 		return readResult(o.Against)
 	}
 	return nil, nil
+}
+
+// writable tries whether a file can be written, and leaves it as it is. What is
+// neither a file nor a folder, such as a pipe, is not touched.
+func writable(name string) error {
+	info, err := os.Stat(name)
+	if err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil
+	}
+	f, opened := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
+	if opened != nil {
+		return errors.Unwrap(opened)
+	}
+	if err != nil { // it was not there
+		os.Remove(name)
+	}
+	return f.Close()
 }
 
 // write writes all that was asked for, the summary last.

@@ -202,7 +202,7 @@ func tiles(r, before *Result) (all []tile) {
 	}
 	add("Sent again", "retransmissions.share", false, figure("loss.up")+" lost on the radio")
 	add("Battery, shortest life", "battery.years", false, "of the mean device of a group")
-	add("Invariants broken", "violations", r.Broken > 0, "among "+figure("devices")+" devices")
+	add("Invariants broken", "violations", r.Broken > 0, "among "+devices(m["devices"]))
 	return all
 }
 

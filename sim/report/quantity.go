@@ -42,6 +42,14 @@ func thousands(v float64) string {
 	return s
 }
 
+// devices writes how many there are.
+func devices(n float64) string {
+	if n == 1 {
+		return "1 device"
+	}
+	return thousands(n) + " devices"
+}
+
 // seconds writes a time with three figures, or to the second.
 func seconds(v float64) string {
 	a := math.Abs(v)

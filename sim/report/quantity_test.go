@@ -2,6 +2,14 @@ package report
 
 import "testing"
 
+func TestDevices(t *testing.T) {
+	for n, want := range map[float64]string{0: "0 devices", 1: "1 device", 2: "2 devices", 10_000: "10,000 devices"} {
+		if got := devices(n); got != want {
+			t.Errorf("%v are %q; want %q", n, got, want)
+		}
+	}
+}
+
 func TestQuantity(t *testing.T) {
 	for _, tt := range []struct {
 		v    float64

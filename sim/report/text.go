@@ -20,7 +20,7 @@ func (r *Result) Text(w io.Writer) error {
 	}
 	m := r.All.Metrics
 	count := func(name string) string { return thousands(m[name]) }
-	line("  run\t%s devices, %s in %s, seed %d", count("devices"), seconds(r.Ran), seconds(r.Elapsed), r.Seed)
+	line("  run\t%s, %s in %s, seed %d", devices(m["devices"]), seconds(r.Ran), seconds(r.Elapsed), r.Seed)
 	if m["reports.sent"] > 0 {
 		line("  reports\tsent %s, acknowledged %s, timed out %s, refused %s, in flight %s",
 			count("reports.sent"), count("reports.acknowledged"), count("reports.timed_out"), count("reports.refused"), count("reports.in_flight"))

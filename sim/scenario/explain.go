@@ -56,7 +56,7 @@ func (e *explainer) all() {
 		devices += g.Count
 	}
 	e.line("%s: %s", p.Name, cmp.Or(p.About, "no word on what it shows"))
-	e.line("%d devices in %s, %s and %s to settle, seed %d.", devices, count(len(p.Groups), "group"),
+	e.line("%s in %s, %s and %s to settle, seed %d.", count(devices, "device"), count(len(p.Groups), "group"),
 		duration(p.Duration()), duration(p.Settle), p.Seed)
 	for _, g := range p.Groups {
 		e.line("")
@@ -94,7 +94,11 @@ func count(n int, what string) string {
 	if n != 1 {
 		what += "s"
 	}
-	return strconv.Itoa(n) + " " + what
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits + " " + what
 }
 
 func (e *explainer) group(g *sim.Group) {

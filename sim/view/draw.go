@@ -76,7 +76,7 @@ func cut(width int, s string) string {
 // head is what runs, how far it is, and how long it will take.
 func (m *model) head(width int) []string {
 	a := m.about
-	title := bold.Render(a.Plan.Name) + faint.Render(fmt.Sprintf("  %s devices  seed %d  %s", count(uint64(a.devices())), a.Plan.Seed, a.Target))
+	title := bold.Render(a.Plan.Name) + faint.Render(fmt.Sprintf("  %s  seed %d  %s", a.devices(), a.Plan.Seed, a.Target))
 	if m.last == nil {
 		return []string{title}
 	}

@@ -20,12 +20,16 @@ type About struct {
 // whole is how long the run takes, by its own time.
 func (a *About) whole() time.Duration { return a.Plan.Duration() + a.Plan.Settle }
 
-// devices is how many there are.
-func (a *About) devices() (n int) {
+// devices says how many there are.
+func (a *About) devices() string {
+	n := 0
 	for _, g := range a.Plan.Groups {
 		n += g.Count
 	}
-	return n
+	if n == 1 {
+		return "1 device"
+	}
+	return count(uint64(n)) + " devices"
 }
 
 // A View shows samples. It is for one goroutine.
@@ -69,8 +73,8 @@ const (
 // NewLines returns a View that writes to out.
 func NewLines(out io.Writer, a *About) *Lines {
 	l := &Lines{out: out, about: a, pace: pace{virtual: a.Virtual}}
-	fmt.Fprintf(out, "%s: %s devices, %s, seed %d, %s\n",
-		a.Plan.Name, count(uint64(a.devices())), span(a.whole()), a.Plan.Seed, a.Target)
+	fmt.Fprintf(out, "%s: %s, %s, seed %d, %s\n",
+		a.Plan.Name, a.devices(), span(a.whole()), a.Plan.Seed, a.Target)
 	return l
 }
 
