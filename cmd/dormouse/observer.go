@@ -20,6 +20,8 @@ type observer struct {
 	client mqtt.Client
 	hear   func(topic string, payload []byte, qos byte, retained bool)
 	flying chan flight // publishes not acknowledged, in order
+	room   chan struct{} // taken by each of them
+	closed chan struct{}
 	done   sync.WaitGroup
 
 	mu       sync.Mutex
@@ -47,6 +49,8 @@ func newObserver(ctx context.Context, w *whom) (*observer, error) {
 	o := &observer{
 		whom:    w,
 		flying:  make(chan flight, flyingMost),
+		room:    make(chan struct{}, flyingMost),
+		closed:  make(chan struct{}),
 		filters: make(map[string]byte),
 		changed: make(chan struct{}),
 	}
@@ -153,17 +157,37 @@ func (o *observer) returned(ctx context.Context, than int) error {
 	}
 }
 
-// Publish publishes. It waits while too many are under way.
+// Why the server does not have a message.
+var (
+	errUnacknowledged = errors.New("the MQTT server acknowledges nothing")
+	errTooLate        = errors.New("the MQTT server had not acknowledged it when the run was over")
+)
+
+// Publish publishes. It waits while too many are under way, but not for a
+// server that is gone.
 func (o *observer) Publish(topic string, payload []byte, qos byte, retain bool, done func(error)) {
-	o.flying <- flight{o.client.Publish(topic, qos, retain, append([]byte(nil), payload...)), done}
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case o.room <- struct{}{}:
+		o.flying <- flight{o.client.Publish(topic, qos, retain, append([]byte(nil), payload...)), done}
+	case <-late.C:
+		done(errUnacknowledged)
+	}
 }
 
 // land waits for publishes to be acknowledged. An MQTT server acknowledges in
-// order, so that one behind another is seldom late.
+// order, so that one behind another is seldom late. What is under way when the
+// observer is closed may never be: the library waits for the server to return.
 func (o *observer) land() {
 	for f := range o.flying {
-		<-f.token.Done()
-		f.done(f.token.Error())
+		select {
+		case <-f.token.Done():
+			f.done(f.token.Error())
+		case <-o.closed:
+			f.done(errTooLate)
+		}
+		<-o.room
 	}
 }
 
@@ -175,6 +199,7 @@ func (o *observer) Close() error {
 	r := o.client.OptionsReader()
 	id := r.ClientID()
 	o.client.Disconnect(uint(leave.Milliseconds()))
+	close(o.closed)
 	close(o.flying)
 	o.done.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), leave)

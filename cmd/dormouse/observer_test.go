@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -98,4 +99,39 @@ func TestObserver(t *testing.T) {
 		t.Errorf("after a restart the server is at %v, not at %v", own.mqtt, at)
 	}
 	publish()
+}
+
+// TestObserverAlone: an observer whose server is gone for good says so of each
+// message, and can be closed.
+func TestObserverAlone(t *testing.T) {
+	t.Parallel()
+	own, _ := ownServerOf(t)
+	o, err := newObserver(t.Context(), (&site{}).besides(own))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own.kill()
+	const messages = flyingMost + 1
+	answers := make(chan error, messages)
+	for range messages {
+		o.Publish("a/b", []byte("x"), 1, false, func(err error) { answers <- err })
+	}
+	if err := <-answers; !errors.Is(err, errUnacknowledged) {
+		t.Errorf("of the last message it says %v", err)
+	}
+	closed := make(chan struct{})
+	go func() {
+		o.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(failAfter):
+		t.Fatal("it cannot be closed")
+	}
+	for range messages - 1 {
+		if err := <-answers; err == nil {
+			t.Error("a message is published, with nobody there")
+		}
+	}
 }
