@@ -11,7 +11,7 @@ import (
 )
 
 // carry out a command line in this process.
-func command(t *testing.T, line string, args ...any) (status int, out, errs string) {
+func command(t testing.TB, line string, args ...any) (status int, out, errs string) {
 	t.Helper()
 	var o, e bytes.Buffer
 	status = run(strings.Fields(fmt.Sprintf(line, args...)), strings.NewReader(""), &o, &e)

@@ -19,7 +19,7 @@ type observer struct {
 	whom   *whom
 	client mqtt.Client
 	hear   func(topic string, payload []byte, qos byte, retained bool)
-	flying chan flight // publishes not acknowledged, in order
+	flying chan flight   // publishes not acknowledged, in order
 	room   chan struct{} // taken by each of them
 	closed chan struct{}
 	done   sync.WaitGroup
