@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"dormouse/mqttsn/clock"
@@ -223,14 +224,13 @@ func (f *Fleet) Heard(now clock.Time, topic string, message []byte, retained boo
 func (f *Fleet) file(g *group, i int32, now clock.Time, tag payload.Tag, name string) {
 	own := false
 	for k := range g.topics {
-		f.name = g.topics[k].append(f.name[:0], g.named(i), tag.Sequence)
-		if string(f.name) != name {
-			continue
-		}
-		if k == int(tag.Stream) {
+		t := &g.topics[k]
+		f.name = t.append(f.name[:0], g.named(i), tag.Sequence)
+		if string(f.name) == name && k == int(tag.Stream) {
 			return
 		}
-		own = true
+		all, _ := strings.CutSuffix(string(f.name), "/"+strconv.FormatUint(uint64(tag.Sequence), 10))
+		own = own || string(f.name) == name || t.numbered && strings.HasPrefix(name, all+"/")
 	}
 	g.book.Misfiled(tag, name, own, now)
 }

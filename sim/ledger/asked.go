@@ -15,6 +15,7 @@ type asked struct {
 	id      uint16
 	typ     mqttsn.Type
 	copies  uint8 // of it; zero: there is none
+	unnamed bool  // a REGISTER was in vain: what the device has subscribed to may be given up
 }
 
 // spent is how many copies of a request a gateway has sent at the least when

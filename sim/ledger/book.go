@@ -93,7 +93,6 @@ type supplied struct {
 	granted  mqttsn.QoS // by SUBACK
 	subbed   bool       // SUBACK has passed, and nothing that would undo it
 	outdated bool       // its last SUBSCRIBE is to what is no longer published
-	unnamed  bool       // REGISTER was sent in vain: what it subscribes to may be given up
 	refuses  bool       // it reported congestion: the gateway holds what is for it
 }
 

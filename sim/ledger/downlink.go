@@ -36,8 +36,8 @@ func (c *command) String() string {
 
 // Subscribed reports whether the device has been told that it is subscribed.
 func (b *Book) Subscribed(dev int32) bool {
-	s := &b.devices[dev].supplied
-	return s.subbed && !s.unnamed
+	d := &b.devices[dev]
+	return d.supplied.subbed && !d.asked.unnamed
 }
 
 // Unsubscribed notes that the device's subscription is not to what is
@@ -296,7 +296,7 @@ func (b *Book) answers(dev int32, now clock.Time, p mqttsn.Packet) {
 		d.asked.answered(now, p.Type(), p.ID)
 		switch p.Reason {
 		case mqttsn.Accepted:
-			d.supplied.unnamed = d.supplied.unnamed && !(inTime && d.asked.copies == 0)
+			d.asked.unnamed = d.asked.unnamed && !(inTime && d.asked.copies == 0)
 		case mqttsn.Congestion:
 			d.supplied.refuses = true
 		default: // counts as unsubscribing, 1.2 §6.10

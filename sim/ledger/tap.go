@@ -78,7 +78,7 @@ func (b *Book) Down(dev int32, now clock.Time, p mqttsn.Packet) {
 	case *mqttsn.Suback:
 		if p.ID == d.subscribe {
 			d.supplied.subbed = p.Reason == mqttsn.Accepted && d.link.state == connected && !d.link.moved && !d.supplied.outdated
-			d.supplied.granted, d.supplied.unnamed = p.QoS, false
+			d.supplied.granted, d.asked.unnamed = p.QoS, false
 		}
 	case *mqttsn.Publish:
 		b.sent(dev, now, p)
@@ -105,7 +105,7 @@ func (b *Book) Down(dev int32, now clock.Time, p mqttsn.Packet) {
 	}
 	if d.asked.ask(now, p); p.Type() == mqttsn.TypeRegister && d.asked.copies >= spent {
 		b.forgiveCommands(d) // the message may be given up, 1.2 §6.10, and with it the name
-		d.supplied.unnamed = true
+		d.asked.unnamed = true
 	}
 	d.rest.answer(now, p.Type(), b.cfg.Slack, b.cfg.Exact)
 	if p.Type() == mqttsn.TypePingresp || answers[p.Type()] {
