@@ -38,3 +38,16 @@ func TestUnwritable(t *testing.T) {
 		t.Errorf("the result is %q, %v", text, err)
 	}
 }
+
+// TestTwoRuns: the second one says that it has no socket, and runs.
+func TestTwoRuns(t *testing.T) {
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
+	path := controlPath("")
+	if stop, err := new(control).serve(path); err == nil { // else somebody has it already
+		defer stop()
+	}
+	status, _, errs := command(t, "sim run mass-wake --nodes 1")
+	if status != 0 || !strings.Contains(errs, `"dormouse sim set" does not reach this run, as `+path) || !strings.Contains(errs, "with --control\n") {
+		t.Errorf("it exits %d and says\n%s", status, errs)
+	}
+}

@@ -335,7 +335,9 @@ func (r *trial) watch(ctx context.Context, s *streams, quit context.CancelCauseF
 			o.Changes = c.changes
 		case r.Control != "":
 			return nil, &failure{statusBind, fmt.Errorf("--control: %s cannot be opened: %w", path, err)}
-		} // the default one is another run's: then this one is not changed
+		default: // it is another run's
+			fmt.Fprintf(s.err, "dormouse sim run: \"dormouse sim set\" does not reach this run, as %s cannot be opened: %v; give it a socket of its own with --control\n", path, err)
+		}
 	}
 	keys := view.Keys{Quit: func() { quit(errEnough) }}
 	if r.virtual() {

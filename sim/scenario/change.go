@@ -44,6 +44,10 @@ func (s *Scenario) Set(at time.Duration, group string, settings ...string) (*sim
 		}
 		d.src.name = fmt.Sprintf("set %s %s", group, arg)
 		key, _, _ := strings.Cut(arg, ".")
+		if name, _, _ := strings.Cut(key, "="); fixed(name) {
+			b.complain(place{src: d.src}, "%s cannot change while a run goes on; what can is reports, commands, sleep, ills, radio and retry", name)
+			continue
+		}
 		set := setting{at: at, group: group, key: key}
 		b.src = d.src
 		set.over.add(b.reader, "", d.root)
@@ -69,6 +73,13 @@ func (s *Scenario) Set(at time.Duration, group string, settings ...string) (*sim
 	}
 	s.live = live
 	return c, nil
+}
+
+// fixed reports whether a key of a group is none of a change.
+func fixed(key string) bool {
+	_, live := fieldOf(reflect.TypeFor[change](), key)
+	_, known := fieldOf(reflect.TypeFor[group](), key)
+	return known && !live
 }
 
 // groupAt is a group as the script has it so long after the start of the run,

@@ -198,9 +198,11 @@ func TestSet(t *testing.T) {
 	}
 	for want, settings := range map[string][]string{
 		"set doors reports.jitter=20s: doors.reports.jitter is 20s": {"reports.jitter=20s"},
-		`there is no key "count"`:                                   {"count=5"},
-		"nothing is set":                                            {},
-		"there is no value":                                         {"reports.every"},
+		`there is no key "reprots"`:                                 {"reprots.every=5s"},
+		"count cannot change while a run goes on; what can":         {"count=5"},
+		"topics cannot change while a run goes on":                  {"topics=[a, b]"},
+		"nothing is set":    {},
+		"there is no value": {"reports.every"},
 	} {
 		if _, err := s.Set(65*time.Minute, "doors", settings...); err == nil || !strings.Contains(err.Error(), strings.TrimPrefix(want, "set doors reports.jitter=20s: doors.")) {
 			t.Errorf("%q: %v, want %s", settings, err, want)
