@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
@@ -36,6 +37,23 @@ type flight struct {
 	done  func(error)
 }
 
+// A shelf is where the library keeps what is not acknowledged. It looks there
+// once after it has come back, for what to send again.
+type shelf struct {
+	mqtt.Store
+	looked chan struct{} // has room for one
+}
+
+// All is the look.
+func (s *shelf) All() []string {
+	keys := s.Store.All()
+	select {
+	case s.looked <- struct{}{}:
+	default:
+	}
+	return keys
+}
+
 // flyingMost is how many publishes may be unacknowledged. MQTT could tell 65535
 // apart, but no server wants so many.
 const flyingMost = 512
@@ -54,11 +72,25 @@ func newObserver(ctx context.Context, w *whom) (*observer, error) {
 		filters: make(map[string]byte),
 		changed: make(chan struct{}),
 	}
+	kept, back := &shelf{mqtt.NewMemoryStore(), make(chan struct{}, 1)}, new(atomic.Bool)
 	first := o.options(ctx, w.clientID()).
+		SetStore(kept).
 		SetCleanSession(false).
 		SetAutoReconnect(true).
 		SetMaxReconnectInterval(returnEach).
-		SetOnConnectHandler(func(mqtt.Client) { o.attend() }).
+		SetReconnectingHandler(func(mqtt.Client, *mqtt.ClientOptions) {
+			back.Store(true)
+			select {
+			case <-kept.looked:
+			default:
+			}
+		}).
+		SetOnConnectHandler(func(mqtt.Client) {
+			if back.Load() { // what is published before that look may be sent twice
+				<-kept.looked
+			}
+			o.attend()
+		}).
 		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
 			o.hear(m.Topic(), m.Payload(), m.Qos(), m.Retained())
 		})

@@ -24,9 +24,9 @@ type ownServer struct {
 	cmd      *exec.Cmd
 	ended    chan struct{} // closed when cmd has
 	log      *tail
-	toll     toll        // of those that we ended
-	ending   atomic.Bool // by us
-	fell     func(error) // told if it ends by itself, once it has served
+	toll     toll         // of those that we ended
+	ending   *atomic.Bool // by us: this one, not the next
+	fell     func(error)  // told if it ends by itself, once it has served
 
 	sn, mqtt netip.AddrPort // where it listens: the same after a restart
 }
@@ -65,7 +65,8 @@ func (o *ownServer) start(ctx context.Context) error {
 	}
 	o.cmd = &exec.Cmd{Path: self, Args: o.args(), SysProcAttr: ownAttributes()}
 	o.log = new(tail)
-	o.ending.Store(false)
+	ending := new(atomic.Bool)
+	o.ending = ending
 	o.cmd.Stderr = o.log
 	out, err := o.cmd.StdoutPipe()
 	if err != nil {
@@ -88,8 +89,8 @@ func (o *ownServer) start(ctx context.Context) error {
 		}
 		cmd.Wait() // how it ended is in its log
 		close(ended)
-		if served && !o.ending.Load() {
-			o.fell(o.early())
+		if served && !ending.Load() {
+			o.fell(early(cmd))
 		}
 	}()
 	select {
@@ -136,9 +137,9 @@ func (o *ownServer) restart(ctx context.Context, down time.Duration) error {
 	return o.start(ctx)
 }
 
-// early is that it has ended, and not by us.
-func (o *ownServer) early() error {
-	return fmt.Errorf("dormouse serve has ended before its time: %v", o.cmd.ProcessState)
+// early is that cmd has ended, and not by us.
+func early(cmd *exec.Cmd) error {
+	return fmt.Errorf("dormouse serve has ended before its time: %v", cmd.ProcessState)
 }
 
 // stop has it take leave, if it has not ended yet. The error says that it had
@@ -149,7 +150,7 @@ func (o *ownServer) stop() error {
 		if o.ending.Load() {
 			return nil
 		}
-		return fmt.Errorf("%w\n%s", o.early(), o.log)
+		return fmt.Errorf("%w\n%s", early(o.cmd), o.log)
 	default:
 	}
 	memory := o.peak()

@@ -124,12 +124,16 @@ func simulating(t *testing.T, args ...string) *simProcess {
 	t.Helper()
 	s := &simProcess{control: filepath.Join(t.TempDir(), "c"), ended: make(chan int, 1)}
 	errs, w := io.Pipe()
+	read := make(chan struct{}) // all that it says
 	go func() {
-		s.ended <- run(append([]string{"sim", "run", "--control", s.control}, args...), strings.NewReader(""), &s.out, w)
+		status := run(append([]string{"sim", "run", "--control", s.control}, args...), strings.NewReader(""), &s.out, w)
 		w.Close()
+		<-read
+		s.ended <- status
 	}()
 	started := make(chan struct{})
 	go func() {
+		defer close(read)
 		b := make([]byte, 1)
 		first := true
 		for {
