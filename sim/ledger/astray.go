@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"dormouse/mqttsn"
 	"dormouse/mqttsn/clock"
 	"dormouse/sim/payload"
 )
@@ -39,5 +40,20 @@ func (b *Book) Misfiled(t payload.Tag, topic string, own bool, now clock.Time) {
 	b.counts.Uplink.Misfiled++
 	if l := &b.devices[dev].link; !own && !l.strayed {
 		b.violate(MisfiledReport, dev, now, "report %d of topic %d came on topic %q, which is not the device's", t.Sequence, t.Stream, topic)
+	}
+}
+
+// misnames reports whether a report goes to what its device has subscribed to,
+// where no subscriber waits for it. That is nobody's fault: a CONNECT that was
+// late has ended the session in which the id meant what the device believes.
+func (l *link) misnames(t mqttsn.Topic) bool {
+	return t.Kind == mqttsn.TopicNormal && t.ID != 0 && t.ID == l.wanted
+}
+
+// named notes that an id means what the device publishes to: that alone is what
+// devices register.
+func (l *link) named(p *mqttsn.Regack) {
+	if p.Reason == mqttsn.Accepted && p.TopicID == l.wanted {
+		l.wanted = 0
 	}
 }

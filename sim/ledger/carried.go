@@ -13,6 +13,9 @@ func (b *Book) carry(dev int32, now clock.Time, p *mqttsn.Publish, t payload.Tag
 		return
 	}
 	r := b.report(dev, t)
+	if r != nil && d.link.misnames(p.Topic) {
+		b.forgive(r)
+	}
 	switch {
 	case inexact(p.QoS):
 		b.carryOnce(dev, now, p, t)
@@ -62,7 +65,7 @@ func (b *Book) carryOnce(dev int32, now clock.Time, p *mqttsn.Publish, t payload
 		b.counts.Uplink.Carried++
 		b.counts.Uplink.Missing++
 		r.flags |= owed
-		if b.cfg.Exact && p.QoS == 0 && d.live(now) && !d.asked.vain(now) {
+		if b.cfg.Exact && p.QoS == 0 && d.live(now) && !d.asked.vain(now) && !d.link.misnames(p.Topic) {
 			r.flags |= strict
 		}
 	}

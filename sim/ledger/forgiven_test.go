@@ -29,6 +29,19 @@ func TestForgiven(t *testing.T) {
 		s.waits(3 * time.Minute).up(ping).down(resp)
 		return c
 	}
+	by := func(id uint16, p *mqttsn.Publish) *mqttsn.Publish {
+		p.Topic.ID = id
+		return p
+	}
+	// A device that has moved is taken for another there, and the gateway does
+	// not know that its confirmation is for the message that it sends to both.
+	confirmedElsewhere := func(s *script) payload.Tag {
+		s.connected(true).b.Moved(0, s.now)
+		c := s.command(2)
+		s.down(published(c, 2, 1)).b.Delivered(0, c, s.now)
+		s.up(&mqttsn.Pubrec{ID: 1}).down(&mqttsn.Pubrel{ID: 1})
+		return c
+	}
 	for _, tt := range []struct {
 		name string
 		run  func(s *script)
@@ -68,6 +81,30 @@ func TestForgiven(t *testing.T) {
 			s.connected(false).b.Moved(0, s.now)
 			s.up(connect(true)).down(&mqttsn.Connack{})
 			lost(s, 2)
+		}, []Rule{LostReport}},
+
+		{"QoS 0 by the id of what the device has subscribed to", func(s *script) {
+			s.connected(true)
+			s.up(by(9, published(s.sends(0), 0, 0))).waits(time.Second)
+		}, nil},
+		{"QoS 1 by that", func(s *script) {
+			r := s.connected(true).sends(1)
+			s.up(by(9, published(r, 1, 7)))
+			s.b.Acknowledged(0, r, s.now)
+			s.waits(time.Second)
+		}, nil},
+		{"by that, which it has been given for its reports since", func(s *script) {
+			s.connected(true).up(&mqttsn.Register{ID: 2}).down(&mqttsn.Regack{ID: 2, TopicID: 9})
+			s.up(by(9, published(s.sends(0), 0, 0))).waits(time.Second)
+		}, []Rule{LostReport}},
+		{"by that, refused for its reports since", func(s *script) {
+			s.connected(true).up(&mqttsn.Register{ID: 2}).down(&mqttsn.Regack{ID: 2, TopicID: 9, Reason: mqttsn.Congestion})
+			s.up(by(9, published(s.sends(0), 0, 0))).waits(time.Second)
+		}, nil},
+		{"by a predefined id of that number", func(s *script) {
+			p := published(s.connected(true).sends(0), 0, 0)
+			p.Topic = mqttsn.Topic{Kind: mqttsn.TopicPredefined, ID: 9}
+			s.up(p).waits(time.Second)
 		}, []Rule{LostReport}},
 
 		{"a report that is refused, to a client that does not look", func(s *script) {
@@ -145,6 +182,14 @@ func TestForgiven(t *testing.T) {
 			passedOver(s)
 			s.up(connect(true)).down(&mqttsn.Connack{})
 		}, []Rule{LostCommand}},
+		{"a command that is sent to an old address again while a clean session is asked for", func(s *script) {
+			c := confirmedElsewhere(s)
+			s.up(connect(true)).down(published(c, 2, 1))
+		}, nil},
+		{"after there is one", func(s *script) {
+			c := confirmedElsewhere(s)
+			s.up(connect(true)).down(&mqttsn.Connack{}, published(c, 2, 1))
+		}, []Rule{DoubledCmd}},
 		{"a command by a name that the device never confirmed", func(s *script) {
 			register := &mqttsn.Register{ID: 4}
 			s.connected(false).down(register, register, register).up(&mqttsn.Regack{ID: 4})

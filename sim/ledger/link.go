@@ -19,6 +19,7 @@ type link struct {
 	keepAlive seconds
 	sleep     seconds // agreed on
 	wish      seconds // asked for last
+	wanted    uint16  // topic id of what the device has subscribed to last, by SUBACK; zero: none
 
 	state     linkState
 	clean     bool // so said the last CONNECT
@@ -62,7 +63,6 @@ func (b *Book) connects(dev int32, now clock.Time, p *mqttsn.Connect) {
 		b.forget(d)
 	}
 	if p.CleanSession {
-		l.mixed = false
 		b.complete(dev, 0, true)
 	}
 	b.excuse(d)
@@ -86,6 +86,7 @@ func (b *Book) connected(d *device, now clock.Time, p *mqttsn.Connack) {
 	default:
 		l.state, l.since, l.durable = connected, now, !l.clean
 		l.moved, l.restarted = false, false
+		l.mixed = l.mixed && !l.clean // not before: until then the old connection stays, where it was
 		if l.withWill {
 			l.armed = l.told
 		}

@@ -75,7 +75,12 @@ func (b *Book) Down(dev int32, now clock.Time, p mqttsn.Packet) {
 	switch p := p.(type) {
 	case *mqttsn.Connack:
 		b.connected(d, now, p)
+	case *mqttsn.Regack:
+		d.link.named(p)
 	case *mqttsn.Suback:
+		if p.Reason == mqttsn.Accepted {
+			d.link.wanted = p.TopicID
+		}
 		if p.ID == d.subscribe {
 			d.supplied.subbed = p.Reason == mqttsn.Accepted && d.link.state == connected && !d.link.moved && !d.supplied.outdated
 			d.supplied.granted, d.asked.unnamed = p.QoS, false
