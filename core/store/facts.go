@@ -83,15 +83,16 @@ type Dropped struct {
 type Unretained struct{ Topic string }
 
 // Session: a session exists and this is all about it but its subscriptions
-// and messages.
+// and messages. One without Expiry is there for the will of its connection.
 type Session struct {
 	ClientID string
 	User     string // whose it is; empty: anybody's who has no name
 	Expiry   time.Duration
 	Ends     time.Time // zero: not while attached, or never
 	Will     *Will
-	KeepWill bool   // the will outlives the connection
-	Edge     string // state of the edge, opaque
+	KeepWill bool      // the will outlives the connection
+	WillDue  time.Time // when the will is to be published; zero: the client is not lost
+	Edge     string    // state of the edge, opaque
 }
 
 // Ended: a session and all that belongs to it is gone.

@@ -17,6 +17,7 @@ type state struct {
 	last    number            // given to a session
 	holders map[uint64]uint32 // Seq -> how many, where more than one hold a message
 	order   uint64            // of the last message taken
+	turn    uint64            // of the last batch
 }
 
 // A writer turns facts into what changes on the disk. It remembers the first

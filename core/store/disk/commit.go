@@ -1,7 +1,6 @@
 package disk
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -15,17 +14,23 @@ type turn struct {
 	size  int    // octets that facts took in the queue
 	upTo  uint64 // which Sync may be answered afterwards
 	sync  bool
+	push  bool // to the system at least
 }
+
+const (
+	// dirtyFor is how long what nobody asked for stays unsynced, or with
+	// SyncNever in the process.
+	dirtyFor = time.Second
+
+	// logBlock is how many octets pebble gathers before it writes to its log
+	// what it is not to sync.
+	logBlock = 32 << 10
+)
 
 // commit is the committer: it takes all that waits, again and again, until the
 // store is closed or has failed.
 func (s *Store) commit() {
 	defer close(s.committed)
-	defer func() { // pebble panics where it cannot write its log
-		if p := recover(); p != nil {
-			s.life.fail(fmt.Errorf("cannot write: %v", p))
-		}
-	}()
 	for {
 		t, more := s.nextTurn()
 		if !more {
@@ -52,20 +57,30 @@ func (s *Store) nextTurn() (t turn, more bool) {
 			s.idle = s.closing
 			s.answerer.Signal()
 			return turn{}, false
-		case wanted, s.closing, s.due && len(s.queue) > 0, s.flush && changed:
+		case wanted, s.closing, s.due && len(s.queue) > 0, s.over && changed:
 			t = turn{facts: s.queue, size: s.queued, upTo: s.asked}
-			t.sync = changed && (wanted && s.o.Sync == SyncAlways || s.flush || s.closing)
-			s.queue, s.queued, s.due, s.flush = nil, 0, false, false
+			t.push = s.over && s.o.Sync == SyncNever
+			t.sync = changed && (wanted && s.o.Sync == SyncAlways || s.over && !t.push || s.closing)
+			s.queue, s.queued, s.due, s.over = nil, 0, false, false
 			s.taken, s.working = s.asked, true
 			return t, true
 		}
-		s.due, s.flush = false, false
+		s.due, s.over = false, false
 		s.committer.Wait()
 	}
 }
 
-// take writes the facts of t as one batch.
+// take does t.
 func (s *Store) take(t turn) error {
+	err := s.apply(t)
+	if err == nil && t.push {
+		err = s.db.LogData(make([]byte, logBlock), pebble.NoSync)
+	}
+	return err
+}
+
+// apply writes the facts of t as one batch.
+func (s *Store) apply(t turn) error {
 	o := pebble.NoSync
 	if t.sync {
 		o = pebble.Sync
@@ -83,9 +98,12 @@ func (s *Store) take(t turn) error {
 		if w.err != nil {
 			return w.err
 		}
-		if !b.Empty() {
-			return s.db.Apply(b, o)
+		if b.Empty() && !t.sync {
+			return nil
 		}
+		s.turn++
+		w.put(append(w.key[:0], aTurn), func(b []byte) []byte { return appendTurn(b, s.turn) })
+		return s.db.Apply(b, o)
 	}
 	if !t.sync {
 		return nil
@@ -98,17 +116,24 @@ func (s *Store) finish(t turn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.durable, s.working = t.upTo, false
-	was := s.dirty
-	s.dirty = !t.sync && (was || len(t.facts) > 0)
-	if s.dirty && !was && s.o.Sync > 0 {
-		time.AfterFunc(s.o.Sync, s.intervalOver)
+	if t.sync {
+		s.synced = s.turn
+	}
+	was := s.dirty && !t.push
+	s.dirty = !t.sync && !t.push && (was || len(t.facts) > 0)
+	if s.dirty && !was {
+		after := s.o.Sync
+		if after <= 0 {
+			after = dirtyFor
+		}
+		time.AfterFunc(after, s.dirtyEnough)
 	}
 	s.answerer.Signal()
 }
 
-func (s *Store) intervalOver() {
+func (s *Store) dirtyEnough() {
 	s.mu.Lock()
-	s.flush = true
+	s.over = true
 	s.mu.Unlock()
 	s.committer.Signal()
 }

@@ -19,13 +19,15 @@
 //	s Number(5) 3 Packet Identifier(2)    a message in flight: order, Seq, how it is delivered, whether received
 //	s Number(5) 4 Seq(8) Share            a message waits: how it is to be delivered
 //	t Topic                               Seq of the retained message
+//	n                                     how many turns the committer had
 //
 // A message goes with its last holder: a session that it waits for or is in
 // flight to, or the topic that retains it. In memory is the number of each
 // client id and, of a message that more than one hold, how many; the disk, in
 // the committer's hands alone, knows the rest.
 //
-// A directory holds the files of pebble and FORMAT, which says whose they are.
+// A directory holds the files of pebble, FORMAT, which says whose they are, and
+// MARK, which says how much must be in them.
 package disk
 
 import (
@@ -42,14 +44,15 @@ import (
 // When what was written is made durable, for Options.Sync.
 const (
 	SyncAlways time.Duration = 0  // before the answer
-	SyncNever  time.Duration = -1 // when pebble sees fit
+	SyncNever  time.Duration = -1 // when the system sees fit
 )
 
 // Options are how a Store keeps. The zero Options are valid.
 type Options struct {
-	// Sync is SyncAlways, SyncNever, or how long after the answer to a Sync
-	// what it answers for may still be lost with the power. With SyncAlways
-	// nothing is lost.
+	// Sync is SyncAlways, with which nothing is lost that was answered for, or
+	// how long after the answer it may still be lost with the process or the
+	// power, or SyncNever: a second with the process, and with the power as
+	// long as the system keeps it to itself.
 	Sync time.Duration
 
 	// DiskFreeMin is how many octets of the disk stay free: below that Write
@@ -74,6 +77,7 @@ type Store struct {
 	free *space
 
 	reclaimed time.Time // when the disk was last compacted because it is full
+	marked    uint64    // what the mark says
 
 	state // the committer's, and Load's before it
 
@@ -89,10 +93,12 @@ type Store struct {
 	answered  uint64        // of them, that were
 	working   bool          // the committer has a turn
 	due       bool          // facts have waited long enough though nobody asks
-	flush     bool          // the interval is over
+	over      bool          // what is dirty has been so long enough
 	dirty     bool          // something was committed without a sync
+	synced    uint64        // the last turn that the disk has
 	closing   bool          // nothing is taken any more
 	idle      bool          // the committer has ended
 	committed chan struct{} // closed when the committer has ended
 	allSaid   chan struct{} // closed when the answerer has
+	unwatched chan struct{} // closed when the watch has
 }

@@ -35,7 +35,7 @@ func (q *quota) GetDiskUsage(string) (vfs.DiskUsage, error) {
 // blocks that were not synced.
 func kind(t testing.TB, keeps int, seed uint64) storetest.Kind {
 	const room = 1 << 20
-	rng := rand.New(rand.NewPCG(seed, 2))
+	rng := rng(seed)
 	mem := vfs.NewCrashableMem()
 	q := &quota{FS: mem}
 	q.free.Store(room)
@@ -72,3 +72,5 @@ func TestPowerLoss(t *testing.T) {
 		return kind(t, []int{0, 0, 50, 90}[seed%4], seed)
 	})
 }
+
+func rng(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 2)) }

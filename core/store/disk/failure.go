@@ -46,14 +46,7 @@ func (l *life) Err() error {
 // when life is over.
 func (l *life) guard(do func() error) error {
 	result := make(chan error, 1)
-	go func() {
-		defer func() {
-			if p := recover(); p != nil {
-				result <- fmt.Errorf("%v", p)
-			}
-		}()
-		result <- do()
-	}()
+	go func() { result <- do() }()
 	select {
 	case err := <-result:
 		return err

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -21,7 +20,12 @@ const (
 	formatWords     = "dormouse store %d\n"
 	formatBeginning = "dormouse store 1, not yet begun\n"
 	formatNow       = "dormouse store 1\n"
+
+	newSuffix = ".new" // of a file that is to replace another
 )
+
+// mayBeThere is what may be in a directory that is as good as empty.
+var mayBeThere = []string{"LOCK", formatFile + newSuffix, "lost+found"}
 
 // readFormat reports whether the store has begun; not if the directory is
 // empty.
@@ -30,20 +34,16 @@ func (s *Store) readFormat() (begun bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	f, err := s.fs.Open(s.fs.PathJoin(s.dir, formatFile))
+	b, err := readFile(s.fs, s.fs.PathJoin(s.dir, formatFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		for _, name := range names {
-			if name != "LOCK" && name != formatFile+".new" && name != "lost+found" {
+			if !slices.Contains(mayBeThere, name) {
 				return false, fmt.Errorf("it has %s in it but no file %s: set data_dir to a directory that is empty or a store", name, formatFile)
 			}
 		}
 		return false, nil
 	}
 	if err != nil {
-		return false, err
-	}
-	b, err := io.ReadAll(f)
-	if err := errors.Join(err, f.Close()); err != nil {
 		return false, err
 	}
 	version := 0
@@ -63,24 +63,6 @@ func (s *Store) readFormat() (begun bool, err error) {
 	return true, nil
 }
 
-func (s *Store) writeFormat(words string) error { return writeFormat(s.fs, s.dir, words) }
-
-// writeFormat replaces the format file of dir, whole or not at all.
 func writeFormat(in vfs.FS, dir, words string) error {
-	name := in.PathJoin(dir, formatFile)
-	f, err := in.Create(name+".new", vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	_, err = io.WriteString(f, words)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := in.Rename(name+".new", name); err != nil {
-		return err
-	}
-	return syncDir(in, dir)
+	return writeFile(in, dir, formatFile, []byte(words))
 }

@@ -10,6 +10,7 @@ const (
 	aMessage  = 'm'
 	aSession  = 's'
 	aRetained = 't'
+	aTurn     = 'n'
 )
 
 // The octet after a session's number: what of it this is. Load reads a session

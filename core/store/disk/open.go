@@ -23,22 +23,22 @@ const (
 // may have it open, nor be allowed to read it. Load comes next.
 func Open(dir string, o Options) (*Store, error) {
 	s := newStore(dir, o)
-	s.fs = s.free.wrapped()
-	if err := s.open(false); err != nil {
+	s.fs = waryFS{s.fs, s.life, s.free}
+	if err := s.life.guard(func() error { return s.open(false) }); err != nil {
 		return nil, fmt.Errorf("store in %s: %w", dir, err)
 	}
 	s.free.look()
 	s.free.patient.Store(true)
 	go s.commit()
 	go s.answer()
-	go s.free.watch(s.reclaim)
+	go s.watch()
 	return s, nil
 }
 
 func newStore(dir string, o Options) *Store {
 	s := &Store{
 		dir: dir, o: o, fs: o.FS, life: newLife(),
-		committed: make(chan struct{}), allSaid: make(chan struct{}),
+		committed: make(chan struct{}), allSaid: make(chan struct{}), unwatched: make(chan struct{}),
 		state: state{numbers: make(map[string]number), holders: make(map[uint64]uint32)},
 	}
 	if s.fs == nil {
@@ -79,10 +79,13 @@ func (s *Store) openLocked(readOnly bool) error {
 	if !begun && readOnly {
 		return errors.New("there is no store")
 	}
-	if !begun {
-		if err := s.writeFormat(formatBeginning); err != nil {
-			return err
-		}
+	if begun {
+		s.marked, err = readMark(s.fs, s.dir)
+	} else {
+		err = writeFormat(s.fs, s.dir, formatBeginning)
+	}
+	if err != nil {
+		return err
 	}
 	log := pebbleLog{s.life, s.o.Log}
 	o := &pebble.Options{
@@ -97,17 +100,57 @@ func (s *Store) openLocked(readOnly bool) error {
 		MemTableSize:       memTableSize,
 		ReadOnly:           readOnly,
 	}
-	err = s.life.guard(func() (err error) {
-		s.db, err = pebble.Open(s.dir, o)
-		return err
-	})
-	if errors.Is(err, pebble.ErrDBDoesNotExist) {
-		return fmt.Errorf("it is damaged: %s is there, but what pebble keeps with it is missing (%w)", formatFile, err)
+	if begun {
+		if err := s.peek(o); err != nil {
+			return err
+		}
 	}
-	if err != nil || begun {
+	if s.db, err = pebble.Open(s.dir, o); err != nil {
 		return err
 	}
-	return s.writeFormat(formatNow)
+	if err := s.begin(begun); err != nil {
+		return errors.Join(err, s.db.Close())
+	}
+	return nil
+}
+
+// peek sees whether pebble can open what is there, where pebble itself would
+// not say which file is the matter.
+func (s *Store) peek(o *pebble.Options) error {
+	is, err := pebble.Peek(s.dir, s.fs)
+	switch {
+	case err != nil:
+		return err
+	case !is.Exists:
+		return fmt.Errorf("it is damaged: %s is there, but what pebble keeps with it, such as the file marker.manifest, is missing", formatFile)
+	case is.FormatMajorVersion > o.FormatMajorVersion:
+		return fmt.Errorf("marker.format-version says %d, this Dormouse knows %d: use a newer one", is.FormatMajorVersion, o.FormatMajorVersion)
+	case is.FormatMajorVersion < o.FormatMajorVersion:
+		return fmt.Errorf("it is damaged: the file marker.format-version is missing, or does not say %d", o.FormatMajorVersion)
+	}
+	if is.OptionsFilename == "" {
+		return errors.New("it is damaged: the file that begins with OPTIONS is missing")
+	}
+	o.EnsureDefaults()
+	was, err := readFile(s.fs, is.OptionsFilename)
+	if err == nil {
+		err = o.CheckCompatibility(s.dir, string(was))
+	}
+	if err != nil {
+		return fmt.Errorf("it is damaged: %s: %w", is.OptionsFilename, err)
+	}
+	return nil
+}
+
+// begin sees that nothing is missing, or ends the making of a new store.
+func (s *Store) begin(begun bool) error {
+	if begun {
+		return s.checkMark()
+	}
+	if err := writeMark(s.fs, s.dir, 0); err != nil {
+		return err
+	}
+	return writeFormat(s.fs, s.dir, formatNow)
 }
 
 // directory sees to it that there is one, for us alone.
@@ -154,9 +197,11 @@ func (s *Store) Close() error {
 	case <-s.life.failed:
 	}
 	<-s.allSaid
+	<-s.unwatched
 	if err := s.life.Err(); err != nil {
 		return err // pebble may hang; the process ends
 	}
+	s.mark()
 	return s.closeFiles(s.db.Flush)
 }
 
@@ -165,6 +210,30 @@ func (s *Store) closeFiles(last func() error) error {
 	return s.life.guard(func() error {
 		return errors.Join(last(), s.db.Close(), s.lock.Close())
 	})
+}
+
+// watch looks after the disk now and then, until Close.
+func (s *Store) watch() {
+	defer close(s.unwatched)
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for marked := time.Now(); ; {
+		select {
+		case <-s.free.ended:
+			return
+		case <-s.life.failed:
+			return
+		case <-tick.C:
+		}
+		s.free.look()
+		if s.free.full.Load() && s.free.stuck.Load() == 0 {
+			s.reclaim()
+		}
+		if time.Since(marked) >= markEvery {
+			s.mark()
+			marked = time.Now()
+		}
+	}
 }
 
 // reclaim has pebble give back the room of what was let go.
@@ -181,7 +250,8 @@ func (s *Store) reclaim() {
 		case <-ctx.Done():
 		}
 	}()
-	if err := s.db.Compact(ctx, []byte{0}, []byte{0xff}, false); err != nil && ctx.Err() == nil {
+	err := s.life.guard(func() error { return s.db.Compact(ctx, []byte{0}, []byte{0xff}, false) })
+	if err != nil && ctx.Err() == nil {
 		s.o.Log.Warn().Err(err).Str("event", "store_trouble").Msg("cannot compact the store")
 	}
 	s.reclaimed = time.Now()

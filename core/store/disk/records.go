@@ -15,19 +15,24 @@ const (
 	sessionKeepWill = 1
 	sessionWill     = 2
 	sessionEnds     = 4
+	sessionWillDue  = 8
 )
 
 // appendSession appends a Session:
 //
-//	Flags(1) Client Id, User, Expiry, Edge, [Ends] [Will, its Delay and Lifetime]
+//	Flags(1) Client Id, User, Expiry, Edge, [Ends] [Will Due] [Will, its Delay and Lifetime]
 func appendSession(dst []byte, s *store.Session) []byte {
-	dst = append(dst, bit(s.KeepWill, sessionKeepWill)|bit(s.Will != nil, sessionWill)|bit(!s.Ends.IsZero(), sessionEnds))
+	dst = append(dst, bit(s.KeepWill, sessionKeepWill)|bit(s.Will != nil, sessionWill)|
+		bit(!s.Ends.IsZero(), sessionEnds)|bit(!s.WillDue.IsZero(), sessionWillDue))
 	dst = appendOctets(dst, s.ClientID)
 	dst = appendOctets(dst, s.User)
 	dst = binary.AppendVarint(dst, int64(s.Expiry))
 	dst = appendOctets(dst, s.Edge)
 	if !s.Ends.IsZero() {
 		dst = appendTime(dst, s.Ends)
+	}
+	if !s.WillDue.IsZero() {
+		dst = appendTime(dst, s.WillDue)
 	}
 	if w := s.Will; w != nil {
 		dst = appendMessage(dst, &w.Message)
@@ -38,11 +43,14 @@ func appendSession(dst []byte, s *store.Session) []byte {
 }
 
 func (r *reader) session() (s store.Session) {
-	f := r.flags(sessionKeepWill | sessionWill | sessionEnds)
+	f := r.flags(sessionKeepWill | sessionWill | sessionEnds | sessionWillDue)
 	s.KeepWill = f&sessionKeepWill != 0
 	s.ClientID, s.User, s.Expiry, s.Edge = r.string(), r.string(), time.Duration(r.int()), r.string()
 	if f&sessionEnds != 0 {
 		s.Ends = r.time()
+	}
+	if f&sessionWillDue != 0 {
+		s.WillDue = r.time()
 	}
 	if f&sessionWill != 0 {
 		s.Will = &store.Will{Message: r.message(), Delay: time.Duration(r.int()), Lifetime: time.Duration(r.int())}

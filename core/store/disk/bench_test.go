@@ -1,0 +1,176 @@
+package disk_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"dormouse/core/store"
+	"dormouse/core/store/disk"
+)
+
+// reading is what a sensor says, under a topic of a usual length.
+var reading = []byte(`{"t":21.5,"h":40,"b":2.91}`)
+
+// BenchmarkDurable is publishes a second that wait for the disk, for so many
+// publishers, beside what pebble does by itself with records of that size.
+func BenchmarkDurable(b *testing.B) {
+	for _, n := range []int{1, 64, 1024} {
+		b.Run(fmt.Sprint("pebble/", n), func(b *testing.B) { rawly(b, n) })
+		b.Run(fmt.Sprint("store/", n), func(b *testing.B) { durably(b, n) })
+	}
+}
+
+// writers does b.N times what of a publisher, by n publishers at once.
+func writers(b *testing.B, n int, what func(publisher, i int)) {
+	var all sync.WaitGroup
+	b.ResetTimer()
+	for p := range n {
+		all.Go(func() {
+			for i := p; i < b.N; i += n {
+				what(p, i)
+			}
+		})
+	}
+	all.Wait()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "publishes/s")
+}
+
+func rawly(b *testing.B, n int) {
+	db, err := pebble.Open(b.TempDir(), &pebble.Options{MemTableSize: 16 << 20, Logger: quietly{}, FormatMajorVersion: pebble.FormatValueSeparation})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	writers(b, n, func(_, i int) {
+		batch := db.NewBatch()
+		defer batch.Close()
+		key := binary.BigEndian.AppendUint64(make([]byte, 0, 16), uint64(i))
+		batch.Set(append(key, 'm'), make([]byte, 70), nil)
+		batch.Set(append(key, 'q', 1, 2, 3, 4, 5), make([]byte, 6), nil)
+		if err := batch.Commit(pebble.Sync); err != nil {
+			b.Error(err)
+		}
+	})
+}
+
+func durably(b *testing.B, n int) {
+	s, err := disk.Open(filepath.Join(b.TempDir(), "store"), disk.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Write(&store.Session{ClientID: "dashboard"}); err != nil {
+		b.Fatal(err)
+	}
+	answers := make([]chan error, n)
+	for p := range answers {
+		answers[p] = make(chan error, 1)
+	}
+	writers(b, n, func(p, i int) {
+		m := &store.Message{Topic: "plant/7/sensor/0123/reading", Payload: reading, QoS: 1, Publisher: "sensor-0123"}
+		to := slices.Values([]store.Receiver{{ClientID: "dashboard", QoS: 1}})
+		if err := s.Write(&store.Published{Seq: uint64(i + 1), Message: m, Receivers: to}); err != nil {
+			b.Error(err)
+		}
+		s.Sync(func(err error) { answers[p] <- err })
+		if err := <-answers[p]; err != nil {
+			b.Error(err)
+		}
+	})
+	b.StopTimer()
+}
+
+type quietly struct{}
+
+func (quietly) Infof(string, ...any)      {}
+func (quietly) Errorf(string, ...any)     {}
+func (quietly) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
+
+// BenchmarkLoad is a start with 100,000 sleepers of one subscription each, of
+// which every tenth has a message waiting, and 1,000,000 retained messages.
+func BenchmarkLoad(b *testing.B) {
+	const sleepers, retained = 100_000, 1_000_000
+	dir := filepath.Join(b.TempDir(), "store")
+	s := open(b, dir, disk.Options{Sync: disk.SyncNever})
+	sizes := []float64{size(b, dir)}
+	fill := func(n int, facts func(i int) []store.Fact) {
+		for i := range n {
+			for s.Write(facts(i)...) != nil { // it does not keep up
+				time.Sleep(time.Millisecond)
+			}
+		}
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+		sizes = append(sizes, size(b, dir))
+		s = open(b, dir, disk.Options{Sync: disk.SyncNever})
+	}
+	fill(sleepers, func(i int) []store.Fact {
+		id := fmt.Sprintf("sensor-%013d", i)
+		return []store.Fact{
+			&store.Session{ClientID: id, User: "sensors", Expiry: 24 * time.Hour, Edge: string(make([]byte, 40))},
+			&store.Subscribed{ClientID: id, Subscription: store.Subscription{Filter: "plant/7/" + id + "/set", QoS: 1}},
+		}
+	})
+	fill(retained, func(i int) []store.Fact {
+		m := &store.Message{Topic: fmt.Sprintf("plant/7/sensor/%06d/reading", i), Payload: reading, QoS: 1, Retain: true, Publisher: "dashboard"}
+		return []store.Fact{&store.Published{Seq: uint64(i + 1), Message: m, Receivers: slices.Values([]store.Receiver(nil))}}
+	})
+	fill(sleepers, func(i int) []store.Fact {
+		id := fmt.Sprintf("sensor-%013d", i)
+		m := &store.Message{Topic: "plant/7/" + id + "/set", Payload: reading, QoS: 1, Publisher: "dashboard"}
+		return []store.Fact{&store.Published{Seq: uint64(retained + i + 1), Message: m, Receivers: slices.Values([]store.Receiver{{ClientID: id, QoS: 1}})}}
+	})
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		s := open(b, dir, disk.Options{})
+		facts := 0
+		before := heap()
+		if err := s.Load(func(store.Fact) error { facts++; return nil }); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/load")
+		if want := 2*sleepers + retained + sleepers; facts != want {
+			b.Fatalf("%d facts of %d", facts, want)
+		}
+		b.ReportMetric(float64(heap()-before)/sleepers, "B-memory/session")
+		s.Close()
+	}
+	b.ReportMetric((sizes[1]-sizes[0])/sleepers, "B/session")
+	b.ReportMetric((sizes[2]-sizes[1])/retained, "B/retained")
+	b.ReportMetric((sizes[3]-sizes[2])/sleepers, "B/waiting")
+}
+
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// size is the octets of all files in dir.
+func size(b *testing.B, dir string) (n float64) {
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		i, err := d.Info()
+		n += float64(i.Size())
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
