@@ -164,8 +164,11 @@ func (b *Book) Moved(dev int32, now clock.Time) {
 	d.rest = rest{}
 	b.forgiveCommands(d)
 	b.reports.each(&d.reports, func(r *report) bool {
-		if !r.has(settled) {
+		switch {
+		case !r.has(settled):
 			r.flags |= excused
+		case inexact(r.qos) && r.at == now: // it may be that which came from the old address
+			r.flags &^= strict
 		}
 		return false
 	})

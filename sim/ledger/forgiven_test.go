@@ -42,6 +42,12 @@ func TestForgiven(t *testing.T) {
 		s.up(&mqttsn.Pubrec{ID: 1}).down(&mqttsn.Pubrel{ID: 1})
 		return c
 	}
+	// The gateway holds MsgId 1 of a report at QoS 2, and the device has forgotten it.
+	holding := func(s *script) *script {
+		r := s.connected(false).sends(2)
+		s.up(published(r, 2, 1)).arrives(r).b.Rebooted(0, s.now)
+		return s
+	}
 	for _, tt := range []struct {
 		name string
 		run  func(s *script)
@@ -105,6 +111,22 @@ func TestForgiven(t *testing.T) {
 			p := published(s.connected(true).sends(0), 0, 0)
 			p.Topic = mqttsn.Topic{Kind: mqttsn.TopicPredefined, ID: 9}
 			s.up(p).waits(time.Second)
+		}, []Rule{LostReport}},
+
+		{"QoS 2 after a clean session was asked for, and another, late, was granted", func(s *script) {
+			holding(s).up(connect(true), connect(false)).down(&mqttsn.Connack{})
+			lost(s, 2)
+		}, nil},
+		{"and the clean one was granted", func(s *script) {
+			holding(s).up(connect(false), connect(true)).down(&mqttsn.Connack{})
+			lost(s, 2)
+		}, []Rule{LostReport}},
+		{"QoS 0 that comes from an address the device no longer has", func(s *script) {
+			s.connected(true).up(published(s.sends(0), 0, 0)).b.Moved(0, s.now)
+			s.waits(time.Second)
+		}, nil},
+		{"that came before the device lost it", func(s *script) {
+			s.connected(true).up(published(s.sends(0), 0, 0)).waits(time.Second).b.Moved(0, s.now)
 		}, []Rule{LostReport}},
 
 		{"a report that is refused, to a client that does not look", func(s *script) {

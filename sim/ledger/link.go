@@ -62,9 +62,6 @@ func (b *Book) connects(dev int32, now clock.Time, p *mqttsn.Connect) {
 	if p.CleanSession || !l.durable || l.mixed || now.Sub(d.spoken) > expiry {
 		b.forget(d)
 	}
-	if p.CleanSession {
-		b.complete(dev, 0, true)
-	}
 	b.excuse(d)
 	b.reconnect(d)
 	l.state, l.keepAlive, l.clean, l.withWill = connecting, inSeconds(p.KeepAlive), p.CleanSession, p.Will
@@ -76,9 +73,14 @@ func (b *Book) connects(dev int32, now clock.Time, p *mqttsn.Connect) {
 	d.supplied.refuses = false
 }
 
-// connected notes a CONNACK.
-func (b *Book) connected(d *device, now clock.Time, p *mqttsn.Connack) {
-	l := &d.link
+// connected notes a CONNACK. Only now a clean CONNECT has ended what was
+// before: until then the old connection stays, where it was, and a CONNECT that
+// is late may still ask for the old session.
+func (b *Book) connected(dev int32, now clock.Time, p *mqttsn.Connack) {
+	l := &b.devices[dev].link
+	if l.clean && p.Reason == mqttsn.Accepted {
+		b.complete(dev, 0, true)
+	}
 	switch {
 	case l.state != connecting:
 	case p.Reason != mqttsn.Accepted:
@@ -86,7 +88,7 @@ func (b *Book) connected(d *device, now clock.Time, p *mqttsn.Connack) {
 	default:
 		l.state, l.since, l.durable = connected, now, !l.clean
 		l.moved, l.restarted = false, false
-		l.mixed = l.mixed && !l.clean // not before: until then the old connection stays, where it was
+		l.mixed = l.mixed && !l.clean
 		if l.withWill {
 			l.armed = l.told
 		}
