@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"sync"
@@ -49,7 +50,7 @@ func (l *life) guard(do func() error) error {
 	go func() { result <- do() }()
 	select {
 	case err := <-result:
-		return err
+		return cmp.Or(err, l.Err())
 	case <-l.failed:
 		return l.err
 	}

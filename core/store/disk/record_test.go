@@ -39,21 +39,25 @@ var kinds = []func(*reader) func([]byte) []byte{
 	},
 }
 
-// samples is a record of each kind, in the order of kinds, with all in it.
-func samples() [][]byte {
-	format := byte(1)
-	m := store.Message{
-		Topic: "a/b", Payload: []byte("x"), QoS: 2, Retain: true, Publisher: "ann",
-		Expires: time.Date(2500, 1, 1, 0, 0, 0, 5, time.UTC),
+// full is one of each that is kept, with all in it that may be.
+func full() (m store.Message, s store.Session, sub store.Subscription, to store.Receiver) {
+	format, at := byte(1), time.Date(2500, 1, 1, 0, 0, 0, 5, time.UTC)
+	m = store.Message{
+		Topic: "a/b", Payload: []byte("x"), QoS: 2, Retain: true, Publisher: "ann", Expires: at,
 		Properties: &store.Properties{PayloadFormat: &format, ContentType: "text", ResponseTopic: "re",
-			CorrelationData: []byte{}, User: []store.UserProperty{{Key: "k", Value: "v"}}},
+			CorrelationData: []byte("c"), User: []store.UserProperty{{Key: "k", Value: "v"}}},
 	}
-	s := store.Session{ClientID: "ann", User: "anna", Expiry: -1, Ends: m.Expires, KeepWill: true, Edge: "ids",
+	s = store.Session{ClientID: "ann", User: "anna", Expiry: -1, Ends: at, KeepWill: true, WillDue: at, Edge: "ids",
 		Will: &store.Will{Message: m, Delay: time.Minute, Lifetime: time.Hour}}
-	sub := store.Subscription{QoS: 2, NoLocal: true, RetainAsPublished: true, RetainHandling: 2, ID: 1<<28 - 1}
-	to := store.Receiver{QoS: 2, Retain: true, SubscriptionIDs: []uint32{1, 1 << 27}}
+	sub = store.Subscription{Filter: "a", QoS: 2, NoLocal: true, RetainAsPublished: true, RetainHandling: 2, ID: 1<<28 - 1}
+	to = store.Receiver{ClientID: "ann", Share: "$share/g/a", QoS: 2, Retain: true, SubscriptionIDs: []uint32{1, 1 << 27}}
+	return m, s, sub, to
+}
+
+// samples is a record of each kind, in the order of kinds.
+func samples() [][]byte {
+	m, s, sub, to := full()
 	flying := inFlight{Receiver: to, seq: 1 << 60, order: 7, received: true}
-	flying.Share = "$share/g/a"
 	var all [][]byte
 	for _, body := range []func([]byte) []byte{
 		func(b []byte) []byte { return appendMessage(b, &m) },
@@ -66,6 +70,31 @@ func samples() [][]byte {
 		all = append(all, seal(nil, []byte("key"), body))
 	}
 	return all
+}
+
+// TestEachFieldIsKept: also one that the store's vocabulary was given lately.
+func TestEachFieldIsKept(t *testing.T) {
+	m, s, sub, to := full()
+	for _, v := range []any{m, *m.Properties, s, *s.Will, sub, to} {
+		for i, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
+			if reflect.ValueOf(v).FieldByIndex(f.Index).IsZero() {
+				t.Errorf("%T: field %d, %s, is not tried", v, i, f.Name)
+			}
+		}
+	}
+	all := samples()
+	read := func(kind int) *reader { return unseal([]byte("key"), all[kind]) }
+	flying := read(4).inFlight()
+	for _, tt := range []struct{ got, want any }{
+		{read(0).message(), m},
+		{read(1).session(), s},
+		{read(2).subscription([]byte(sub.Filter)), sub},
+		{flying.Receiver, store.Receiver{Share: to.Share, QoS: to.QoS, Retain: to.Retain, SubscriptionIDs: to.SubscriptionIDs}},
+	} {
+		if !reflect.DeepEqual(tt.got, tt.want) {
+			t.Errorf("read %+v, written %+v", tt.got, tt.want)
+		}
+	}
 }
 
 // TestRecords: no record with an octet changed, missing or too many is read,

@@ -101,7 +101,7 @@ func remembers(t *testing.T, open func() store.Store) {
 	s := open()
 	for _, facts := range [][]store.Fact{
 		{&store.Session{ClientID: "ann", User: "anna", Expiry: time.Hour}},
-		{&store.Session{ClientID: "ann", Expiry: time.Hour, Ends: ends, Will: will, KeepWill: true, Edge: "ids"}},
+		{&store.Session{ClientID: "ann", Expiry: time.Hour, Ends: ends, Will: will, KeepWill: true, WillDue: ends, Edge: "ids"}},
 		{&store.Session{ClientID: "bob"}, &store.Session{ClientID: "eve"}},
 		{&store.Subscribed{ClientID: "ann", Subscription: store.Subscription{Filter: "a", QoS: 1}}},
 		{&store.Subscribed{ClientID: "ann", Subscription: store.Subscription{Filter: "a", QoS: 2, NoLocal: true, RetainAsPublished: true, RetainHandling: 1, ID: 9}}},
@@ -141,7 +141,7 @@ func remembers(t *testing.T, open func() store.Store) {
 		}
 	}
 	want := []store.Fact{
-		&store.Session{ClientID: "ann", Expiry: time.Hour, Ends: ends, Will: will, KeepWill: true, Edge: "ids"},
+		&store.Session{ClientID: "ann", Expiry: time.Hour, Ends: ends, Will: will, KeepWill: true, WillDue: ends, Edge: "ids"},
 		&store.Subscribed{ClientID: "ann", Subscription: store.Subscription{Filter: "a", QoS: 2, NoLocal: true, RetainAsPublished: true, RetainHandling: 1, ID: 9}},
 		&store.Session{ClientID: "bob"},
 		&store.Accepted{ClientID: "bob", ID: 2},
