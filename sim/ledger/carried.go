@@ -99,7 +99,7 @@ func (b *Book) release(dev int32, id uint16) {
 }
 
 // complete notes a PUBCOMP: the gateway has heard PUBREL. With every it notes
-// that a clean session has begun, which ends all exchanges.
+// a clean CONNECT, which ends all exchanges.
 func (b *Book) complete(dev int32, id uint16, every bool) {
 	b.reports.each(&b.devices[dev].reports, func(r *report) bool {
 		if every || r.has(letGo) && r.id == id {

@@ -29,7 +29,7 @@ type link struct {
 	told      bool // WILLMSG has passed since
 	armed     bool // CONNACK has passed, and the gateway has a will
 	moved     bool // see Book.Moved
-	mixed     bool // it has, and the session may hold MsgIds of who was taken for it
+	mixed     bool // the session may hold MsgIds that the device does not know of: of who was taken for it, or its own of long ago
 	strayed   bool // it has moved ever: datagrams that it sent before may be taken for another device's at any time
 	restarted bool // the gateway, and it need not know of the connection
 	fired     bool // the will has been published
@@ -62,6 +62,12 @@ func (b *Book) connects(dev int32, now clock.Time, p *mqttsn.Connect) {
 	if p.CleanSession || !l.durable || l.mixed || now.Sub(d.spoken) > expiry {
 		b.forget(d)
 	}
+	switch {
+	case p.CleanSession:
+		b.complete(dev, 0, true)
+	case l.state == connecting && l.clean: // a late copy asks for the session that was to end
+		l.mixed = true
+	}
 	b.excuse(d)
 	b.reconnect(d)
 	l.state, l.keepAlive, l.clean, l.withWill = connecting, inSeconds(p.KeepAlive), p.CleanSession, p.Will
@@ -73,14 +79,10 @@ func (b *Book) connects(dev int32, now clock.Time, p *mqttsn.Connect) {
 	d.supplied.refuses = false
 }
 
-// connected notes a CONNACK. Only now a clean CONNECT has ended what was
-// before: until then the old connection stays, where it was, and a CONNECT that
-// is late may still ask for the old session.
-func (b *Book) connected(dev int32, now clock.Time, p *mqttsn.Connack) {
-	l := &b.devices[dev].link
-	if l.clean && p.Reason == mqttsn.Accepted {
-		b.complete(dev, 0, true)
-	}
+// connected notes a CONNACK. Until it passes, the old connection may stay where
+// it was.
+func (b *Book) connected(d *device, now clock.Time, p *mqttsn.Connack) {
+	l := &d.link
 	switch {
 	case l.state != connecting:
 	case p.Reason != mqttsn.Accepted:

@@ -74,7 +74,7 @@ func (b *Book) Down(dev int32, now clock.Time, p mqttsn.Packet) {
 	}
 	switch p := p.(type) {
 	case *mqttsn.Connack:
-		b.connected(dev, now, p)
+		b.connected(d, now, p)
 	case *mqttsn.Regack:
 		d.link.named(p)
 	case *mqttsn.Suback:
