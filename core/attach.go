@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"time"
 	"unique"
 
@@ -125,7 +126,13 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	if !resumed {
 		passing = b.plan(c, unacknowledged, true)
 	}
-	if err := b.writeOpen(c, id.User, o.Expiry, will, resumed, passing.facts); err != nil {
+	recorded := isRecorded(o.Expiry, will)
+	err := b.writeOpen(c, id.User, o.Expiry, will, resumed, passing.facts)
+	if o.Expiry == 0 && recorded && errors.Is(err, ErrFull) { // it may come all the same
+		recorded = false
+		err = b.writeOpen(c, id.User, 0, nil, resumed, passing.facts)
+	}
+	if err != nil {
 		return nil, eviction{}, err
 	}
 
@@ -141,6 +148,7 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	b.own(c, id.User)
 	b.due.cancel(c)
 	c.kept.Store(o.Expiry > 0)
+	c.recorded = recorded
 	c.attached, c.will, c.ends = s, will, 0
 	if c.mail != nil {
 		c.mail.again = 0
@@ -246,6 +254,14 @@ func ending(now time.Time, expiry time.Duration) int64 {
 	return max(0, now.UnixNano()+int64(expiry)) // Forever overflows
 }
 
+// remaining is how long the session of c, which nobody has, outlasts now.
+func (c *client) remaining(now int64) time.Duration {
+	if c.ends == 0 {
+		return Forever
+	}
+	return time.Duration(c.ends - now)
+}
+
 // schedule has Tick look at c when its will or its end falls due.
 func (b *Broker) schedule(c *client) {
 	at := c.ends
@@ -274,7 +290,7 @@ func (b *Broker) dropQoS0(c *client) {
 func (b *Broker) conclude(c *client) {
 	passing := b.plan(c, unacknowledged, true)
 	facts := passing.facts
-	if c.kept.Load() {
+	if c.recorded {
 		facts = append(facts, &store.Ended{ClientID: c.id})
 	}
 	if len(facts) == 0 || b.note(facts...) {
@@ -332,6 +348,9 @@ func (b *Broker) tickClient(now int64) bool {
 		b.expired.Add(1)
 	} else {
 		b.schedule(c)
+		if w != nil && c.kept.Load() { // a restart is not to publish it again
+			b.note(c.fact(w.who.User, c.remaining(now)))
+		}
 	}
 	c.mu.Unlock()
 	b.unlock()

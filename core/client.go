@@ -18,6 +18,7 @@ type client struct {
 	kept     atomic.Bool // it outlives its connection, so its facts go to the store
 	several  bool        // it has more than one subscription; Broker.topics guards it
 	sharing  bool        // it has had a shared subscription; guarded by mu
+	recorded bool        // the store has its Session, if only for its will; guarded by mu
 	deadline             // for will and end; guarded by Broker.mu
 
 	// mu guards what follows. The order is that of the smallest size.

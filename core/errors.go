@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"dormouse/core/router"
+	"dormouse/core/store"
 )
 
 // What a call may answer. A test with errors.Is is enough: nothing more is
@@ -25,6 +26,9 @@ var (
 
 	// ErrQuota: a configured bound is reached; later may do.
 	ErrQuota = errors.New("quota exceeded")
+
+	// ErrFull: the disk is full or cannot keep up; later may do.
+	ErrFull = store.ErrFull
 
 	// ErrBusy: memory is short, so nobody new is let in; later may do.
 	ErrBusy = errors.New("server is busy")

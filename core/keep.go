@@ -10,10 +10,10 @@ import (
 func (b *Broker) writeOpen(c *client, user string, expiry time.Duration, w *will, resumed bool, facts []store.Fact) error {
 	was := c.kept.Load()
 	replaced, begins := was && !resumed, !was && resumed && expiry > 0
-	if replaced || was && expiry == 0 {
+	if c.recorded && (!resumed || expiry == 0) {
 		facts = append(facts, &store.Ended{ClientID: c.id})
 	}
-	if expiry > 0 {
+	if isRecorded(expiry, w) {
 		f := &store.Session{ClientID: c.id, User: user, Expiry: expiry}
 		w.store(f)
 		if resumed {
@@ -43,6 +43,13 @@ func (b *Broker) writeOpen(c *client, user string, expiry time.Duration, w *will
 		c.kept.Store(true)
 	}
 	return err
+}
+
+// isRecorded reports whether the store is to know of a session: it outlives its
+// connection, or has a will that is to be published if we go first. A sensor
+// whose session is not kept has not gone because we have.
+func isRecorded(expiry time.Duration, w *will) bool {
+	return expiry > 0 || w != nil && !w.keep
 }
 
 // possessions is all that c has, which is locked, for a store that has not

@@ -7,8 +7,10 @@ import (
 )
 
 // Restore takes up what the store kept, every session detached. It must be
-// called, if at all, before the broker has edges. A will that belonged to a
-// connection went with the process and is not published.
+// called, if at all, before the broker has edges. Whoever was connected when
+// the process ended is lost as of now: the will of the connection follows, after
+// its delay, and the session's expiry begins; what began before went on
+// meanwhile.
 func (b *Broker) Restore() error {
 	letters := make(map[uint64]*letter)
 	defer func() {
@@ -57,16 +59,22 @@ func (b *Broker) restoreFor(id string, do func(*client)) error {
 }
 
 func (b *Broker) restoreSession(f *store.Session) {
-	c := &client{id: f.ClientID, edge: f.Edge}
-	c.kept.Store(true)
-	if f.Will != nil && f.KeepWill {
-		c.will = newWill(Identity{ClientID: f.ClientID, User: f.User}, f.Will, true)
+	c := &client{id: f.ClientID, edge: f.Edge, recorded: true}
+	c.kept.Store(f.Expiry > 0)
+	c.will = newWill(Identity{ClientID: f.ClientID, User: f.User}, f.Will, f.KeepWill)
+	now := b.o.Now()
+	switch {
+	case f.Will == nil:
+	case !f.WillDue.IsZero():
+		c.will.due = f.WillDue.UnixNano()
+	case !f.KeepWill:
+		c.will.due = now.Add(min(f.Will.Delay, f.Expiry)).UnixNano()
 	}
 	switch {
 	case !f.Ends.IsZero():
 		c.ends = f.Ends.UnixNano()
 	default:
-		c.ends = ending(b.o.Now(), f.Expiry)
+		c.ends = ending(now, f.Expiry)
 	}
 	b.clients[c.id] = c
 	b.own(c, f.User)

@@ -26,6 +26,9 @@ func newWill(who Identity, w *Will, keep bool) *will {
 func (w *will) store(f *store.Session) {
 	if w != nil {
 		f.Will, f.KeepWill = &w.Will, w.keep
+		if w.due != 0 {
+			f.WillDue = time.Unix(0, w.due)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package core
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -189,4 +190,107 @@ func TestKeptWillIsJudgedByWhoArmedIt(t *testing.T) {
 	p.opensAgain(sensor)
 	p.leaves(Lost)
 	ann.gets("will=x/1")
+}
+
+// TestWillsOutliveTheProcess: who was connected when the process was killed is
+// lost, and whoever was lost before stays so. A will comes once.
+func TestWillsOutliveTheProcess(t *testing.T) {
+	delayed := func() *Will { return &Will{Message: message(1, "will=x"), Delay: time.Minute} }
+	for _, tt := range []struct {
+		name       string
+		o          SessionOptions
+		before     func(w *world, p *person)
+		down       time.Duration
+		soon, late []string // at once, and a minute later
+	}{
+		{name: "clean", o: SessionOptions{Will: willing("x")}, soon: []string{"will=x/1"}},
+		{name: "kept", o: SessionOptions{Expiry: time.Hour, Will: willing("x")}, soon: []string{"will=x/1"}},
+		{name: "for ever", o: SessionOptions{Expiry: Forever, Will: willing("x")}, soon: []string{"will=x/1"}},
+		{name: "delayed", o: SessionOptions{Expiry: time.Hour, Will: delayed()}, down: time.Hour, late: []string{"will=x/1"}},
+		{name: "clean, delayed", o: SessionOptions{Will: delayed()}, soon: []string{"will=x/1"}},
+		{name: "delay running", o: SessionOptions{Expiry: Forever, Will: delayed()},
+			before: func(w *world, p *person) { p.leaves(Lost) }, down: 30 * time.Second, late: []string{"will=x/1"}},
+		{name: "delay over meanwhile", o: SessionOptions{Expiry: Forever, Will: delayed()},
+			before: func(w *world, p *person) { p.leaves(Lost) }, down: time.Hour, soon: []string{"will=x/1"}},
+		{name: "session over meanwhile", o: SessionOptions{Expiry: 50 * time.Second, Will: delayed()},
+			before: func(w *world, p *person) { p.leaves(Lost) }, down: time.Hour, soon: []string{"will=x/1"}},
+		{name: "published before", o: SessionOptions{Expiry: Forever, Will: delayed()},
+			before: func(w *world, p *person) {
+				p.leaves(Lost)
+				w.waits(2 * time.Minute)
+				w.opens("ann", keep).gets("will=x/1")
+			}},
+		{name: "lost before", o: SessionOptions{Will: willing("x")},
+			before: func(w *world, p *person) { p.leaves(Lost); w.opens("ann", keep).gets("will=x/1") }},
+		{name: "gone well before", o: SessionOptions{Will: willing("x")},
+			before: func(w *world, p *person) { p.leaves(Clean) }},
+		{name: "kept, gone well before", o: SessionOptions{Expiry: time.Hour, Will: willing("x")},
+			before: func(w *world, p *person) { p.leaves(Clean) }},
+		{name: "back without", o: SessionOptions{Will: willing("x")},
+			before: func(w *world, p *person) {
+				p.leaves(Clean)
+				w.opens("p", SessionOptions{})
+			}},
+		{name: "shut down", o: SessionOptions{Will: willing("x")},
+			before: func(w *world, p *person) { w.Close() }},
+		{name: "sensor, not kept", o: SessionOptions{Sensor: true, Will: willing("x")}},
+		{name: "sensor", o: SessionOptions{Sensor: true, Expiry: time.Hour, Will: willing("x")}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, func(o *Options) { o.Store = store.NewMemory() })
+			w.opens("ann", keep).subscribes("will")
+			p := w.opens("p", tt.o)
+			if tt.before != nil {
+				tt.before(w, p)
+			}
+			w.now.Add(int64(tt.down))
+			w.restarts()
+			w.waits(time.Second)
+			w.opens("ann", keep).gets(tt.soon...)
+			w.waits(time.Minute)
+			w.opens("ann", keep).gets(tt.late...)
+			w.restarts()
+			w.waits(2 * time.Minute)
+			w.opens("ann", keep).gets()
+		})
+	}
+}
+
+var keep = SessionOptions{Expiry: Forever}
+
+// TestExpiryGoesOnWhileDown: of a session that was left before; one that was
+// attached has all its time from the restart.
+func TestExpiryGoesOnWhileDown(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Store = store.NewMemory() })
+	hour := SessionOptions{Expiry: time.Hour}
+	w.opens("left", hour).leaves(Lost)
+	w.opens("there", hour)
+	w.now.Add(int64(40 * time.Minute))
+	w.restarts()
+	w.now.Add(int64(30 * time.Minute))
+	w.waits(time.Second)
+	if w.opens("left", hour).present || !w.opens("there", hour).present {
+		t.Errorf("of the two sessions there are %d", w.Stats().Clients)
+	}
+}
+
+// TestFullStoreTurnsNobodyAwayForHisWill: that it outlives the process is more
+// than the client of a clean session was promised.
+func TestFullStoreTurnsNobodyAwayForHisWill(t *testing.T) {
+	w, m := meddledWorld(t)
+	ann := w.opens("ann", SessionOptions{}).subscribes("will:0")
+	m.before = func(f store.Fact) error {
+		if _, ok := f.(*store.Session); ok {
+			return fmt.Errorf("%w: no room", store.ErrFull)
+		}
+		return nil
+	}
+	p := w.opens("p", SessionOptions{Will: willing("x")})
+	kept := &person{w: w, id: "kept"}
+	kept.opensAgain(SessionOptions{Expiry: time.Hour, Will: willing("x")})
+	if !errors.Is(kept.err, ErrFull) {
+		t.Errorf("a session that cannot be kept: %v", kept.err)
+	}
+	p.leaves(Lost)
+	ann.gets("will=x")
 }

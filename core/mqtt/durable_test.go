@@ -1,7 +1,8 @@
 package mqtt
 
 import (
-	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -25,7 +26,7 @@ func (d *disk) Write(facts ...store.Fact) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if _, isPublish := facts[0].(*store.Published); isPublish && d.full {
-		return errors.New("no space left")
+		return fmt.Errorf("%w: no space left on /var/lib", store.ErrFull)
 	}
 	return nil
 }
@@ -118,15 +119,22 @@ func TestFullDisk(t *testing.T) {
 	keeper.subscribe(1, "q")
 	p5, p4 := b.connect(t, 5, "p5", nil), b.connect(t, 4, "p4", nil)
 	p5.publish("q", "lost", 1, 1)
-	if ack := p5.expect(packets.Puback); ack.ReasonCode < packets.ErrUnspecifiedError.Code {
-		t.Errorf("PUBACK 0x%02x, want an error", ack.ReasonCode)
+	ack := p5.expect(packets.Puback)
+	if ack.ReasonCode != packets.ErrQuotaExceeded.Code || strings.Contains(ack.Properties.ReasonString, "/var/lib") {
+		t.Errorf("PUBACK 0x%02x %q, want 0x97 and nothing of our files", ack.ReasonCode, ack.Properties.ReasonString)
 	}
 	p5.publish("q", "lost", 2, 1)
-	if ack := p5.expect(packets.Pubrec); ack.ReasonCode < packets.ErrUnspecifiedError.Code {
-		t.Errorf("PUBREC 0x%02x, want an error", ack.ReasonCode)
+	if ack := p5.expect(packets.Pubrec); ack.ReasonCode != packets.ErrQuotaExceeded.Code {
+		t.Errorf("PUBREC 0x%02x, want 0x97", ack.ReasonCode)
 	}
 	p4.publish("q", "lost", 1, 1)
 	p4.expectEnd()
 	p5.publish("q", "QoS 0 goes on", 0, 0)
 	keeper.expectMessage("q QoS 0 goes on 0 0")
+	d.mu.Lock()
+	d.full = false
+	d.mu.Unlock()
+	p5.publish("q", "room", 1, 2)
+	p5.expect(packets.Puback)
+	keeper.expectMessage("q room 1 1")
 }

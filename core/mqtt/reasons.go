@@ -19,6 +19,8 @@ func reasonFor(err error, topic packets.Code) packets.Code {
 		return packets.Code{Code: topic.Code, Reason: err.Error()}
 	case errors.Is(err, core.ErrQuota):
 		return packets.Code{Code: packets.ErrQuotaExceeded.Code, Reason: err.Error()}
+	case errors.Is(err, core.ErrFull): // whose words are not for clients
+		return packets.ErrQuotaExceeded
 	case errors.Is(err, core.ErrBusy):
 		return packets.ErrServerBusy
 	case errors.Is(err, core.ErrClosed):
