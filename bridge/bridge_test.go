@@ -143,7 +143,7 @@ func TestKeptSession(t *testing.T) {
 	next(l)
 	ask(t, l, before, session.Request{Kind: session.AskPublish, Topic: "cmd", Payload: []byte("x"), QoS: 2, ID: 1})
 	first, _ := l.Next()
-	l.Ask(&session.Request{Kind: session.AskReceived, ID: first.ID})
+	ask(t, l, before, session.Request{Kind: session.AskReceived, ID: first.ID})
 
 	after := new(seat)
 	l2 := b.Open(session.Client{ID: "a"}, &session.Request{Kind: session.AskOpen, KeepWill: true}, after)

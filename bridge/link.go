@@ -109,7 +109,14 @@ func (l *link) carryOut(s *core.Session, r *session.Request) {
 	case session.AskAck:
 		s.Ack(r.ID)
 	case session.AskReceived:
-		s.Received(r.ID)
+		done := l.done(r)
+		s.Received(r.ID, func(attached bool) {
+			if attached {
+				done(nil)
+			} else {
+				done(core.ErrDetached)
+			}
+		})
 	case session.AskSetWill:
 		s.SetWill(will(r.Will), l.done(r))
 	case session.AskSave:

@@ -85,7 +85,8 @@ func (c *client) wake(maxInflight int) Sink {
 		return nil
 	}
 	room := len(m.inflight) < maxInflight && (m.waits() > 0 || m.mayReplay())
-	if !room && m.again == len(m.inflight) {
+	switch again := m.inflight[m.again:]; {
+	case len(again) == 0 && !room, len(again) > 0 && again[0].unsure:
 		return nil
 	}
 	s.armed = false

@@ -94,6 +94,38 @@ func TestNothingShowsBeforeItIsAnswered(t *testing.T) {
 	}
 }
 
+// TestQoS2GoesByDurableSteps: a client that has a message of QoS 2, or has heard
+// of PUBREL for it, must find the same packet identifier after a restart.
+func TestQoS2GoesByDurableSteps(t *testing.T) {
+	w, s := slowWorld(t)
+	p := &person{w: w, id: "p"}
+	p.opensAgain(SessionOptions{Expiry: Forever})
+	s.answers(nil)
+	p.Subscribe(Subscription{Filter: "#", QoS: 2}, func(QoS, error) {})
+	s.answers(nil)
+	p.Publish(message(2, "a=1"), 1, func(error) {})
+	s.answers(nil)
+	p.gets()
+	if told := p.mails.Load(); len(s.waiting) != 1 {
+		t.Fatalf("%d wait for the store, want the packet identifier", len(s.waiting))
+	} else if s.answers(nil); p.mails.Load() != told+1 {
+		t.Error("nobody was told that there is a message")
+	}
+	d, ok := p.Next()
+	if !ok || d.DUP || d.ID == 0 || string(d.Payload) != "1" {
+		t.Fatalf("delivered %+v, %v", d, ok)
+	}
+	said := false
+	p.Received(d.ID, func(attached bool) { said = attached })
+	if said {
+		t.Error("PUBREL may go before PUBREC is stored")
+	}
+	s.answers(nil)
+	if !said {
+		t.Error("PUBREL never goes")
+	}
+}
+
 // TestFullStoreRefusesAndChangesNothing: what was refused has not happened,
 // and may be tried again.
 func TestFullStoreRefusesAndChangesNothing(t *testing.T) {
@@ -144,6 +176,8 @@ func TestFullStoreRefusesAndChangesNothing(t *testing.T) {
 	}
 	s.full = false
 	p.Publish(message(2, "!a=1"), 1, func(error) {})
+	s.answers(nil)
+	p.gets() // its packet identifier is not stored yet
 	s.answers(nil)
 	p.gets("a=1/2")
 }
@@ -232,7 +266,7 @@ func TestRestartAfterASessionBeganToBeKept(t *testing.T) {
 	}
 	first, _ := ann.Next()
 	second, _ := ann.Next()
-	ann.Received(first.ID)
+	ann.Received(first.ID, func(bool) {})
 	ann.Publish(message(2, "up=x"), 9, func(error) {})
 	ann.opensAgain(SessionOptions{Sensor: true, Expiry: Forever})
 	if !ann.present {

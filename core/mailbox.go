@@ -23,6 +23,8 @@ type item struct {
 	qos     QoS
 	retain  bool
 	release bool // PUBREC has come
+	unsure  bool // in flight, and the store does not have id yet
+	unseen  bool // in flight, and never returned by Next
 }
 
 // A via is what an item comes by, where there is something to say about it.

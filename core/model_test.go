@@ -108,7 +108,7 @@ func TestNothingOwedIsLost(t *testing.T) {
 			"received": func(rt *rapid.T) {
 				m := flying(rt)
 				if m.qos == 2 {
-					ann.Received(m.id)
+					ann.Received(m.id, func(bool) {})
 					m.released = true
 				}
 			},
@@ -228,7 +228,7 @@ func TestNoAcknowledgedMessageIsLost(t *testing.T) {
 						t.Errorf("%s gets message %d of %d after %d", id, n, p, last[p])
 					}
 					last[p] = n
-					s.Received(d.ID)
+					s.Received(d.ID, func(bool) {})
 					released[d.ID] = true
 					if got%(publishers*messages/takeovers) == 0 && taken < takeovers {
 						taken++

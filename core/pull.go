@@ -3,15 +3,33 @@ package core
 import "dormouse/core/store"
 
 // Next takes the next message out of the queue, in order. False means there is
-// none now and arms Sink.Mail. At QoS 1 and 2 it stays in flight until Ack.
+// none now and arms Sink.Mail. At QoS 1 and 2 it stays in flight until Ack. At
+// QoS 2 a kept session gets it when the store has its packet identifier: by
+// that alone, after a restart, the client knows the message as one it has.
 func (s *Session) Next() (Delivery, bool) {
+	for {
+		d, ok, taken := s.pull()
+		if taken == 0 {
+			return d, ok
+		}
+		s.broker.store.Sync(func(err error) {
+			if err == nil {
+				s.broker.ascertain(s.client, taken)
+			}
+		})
+	}
+}
+
+// pull is Next, but for the packet identifier that it took, unless that is
+// zero, for a message of QoS 2, which is to be shown when that is durable.
+func (s *Session) pull() (_ Delivery, _ bool, taken uint16) {
 	b, c := s.broker, s.client
 	if !s.lock() {
 		c.mu.Unlock()
-		return Delivery{}, false
+		return Delivery{}, false, 0
 	}
 	before := c.backlog()
-	d, ok := s.next()
+	d, ok, taken := s.next()
 	b.owed.changed(c, before)
 	var sink Sink
 	eased := s.gauge()
@@ -20,7 +38,7 @@ func (s *Session) Next() (Delivery, bool) {
 			b.sent.messages.Add(1)
 			b.sent.bytes.Add(uint64(len(d.Topic) + len(d.Payload)))
 		}
-	} else {
+	} else if taken == 0 {
 		// A replay that has not found anything yet goes on when asked again.
 		s.armed = true
 		sink = c.wake(b.o.MaxInflight)
@@ -33,37 +51,63 @@ func (s *Session) Next() (Delivery, bool) {
 	if sink != nil {
 		sink.Mail()
 	}
-	return d, ok
+	return d, ok, taken
 }
 
-func (s *Session) next() (Delivery, bool) {
+func (s *Session) next() (_ Delivery, _ bool, taken uint16) {
 	b, c := s.broker, s.client
 	m := c.mail
 	if m == nil || s.held > 0 {
-		return Delivery{}, false
+		return Delivery{}, false, 0
 	}
 	if m.again < len(m.inflight) {
-		d := m.inflight[m.again].delivery()
-		d.DUP = true
+		it := &m.inflight[m.again]
+		if it.unsure {
+			return Delivery{}, false, 0
+		}
+		d := it.delivery()
+		d.DUP, it.unseen = !it.unseen, false
 		m.again++
-		return d, true
+		return d, true, 0
 	}
 	if len(m.inflight) >= b.o.MaxInflight {
-		return Delivery{}, false
+		return Delivery{}, false, 0
 	}
 	it, ok := b.pull(c)
 	if !ok {
-		return Delivery{}, false
+		return Delivery{}, false, 0
 	}
 	if it.qos > 0 {
+		kept := c.kept.Load()
 		it.id = c.nextID()
+		it.unsure = kept && it.qos == 2
+		it.unseen = it.unsure
 		m.inflight = append(m.inflight, it)
-		m.again++
-		if c.kept.Load() {
+		if kept {
 			b.note(&store.Taken{Receiver: it.receiver(c.id), Seq: it.seq, ID: it.id})
 		}
+		if it.unsure {
+			return Delivery{}, false, it.id
+		}
+		m.again++
 	}
-	return it.delivery(), true
+	return it.delivery(), true, 0
+}
+
+// ascertain notes that the store has the packet identifier id.
+func (b *Broker) ascertain(c *client, id uint16) {
+	var sink Sink
+	c.mu.Lock()
+	if c.mail != nil {
+		if i := c.mail.flying(id); i >= 0 {
+			c.mail.inflight[i].unsure = false
+		}
+		sink = c.wake(b.o.MaxInflight)
+	}
+	c.mu.Unlock()
+	if sink != nil {
+		sink.Mail()
+	}
 }
 
 // pull takes out what is to go next: what waited before a new subscription,
@@ -120,10 +164,11 @@ func (s *Session) Ack(id uint16) (landed bool) {
 
 // Received notes that PUBREC has come: the payload may go, the id stays.
 //
-// It reports whether s is still attached. If not, PUBREL must not be sent: who
-// comes after s gets the message again, and is to know it as one it has.
-func (s *Session) Received(id uint16) (attached bool) {
-	return s.flying(id, func(c *client, i int) {
+// done says whether s is still attached, once that is durable. If not, or before
+// it, PUBREL must not be sent: who comes after s, or after a restart, gets the
+// message again, and is to know it as one it has.
+func (s *Session) Received(id uint16, done func(attached bool)) {
+	attached := s.flying(id, func(c *client, i int) {
 		it := &c.mail.inflight[i]
 		if it.release {
 			return
@@ -133,6 +178,7 @@ func (s *Session) Received(id uint16) (attached bool) {
 			s.broker.note(&store.Received{ClientID: c.id, ID: id})
 		}
 	})
+	s.broker.store.Sync(func(err error) { done(attached && err == nil) })
 }
 
 // released lets the payload go.
@@ -145,7 +191,7 @@ func (s *Session) flying(id uint16, do func(c *client, i int)) (attached bool) {
 	var sink Sink
 	known, eased := false, false
 	if attached = s.lock(); attached && c.mail != nil {
-		if i := c.mail.flying(id); i >= 0 {
+		if i := c.mail.flying(id); i >= 0 && !c.mail.inflight[i].unsure {
 			known = true
 			before := c.backlog()
 			do(c, i)

@@ -17,7 +17,7 @@ func TestKeptSessionResumesWhereItWas(t *testing.T) {
 		bob.says(2, m)
 	}
 	flying := ann.pulls()
-	ann.Received(flying[0].ID)
+	ann.Received(flying[0].ID, func(bool) {})
 	ann.Ack(flying[1].ID)
 	ann.leaves(Lost)
 	bob.says(0, "a=nobody is there")
@@ -165,7 +165,9 @@ func TestTakeoverKicksAndSilencesTheOld(t *testing.T) {
 	var errs []error
 	note := func(err error) { errs = append(errs, err) }
 	old.Ack(flying[0].ID)
-	if old.Received(flying[0].ID) {
+	said := true
+	old.Received(flying[0].ID, func(attached bool) { said = attached })
+	if said {
 		t.Error("PUBREC over the old connection is taken")
 	}
 	old.Publish(message(2, "a=from the dead"), 1, note)

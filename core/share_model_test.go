@@ -133,7 +133,7 @@ func TestSharedMessageIsSettledOnce(t *testing.T) {
 			"ack":  flying(ack),
 			"received": flying(func(p *life, id uint16) {
 				if p.flying[id].QoS == 2 {
-					p.Received(id)
+					p.Received(id, func(bool) {})
 				}
 			}),
 			"open": func(rt *rapid.T) {
@@ -274,7 +274,7 @@ func TestShareUnderLoad(t *testing.T) {
 						break
 					}
 					if d.QoS == 2 {
-						s.Received(d.ID)
+						s.Received(d.ID, func(bool) {})
 					}
 					if s.Ack(d.ID) && d.QoS == 1 {
 						settle(d.Payload, id)

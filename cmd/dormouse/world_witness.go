@@ -79,7 +79,7 @@ func (w *witness) listen() {
 			w.hear(d.Topic, d.Payload, byte(d.QoS), d.Retain)
 		}
 		if d.QoS == 2 {
-			w.session.Received(d.ID)
+			w.session.Received(d.ID, func(bool) {})
 		}
 		if d.QoS > 0 {
 			w.session.Ack(d.ID)

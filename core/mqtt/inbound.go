@@ -187,10 +187,14 @@ func (c *conn) received(pk *packets.Packet) {
 		c.acknowledged(pk.PacketID)
 		return
 	}
-	if !c.session.Received(pk.PacketID) {
-		return // Kick says all; the message comes again over the next connection
-	}
-	c.answer(&packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: pk.PacketID})
+	id := pk.PacketID
+	c.begin()
+	c.session.Received(id, func(attached bool) {
+		c.end()
+		if attached { // or Kick says all, and the message comes again over the next connection
+			c.answer(&packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: id})
+		}
+	})
 }
 
 // disconnected takes DISCONNECT: with any reason but 0x00 the will is to be

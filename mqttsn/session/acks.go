@@ -85,10 +85,30 @@ func (s *Session) onPubrec(now clock.Time, id uint16, out *Actions) {
 		out.count(UnknownAck)
 		return
 	}
-	if x.step != releasing {
-		out.ask(Request{Kind: AskReceived, ID: id})
-		x.step, x.tries, x.rounds = releasing, 0, 0
-		x.Released, x.Payload = true, nil
+	switch x.step {
+	case receiving: // PUBREL is on its way
+	case releasing:
+		if s.listening() {
+			s.transmit(now, out)
+		}
+	default:
+		x.step = receiving
+		s.deadline[retry] = 0
+		s.promise(now, promise{says: mqttsn.TypePubrel, id: id}, Request{Kind: AskReceived, ID: id}, out)
+	}
+}
+
+// received goes on to PUBREL once the broker has stored that PUBREC came: a
+// client that has heard of PUBREL takes the message for another one if it comes
+// again. If the broker could not, PUBLISH is sent again.
+func (s *Session) received(now clock.Time, id uint16, ok bool, out *Actions) {
+	x := s.slot
+	if !s.busy() || x.step != receiving || x.ID != id {
+		return // the client has connected again
+	}
+	x.step, x.tries, x.rounds = publishing, 0, 0
+	if ok {
+		x.step, x.Released, x.Payload = releasing, true, nil
 	}
 	if s.listening() {
 		s.transmit(now, out)

@@ -76,7 +76,6 @@ func (b *broker) do(r *Request, clientID string) {
 		answered = false
 		b.flight = slices.DeleteFunc(b.flight, func(d Delivery) bool { return d.ID == r.ID })
 	case AskReceived:
-		answered = false
 		for i := range b.flight {
 			if b.flight[i].ID == r.ID {
 				b.flight[i] = Delivery{ID: r.ID, QoS: 2, Released: true}

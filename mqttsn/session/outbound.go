@@ -33,6 +33,7 @@ const (
 	storing                 // the broker, to store the id that REGISTER will tell
 	registering             // REGACK
 	publishing              // PUBACK or PUBREC
+	receiving               // the broker, to store that PUBREC has come
 	releasing               // PUBCOMP
 )
 

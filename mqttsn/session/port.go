@@ -60,7 +60,7 @@ const (
 	AskSubscribe                          // Topic (a filter), QoS. Answered
 	AskUnsubscribe                        // Topic (a filter). Answered
 	AskAck                                // ID of a Delivery: PUBACK or PUBCOMP has come
-	AskReceived                           // ID of a Delivery: PUBREC has come, the payload may go
+	AskReceived                           // ID of a Delivery: PUBREC has come, the payload may go. Answered
 	AskSetWill                            // Will, or nil to delete it. Answered
 	AskSave                               // State, to be handed back by a later AskOpen. Answered
 	AskDetach                             // Ending. Answered; the Link is of no use after it

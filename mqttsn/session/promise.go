@@ -36,7 +36,7 @@ type promise struct {
 	sum     uint32 // digest of the request, to tell a repetition from a MsgId used again
 	id      uint16 // MsgId
 	topicID uint16
-	says    mqttsn.Type // the packet that answers; DISCONNECT for a request to sleep, REGISTER for our own
+	says    mqttsn.Type // the packet that answers; DISCONNECT for a request to sleep, REGISTER and PUBREL for our own
 	owed    uint8       // answers still to come from the broker
 	qos     mqttsn.QoS  // granted
 	reason  mqttsn.Reason
@@ -148,6 +148,9 @@ func (s *Session) settle(now clock.Time, p promise, out *Actions) {
 		return
 	case mqttsn.TypeRegister:
 		s.stored(now, p.id, accepted, out)
+		return
+	case mqttsn.TypePubrel:
+		s.received(now, p.id, accepted, out)
 		return
 	case mqttsn.TypePuback:
 		if accepted {
