@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -16,7 +15,7 @@ func ownServerOf(t *testing.T, sets ...string) (*ownServer, *observer) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), failAfter)
 	defer cancel()
-	own, err := startOwnServer(ctx, settings{Set: sets}, func(err error) { t.Error(err) })
+	own, err := startOwnServer(ctx, settings{Set: sets}, false, func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,13 +110,10 @@ func TestObserverAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	own.kill()
-	const messages = flyingMost + 1
+	const messages = flyingMost + 1 // the last has no room
 	answers := make(chan error, messages)
 	for range messages {
 		o.Publish("a/b", []byte("x"), 1, false, func(err error) { answers <- err })
-	}
-	if err := <-answers; !errors.Is(err, errUnacknowledged) {
-		t.Errorf("of the last message it says %v", err)
 	}
 	closed := make(chan struct{})
 	go func() {
@@ -129,7 +125,7 @@ func TestObserverAlone(t *testing.T) {
 	case <-time.After(failAfter):
 		t.Fatal("it cannot be closed")
 	}
-	for range messages - 1 {
+	for range messages {
 		if err := <-answers; err == nil {
 			t.Error("a message is published, with nobody there")
 		}

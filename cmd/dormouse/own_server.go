@@ -21,6 +21,7 @@ import (
 // to run against. It ends with us, however that is.
 type ownServer struct {
 	settings settings
+	nodes    bool // devices are behind a forwarder
 	cmd      *exec.Cmd
 	ended    chan struct{} // closed when cmd has
 	log      *tail
@@ -33,8 +34,8 @@ type ownServer struct {
 
 // startOwnServer starts one on free ports and returns when it serves. If it
 // ends of itself later, it is told to fell.
-func startOwnServer(ctx context.Context, s settings, fell func(error)) (*ownServer, error) {
-	o := &ownServer{settings: s, fell: fell}
+func startOwnServer(ctx context.Context, s settings, nodes bool, fell func(error)) (*ownServer, error) {
+	o := &ownServer{settings: s, nodes: nodes, fell: fell}
 	local := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)
 	o.sn, o.mqtt = local, local
 	return o, o.start(ctx)
@@ -47,12 +48,17 @@ func (o *ownServer) args() []string {
 	if o.settings.Config != nil {
 		args = append(args, "-c", *o.settings.Config)
 	}
-	for _, set := range append([]string{
+	sets := []string{
 		fmt.Sprintf("listeners=[{name: mqtt, type: tcp, address: %q}, {name: sn, type: mqttsn-udp, address: %q}]", o.mqtt, o.sn),
 		"admin.enabled=false",
 		"limits.queue.messages=1000000",
 		"limits.queue.bytes=1GiB",
-	}, o.settings.Set...) {
+	}
+	if o.nodes { // they are strangers, wherever their forwarder is
+		sets = append(sets, "mqttsn.forwarders=[127.0.0.0/8]",
+			"limits.unauthenticated_udp.responses_per_prefix=1000000/s", "limits.connect_rate=1000000/s")
+	}
+	for _, set := range append(sets, o.settings.Set...) {
 		args = append(args, "--set", set)
 	}
 	return args

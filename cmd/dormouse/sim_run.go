@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -253,7 +254,7 @@ func (r *trial) prepareWall(ctx context.Context, quit context.CancelCauseFunc) (
 	var target netip.AddrPort
 	beside := r.whom()
 	if r.Serve {
-		own, err := startOwnServer(ctx, r.settings, quit)
+		own, err := startOwnServer(ctx, r.settings, r.forwarded(), quit)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -295,6 +296,11 @@ func (r *trial) prepareWall(ctx context.Context, quit context.CancelCauseFunc) (
 	return func(ctx context.Context, o drive.Options) (*drive.Outcome, error) {
 		return drive.Wall(ctx, r.plan, n, ob, o)
 	}, end, nil
+}
+
+// forwarded reports whether there are devices behind a forwarder.
+func (r *trial) forwarded() bool {
+	return slices.ContainsFunc(r.plan.Groups, func(g *sim.Group) bool { return g.Address == sim.Forwarder })
 }
 
 // resolve returns the gateway's address.

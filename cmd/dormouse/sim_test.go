@@ -57,6 +57,37 @@ func TestShippedOverUDP(t *testing.T) {
 	runs.Wait()
 }
 
+// TestTopicBound: topic-explosion meets the bound of the gateway, which is a
+// smaller one here.
+func TestTopicBound(t *testing.T) {
+	t.Parallel()
+	status, out, errs := simulate(t, "topic-explosion --serve --nodes 30 --duration 10s --set mqttsn.topic_ids.per_client=50 --json -")
+	var r struct {
+		Groups []struct {
+			Name    string
+			Metrics map[string]float64
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &r); err != nil || status != 0 {
+		t.Fatalf("it exits %d: %v:\n%s", status, err, errs)
+	}
+	for _, g := range r.Groups {
+		if refused := g.Metrics["reports.refused"] > 0; refused != (g.Name == "buggy") {
+			t.Errorf("%s: %v reports were refused", g.Name, g.Metrics["reports.refused"])
+		}
+	}
+}
+
+// TestForwarder: devices behind a forwarder find the server of --serve open to
+// all of them at once, and nothing is amiss.
+func TestForwarder(t *testing.T) {
+	t.Parallel()
+	status, out, errs := simulate(t, "mass-wake --serve --nodes 500 --duration 10s --with groups.valves.address=forwarder")
+	if status != 0 || !strings.Contains(out, "delivered 500") {
+		t.Errorf("it exits %d:\n%s%s", status, out, errs)
+	}
+}
+
 // TestSameSeed: a run in virtual time is the same again, and another with
 // another seed.
 func TestSameSeed(t *testing.T) {
