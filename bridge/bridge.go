@@ -70,6 +70,22 @@ func (b *Bridge) Open(c session.Client, r *session.Request, seat session.Seat) s
 	return l
 }
 
+// Kept yields the clients that were attached when the process before ended.
+func (b *Bridge) Kept(yield func(session.Kept) bool) {
+	for l := range b.core.Left {
+		if !yield(session.Kept{ClientID: l.ClientID, State: l.EdgeState, Will: willOf(l.Will)}) {
+			return
+		}
+	}
+}
+
+// Resume attaches one of them again.
+func (b *Bridge) Resume(c session.Client, seat session.Seat) (session.Link, bool) {
+	o := core.SessionOptions{Sensor: true, Expiry: b.cfg.SessionExpiry}
+	s := b.core.Resume(identity(c), o, sink{seat})
+	return &link{seat: seat, session: s}, s != nil
+}
+
 // Publish passes on a message of a sender without a session.
 func (b *Bridge) Publish(c session.Client, r *session.Request) {
 	b.core.Publish(identity(c), message(r), func(error) {})
@@ -119,6 +135,8 @@ func willOf(w *core.Will) *session.Will {
 
 // result says in the session's words how a request went. A client that another
 // connection has taken over is about to hear of it: until then it may ask again.
+// If the store has failed, or we stop, nobody knows what holds, and nothing is
+// said.
 func result(err error) session.Result {
 	switch {
 	case err == nil:
@@ -127,6 +145,8 @@ func result(err error) session.Result {
 		return session.NotAuthorized
 	case errors.Is(err, core.ErrInvalidTopic), errors.Is(err, core.ErrUnsupported):
 		return session.Refused
+	case errors.Is(err, core.ErrQuota), errors.Is(err, core.ErrBusy), errors.Is(err, core.ErrFull), errors.Is(err, core.ErrDetached):
+		return session.Busy
 	}
-	return session.Busy
+	return session.Failed
 }

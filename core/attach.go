@@ -126,6 +126,10 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	if !resumed {
 		passing = b.plan(c, unacknowledged, true)
 	}
+	edge := c.edge
+	if !o.Sensor {
+		c.edge = partedEdge(edge)
+	}
 	recorded := isRecorded(o.Expiry, will)
 	err := b.writeOpen(c, id.User, o.Expiry, will, resumed, passing.facts)
 	if o.Expiry == 0 && recorded && errors.Is(err, ErrFull) { // it may come all the same
@@ -133,6 +137,7 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 		err = b.writeOpen(c, id.User, 0, nil, resumed, passing.facts)
 	}
 	if err != nil {
+		c.edge = edge
 		return nil, eviction{}, err
 	}
 
@@ -226,6 +231,9 @@ func (b *Broker) letGo(clientID string, sink Sink) {
 func (b *Broker) detach(s *Session, how Ending) (w *will) {
 	c, now := s.client, b.o.Now()
 	c.attached, c.ended = nil, how
+	if how != Shutdown {
+		c.edge = partedEdge(c.edge)
+	}
 	b.connected.Add(-1)
 	if how == Lost {
 		w = c.lost(s.expiry, now)
@@ -243,7 +251,7 @@ func (b *Broker) detach(s *Session, how Ending) (w *will) {
 		b.handBack(c, unacknowledged, false)
 	}
 	b.dropQoS0(c)
-	if c.kept.Load() {
+	if c.kept.Load() && !c.linked() { // or else Resume finds it as it is
 		b.note(c.fact(s.user, s.expiry))
 	}
 	return w

@@ -266,15 +266,16 @@ func (s *Session) SetWill(w *Will, done func(error)) {
 // EdgeState returns what SaveEdge last stored.
 func (s *Session) EdgeState() []byte {
 	defer s.client.mu.Unlock()
-	if !s.lock() || s.client.edge == "" {
+	if !s.lock() {
 		return nil
 	}
-	return []byte(s.client.edge)
+	return s.client.edgeState()
 }
 
-// SaveEdge stores state, opaque to core, with the session.
+// SaveEdge stores state, opaque to core, with the session. By it Resume goes on
+// after a restart.
 func (s *Session) SaveEdge(state []byte, done func(error)) {
-	s.change(done, func(c *client) { c.edge = string(state) })
+	s.change(done, func(c *client) { c.edge = edgeAttached + string(state) })
 }
 
 // SetExpiry changes how long the session outlives its connection. One that

@@ -26,7 +26,9 @@ func bare(b *testing.B, broker *core.Broker) *Gateway {
 	if err := c.Validate(); err != nil {
 		b.Fatal(err)
 	}
-	return New(c, nobody{}, bridge.New(broker, bridge.DefaultConfig()), beginning)
+	g := New(c, nobody{}, bridge.New(broker, bridge.DefaultConfig()), beginning)
+	g.SetReady(true)
+	return g
 }
 
 func (g *Gateway) hear(from transport.Peer, p mqttsn.Packet) {

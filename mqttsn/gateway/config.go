@@ -58,6 +58,10 @@ type Config struct {
 	// so that nobody can tell whose share he uses up; a test leaves it alone.
 	Seed uint64
 
+	// Wall tells the time of day, for what outlives the process. Default
+	// time.Now.
+	Wall func() time.Time
+
 	// Log is told what an operator may want to see, each kind at most a
 	// hundred times a second. It is called from the shards and must not block.
 	// Default nil: nothing.
@@ -132,6 +136,7 @@ func DefaultConfig() Config {
 		Strangers:        Strangers{ResponsesPerPrefix: 50, PrefixV4: 24, PrefixV6: 56, Connects: 500},
 		MaxSessions:      1_000_000,
 		MaxDialogues:     10_000,
+		Wall:             time.Now,
 	}
 }
 
@@ -150,6 +155,7 @@ func (c *Config) Validate() error {
 		require(v > 0 && v <= 1e9, "%s is %v/s; it must be more than 0/s, and 1000000000/s at most", name, v)
 	}
 	between("shards", c.Shards, 1, 256)
+	require(c.Wall != nil, "there is no Wall")
 	between("mqttsn.gateway_id", int(c.GatewayID), 1, 255)
 	const longest = 65535 * time.Second
 	t := c.Advertise.Interval

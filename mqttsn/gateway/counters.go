@@ -41,10 +41,11 @@ const (
 	otherGateway              // ADVERTISE or GWINFO: we do not stand by for others
 	searchRefused             // SEARCHGW: not ready, not for this network, or too many
 	notForServers             // only a server sends it
+	notReady                  // we have just begun, and do not know our clients yet
 	numDrops
 )
 
-var dropNames = [numDrops]string{"not_a_forwarder", "bad_source", "by_multicast", "other_gateway", "search_refused", "not_for_servers"}
+var dropNames = [numDrops]string{"not_a_forwarder", "bad_source", "by_multicast", "other_gateway", "search_refused", "not_for_servers", "not_ready"}
 
 // A refusal is why a stranger could not connect.
 type refusal uint8

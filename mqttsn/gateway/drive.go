@@ -85,16 +85,20 @@ func (s *shard) perform(t *seat) {
 
 // ask passes a request on to the broker.
 func (s *shard) ask(t *seat, r *session.Request) {
+	if r.Kind == session.AskSave {
+		s.placed = append(s.g.appendPlace(s.placed[:0], t), r.State...)
+		r.State = s.placed
+	}
 	switch {
 	case r.Kind == session.AskOpen:
-		t.link = s.g.broker.Open(session.Client{
-			ID:       t.session.ClientID(),
-			Listener: s.g.cfg.Listener,
-			Remote:   t.source.String(),
-		}, r, t)
+		t.link = s.g.broker.Open(s.clientOf(t.session, t.source), r, t)
 	case t.link != nil:
 		t.link.Ask(r)
 	}
+}
+
+func (s *shard) clientOf(of *session.Session, from source) session.Client {
+	return session.Client{ID: of.ClientID(), Listener: s.g.cfg.Listener, Remote: from.String()}
 }
 
 // noteState counts and reports a change of state. A client that is awake wants
@@ -188,6 +192,9 @@ func (s *shard) heed(t *seat) {
 
 func (s *shard) complete(t *seat, a session.Answer) {
 	opened := a.Kind == session.AskOpen && a.Result == session.Done
+	if a.Kind == session.AskOpen {
+		_, a.State, _ = s.g.readPlace(a.State)
+	}
 	t.session.Complete(s.now, a, &s.acts)
 	s.perform(t)
 	if opened && t.slot != nowhere {
@@ -217,9 +224,14 @@ const nowhere = -1
 
 // settle gives t its places in this shard.
 func (s *shard) settle(t *seat, from source) {
+	s.settleNowhere(t)
+	s.bind(t, from)
+}
+
+// settleNowhere is settle for a client without an address.
+func (s *shard) settleNowhere(t *seat) {
 	s.enter(t)
 	s.wheel.Grow(len(s.slots))
-	s.bind(t, from)
 	s.count.states[t.state].Add(1)
 }
 

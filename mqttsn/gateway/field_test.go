@@ -380,8 +380,10 @@ func TestAckAheadOfEcho(t *testing.T) {
 		s := w.at("10.0.0.1:7")
 		says := func(p mqttsn.Packet) {
 			s.sends(p)
-			w.sync()
-			w.settle()
+			for range 2 { // CONNACK waits twice
+				w.sync()
+				w.settle()
+			}
 		}
 		topic := mqttsn.Topic{Kind: mqttsn.TopicShort, ID: 'a'<<8 | 'b'}
 		says(&mqttsn.Connect{ProtocolID: 1, ClientID: []byte("a")})

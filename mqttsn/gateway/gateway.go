@@ -17,6 +17,9 @@
 // of the old session is needed: what outlives a connection is the broker's.
 // A sleeper that merely wakes elsewhere takes its seat along, move.go.
 //
+// So it is after a restart, too: with each session the broker keeps where its
+// client is, and [Gateway.TakeUp] seats all of them again, takeup.go.
+//
 // With [Gateway.Run] every shard is a goroutine. With [Gateway.Step] there is
 // none: the whole gateway runs in virtual time, on the caller's, and the same
 // datagrams at the same times have the same effects.
@@ -43,6 +46,7 @@ type Gateway struct {
 	clients   *registry
 	seats     atomic.Int64 // of all shards
 	ready     atomic.Bool
+	opened    atomic.Bool // it has been ready once
 	draining  atomic.Bool
 	strangers *limiter // answers, by network
 	connects  *limiter // of strangers
@@ -126,7 +130,14 @@ func (g *Gateway) Next() clock.Time {
 // Receive takes in datagrams, each for the shard of its sender's address. It
 // never waits: what finds a shard's inbox full is dropped and counted. It
 // keeps nothing of batch. It is safe for concurrent use.
+//
+// Until the gateway is first ready nothing is heard: it does not know its
+// clients yet, and to tell them so would have them all connect again.
 func (g *Gateway) Receive(batch []transport.Datagram) {
+	if !g.opened.Load() {
+		g.shards[0].count.drops[notReady].Add(uint64(len(batch)))
+		return
+	}
 	var to [64]uint8
 	for len(batch) > 0 {
 		n := min(len(batch), len(to))
@@ -155,8 +166,12 @@ func (g *Gateway) shardOf(p transport.Peer) uint8 {
 }
 
 // SetReady says whether the gateway can serve. Until it can, it neither
-// advertises nor answers SEARCHGW, 1.2 §6.1.
+// advertises nor answers SEARCHGW, 1.2 §6.1; until it first can, it answers
+// nothing at all.
 func (g *Gateway) SetReady(ready bool) {
+	if ready {
+		g.opened.Store(true)
+	}
 	g.ready.Store(ready)
 	g.shards[0].in.stir()
 }

@@ -26,7 +26,7 @@ func Each(gs []*Gateway, yield func(name, help, label string, value uint64)) {
 		"Batches that the network refused as a whole. See the log of the system.", "", t.sendErrors)
 
 	const dropped, whyDropped = "dormouse_mqttsn_datagrams_dropped_total",
-		"Datagrams discarded. inbox_full: add cores. not_a_forwarder: see mqttsn.forwarders."
+		"Datagrams discarded. inbox_full: add cores. not_a_forwarder: see mqttsn.forwarders. not_ready: came during the start, and comes again."
 	part(dropped, whyDropped, "reason", "inbox_full", t.full)
 	for i, name := range dropNames {
 		part(dropped, whyDropped, "reason", name, t.drops[i])

@@ -49,6 +49,7 @@ func (s *shard) arrive(t *seat) {
 	s.settle(t, from)
 	s.count.moves.Add(1)
 	s.notice(ClientMoved, t, 0)
+	t.session.Moved()
 	t.session.Handle(s.now, &mqttsn.Pingreq{ClientID: []byte(t.session.ClientID())}, &s.acts)
 	s.perform(t)
 }

@@ -43,6 +43,7 @@ type shard struct {
 	advertise clock.Time   // when ADVERTISE is due
 	decoder   mqttsn.Decoder
 	acts      session.Actions
+	placed    []byte // what AskSave is to store
 	heard     events
 	out       outbox
 }

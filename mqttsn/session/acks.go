@@ -148,6 +148,6 @@ func (s *Session) onRegack(now clock.Time, p *mqttsn.Regack, out *Actions) {
 		s.forgetSubscribe()
 		s.refuseName(x.topic.ID)
 		s.drop(NameRefused, out)
-		s.save(s.nextTag(), out)
+		s.save(now, s.nextTag(), 0, out)
 	}
 }

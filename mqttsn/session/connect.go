@@ -45,8 +45,10 @@ func (s *Session) open(now clock.Time, out *Actions) {
 	}, out)
 }
 
-// opened makes the client active, with the topic ids and the will that its
-// session has, or ends the matter. A refused AskOpen leaves nothing attached.
+// opened takes in the topic ids and the will that the client's session has, or
+// ends the matter. A refused AskOpen leaves nothing attached. If the session is
+// kept, CONNACK waits once more: what is stored must be that the client is
+// active, and where.
 func (s *Session) opened(now clock.Time, a *Answer, r mqttsn.Reason, out *Actions) {
 	if r != mqttsn.Accepted {
 		s.attached = false
@@ -54,10 +56,7 @@ func (s *Session) opened(now clock.Time, a *Answer, r mqttsn.Reason, out *Action
 		return
 	}
 	o := s.opening
-	s.opening = nil
-	s.state = Active
 	s.clean, s.keepAlive, s.will = o.clean, o.keepAlive, a.Will
-	s.deadline = [numTimers]clock.Time{supervise: s.silence(now)}
 	s.sleep = 0
 	switch {
 	case !a.Present || s.clean:
@@ -66,14 +65,31 @@ func (s *Session) opened(now clock.Time, a *Answer, r mqttsn.Reason, out *Action
 		s.topics = nil
 		out.count(BadState)
 	}
+	if s.clean {
+		s.admit(now, r, out)
+		return
+	}
+	s.unsaved = true
+	s.promise(now, promise{says: mqttsn.TypeConnack}, Request{}, out)
+}
+
+// admit makes the client active, now that this is stored, or ends the matter.
+func (s *Session) admit(now clock.Time, r mqttsn.Reason, out *Actions) {
+	if r != mqttsn.Accepted {
+		s.refuse(r, out)
+		return
+	}
+	s.opening = nil
+	s.state = Active
+	s.deadline = [numTimers]clock.Time{supervise: s.silence(now)}
 	s.dialect().connack(mqttsn.Accepted, out)
-	if s.sleep != 0 { // as stored: from now on it is active
-		s.sleep = 0
-		s.unsaved = true
-	}
-	if s.unsaved {
-		s.save(s.nextTag(), out)
-	}
+}
+
+// abort ends an opening of which the broker can say nothing. The client, which
+// hears nothing, asks again.
+func (s *Session) abort(out *Actions) {
+	s.detach(Lost, out)
+	s.over(OpenRefused, out)
 }
 
 // refuse ends an opening, and what it was to replace.

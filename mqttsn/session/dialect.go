@@ -72,7 +72,7 @@ func reasonFor(r Result) mqttsn.Reason {
 	switch r {
 	case Done:
 		return mqttsn.Accepted
-	case Busy:
+	case Busy, Failed:
 		return mqttsn.Congestion
 	}
 	return mqttsn.NotSupported

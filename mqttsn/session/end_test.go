@@ -155,9 +155,9 @@ func TestUnstoredIDIsNotTold(t *testing.T) {
 	p := asleep(t).has("a/b", 1, "x")
 	p.b.result[AskSave] = Busy
 	p.sends(wakeup).gets("PINGRESP", Asleep) // nothing to be done for it now
-	p.sends(connect(time.Minute)).gets("CONNACK 0", Active)
 	p.b.result[AskSave] = Done
-	p.waits(10*time.Second).gets("REGISTER a/b=1 #3", Active)
+	p.sends(connect(0)).gets("CONNACK 0 | REGISTER a/b=1 #2", Active)
+	p.sends(regack(1, 2, mqttsn.Congestion)).waits(5*time.Minute).gets("REGISTER a/b=1 #3", Active)
 
 	p.b.stuck = true
 	p.sends(regack(1, 3, 0), puback(1, 1, 0)).gets("PUBLISH 1 q1 #1 dup x", Active)
@@ -178,9 +178,13 @@ func TestStoreIsFull(t *testing.T) {
 	p.counted(Congested, 2)
 	p.sends(publish(short("up"), 1, 4, "x"), publish(short("up"), 2, 5, "y"), &mqttsn.Pubrel{ID: 5})
 	p.gets("PUBACK 30064 #4 rc0 | PUBREC #5 | PUBCOMP #5", Active)
-	p.sends(sleepFor(time.Hour)).gets("", Asleep)
+	p.sends(sleepFor(time.Hour)).gets("DISCONNECT", Asleep) // sleeping goes on
+	p.sends(wakeup).gets("PINGRESP", Asleep)
 	p.b.result[AskSave] = Done
-	p.sends(sleepFor(time.Hour)).gets("DISCONNECT", Asleep)
+	p.sends(wakeup).gets("PINGRESP", Asleep)
+	if k, ok := New(mqttsn.V12, &p.cfg).read(p.b.state); !ok || k.state != Asleep {
+		t.Errorf("stored as %v, since there is room", k.state)
+	}
 }
 
 // TestStoredForAnother: the answer to a request to store one id does not stand
@@ -235,9 +239,8 @@ func TestShortSleeperIsGivenItsRetries(t *testing.T) {
 // are, and no others.
 func TestWhatIsStoredOfSleep(t *testing.T) {
 	stored := func(p *peer) time.Duration {
-		r := New(mqttsn.V12, &p.cfg)
-		r.restore(p.b.state)
-		return r.sleep
+		k, _ := New(mqttsn.V12, &p.cfg).read(p.b.state)
+		return k.sleep
 	}
 	p := asleep(t)
 	if d := stored(p); d != time.Hour {
@@ -250,10 +253,8 @@ func TestWhatIsStoredOfSleep(t *testing.T) {
 		t.Errorf("asleep again, but stored %v", d)
 	}
 	p.b.result[AskSave] = Busy
-	p.sends(connect(time.Minute)).b.result[AskSave] = Done
-	if d := stored(p.sends(publish(short("ab"), 1, 1, "x"))); d != 0 {
-		t.Errorf("active, but stored as asleep for %v since that could not be stored", d)
-	}
+	p.got = nil
+	p.sends(connect(time.Minute)).gets("CONNACK 1 | gone: refused", Disconnected)
 }
 
 // TestCongestedAwake: a flush that the client cannot take ends

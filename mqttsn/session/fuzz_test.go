@@ -112,19 +112,24 @@ func FuzzSession(f *testing.F) {
 // discarded whole, or every id in it can be used and is stored again.
 func FuzzState(f *testing.F) {
 	f.Add([]byte{1, 0, 0, 14, 16, 0, 0, 1, 0, 1, 'a', 1, 0, 5, 0, 0, 2, 'a', 'b', 0, 2, 'a', 'b', 0x80, 0, 3, 0, 1, 'b'})
+	f.Add([]byte{2, 2, 0, 0, 0, 60, 0, 0, 14, 16, 0, 0, 20, 0, 0x40, 0, 1, 0, 1, 'a', 1, 0, 5, 0, 0})
 	f.Fuzz(func(t *testing.T, in []byte) {
 		cfg := DefaultConfig()
 		cfg.Predefined = map[uint16]string{5: "{clientid}/t"}
+		if r, ok := Resume(mqttsn.V12, &cfg, 1, Kept{ClientID: "dev1", State: in}, 0); ok && r.State() == Asleep && r.Deadline() == 0 {
+			t.Error("a sleeper that is immortal")
+		}
 		s, out := New(mqttsn.V12, &cfg), new(Actions)
 		s.connect(1, "dev1", new(opening))
 		s.open(1, out)
 		s.Complete(1, Answer{Kind: AskOpen, Tag: s.tag, Present: true, State: in}, out)
+		s.Complete(1, Answer{Kind: AskSave, Tag: s.tag}, out)
 		for _, known := range s.topics {
 			s.Handle(1, publish(mqttsn.Topic{Kind: known.kind, ID: known.id}, 0, 0, "x"), out)
 		}
 		again := New(mqttsn.V12, &cfg)
 		again.clientID = "dev1"
-		if !again.restore(s.appendState(nil)) || len(again.topics) != len(s.topics) {
+		if !again.restore(s.appendState(nil, 1, 0)) || len(again.topics) != len(s.topics) {
 			t.Errorf("%v became %v", s.topics, again.topics)
 		}
 	})

@@ -14,6 +14,15 @@ type Broker interface {
 	// again replaces its Link without kicking the seat.
 	Open(c Client, r *Request, seat Seat) Link
 
+	// Kept yields the clients that had a virtual connection when the process
+	// before this one ended, and have none since, in the order of their ids.
+	Kept(yield func(Kept) bool)
+
+	// Resume gives one of them its Link again, as if nothing had happened: what
+	// is in flight comes first, marked DUP. Nothing is answered and nothing is
+	// stored. False means that the client has connected elsewhere meanwhile.
+	Resume(c Client, seat Seat) (Link, bool)
+
 	// Publish carries out r, whose Kind is AskPublish, for a sender without a
 	// session: QoS -1 (1.2 §6.8). There is no answer.
 	Publish(c Client, r *Request)
@@ -24,6 +33,13 @@ type Client struct {
 	ID       string // empty without a session
 	Listener string // the listener's configured name
 	Remote   string // the peer's address, and its node id behind a forwarder
+}
+
+// Kept is what the broker has of a client that was there before a restart.
+type Kept struct {
+	ClientID string
+	State    []byte // what AskSave last stored
+	Will     *Will
 }
 
 // A Link is one client's attachment to the broker. Only the shard that holds
@@ -125,6 +141,7 @@ const (
 	NotAuthorized               // an access rule forbids it
 	Refused                     // malformed or unsupported; asking again is no use
 	Busy                        // a bound is reached or the store is full; later may do
+	Failed                      // it cannot be known: the client is told nothing, and asks again
 )
 
 // A Delivery is one message for the client.

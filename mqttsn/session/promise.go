@@ -60,10 +60,10 @@ func (s *Session) expected(says mqttsn.Type, id uint16, sum uint32, out *Actions
 }
 
 // tells reports whether the answer tells the client what has to be stored
-// first: an id, or that it may sleep.
+// first: an id, that it may sleep, or that it is connected.
 func (p *promise) tells() bool {
 	switch p.says {
-	case mqttsn.TypeRegister, mqttsn.TypeRegack, mqttsn.TypeSuback, mqttsn.TypeDisconnect:
+	case mqttsn.TypeConnack, mqttsn.TypeRegister, mqttsn.TypeRegack, mqttsn.TypeSuback, mqttsn.TypeDisconnect:
 		return true
 	}
 	return false
@@ -77,9 +77,9 @@ func (s *Session) promise(now clock.Time, p promise, r Request, out *Actions) {
 	if s.unsaved && !s.clean {
 		if p.tells() {
 			p.owed++
-			s.save(p.tag, out)
+			s.save(now, p.tag, p.topicID, out)
 		} else {
-			s.save(s.nextTag(), out)
+			s.save(now, s.nextTag(), 0, out)
 		}
 	}
 	if r.Kind != 0 {
@@ -122,6 +122,9 @@ func (s *Session) Complete(now clock.Time, a Answer, out *Actions) {
 	if a.Result != Done && p.reason == mqttsn.Accepted {
 		p.reason = reasonFor(a.Result)
 	}
+	if a.Result == Failed {
+		p.mute = true
+	}
 	if a.Kind == AskSubscribe {
 		p.qos = a.QoS
 	}
@@ -130,10 +133,16 @@ func (s *Session) Complete(now clock.Time, a Answer, out *Actions) {
 	}
 	kept := *p
 	s.promises = slices.Delete(s.promises, i, i+1)
-	if kept.says == mqttsn.TypeConnack {
-		s.opened(now, &a, kept.reason, out)
-	} else {
+	switch {
+	case kept.says != mqttsn.TypeConnack:
 		s.settle(now, kept, out)
+	case kept.mute:
+		s.attached = s.attached && a.Kind != AskOpen
+		s.abort(out)
+	case a.Kind == AskOpen:
+		s.opened(now, &a, kept.reason, out)
+	default:
+		s.admit(now, kept.reason, out)
 	}
 	s.rest(now, out)
 }
@@ -144,7 +153,9 @@ func (s *Session) settle(now clock.Time, p promise, out *Actions) {
 	accepted := p.reason == mqttsn.Accepted
 	switch p.says {
 	case mqttsn.TypeDisconnect:
-		s.oweSleep = s.oweSleep && accepted // said by rest; if not stored, the client asks again
+		// Said by rest. A client that is not stored as asleep because the store
+		// is full may sleep all the same: the next flush stores it.
+		s.oweSleep = s.oweSleep && !p.mute && (accepted || p.reason == mqttsn.Congestion)
 		return
 	case mqttsn.TypeRegister:
 		s.stored(now, p.id, accepted, out)

@@ -81,7 +81,7 @@ type Session struct {
 	lastStep  mqttsn.Type // what completed the will dialogue: a repeat of it asks for CONNACK
 	clean     bool        // CleanSession
 	attached  bool        // the broker has had an AskOpen and no AskDetach
-	unsaved   bool        // topics or sleep differ from what AskSave has stored
+	unsaved   bool        // what AskSave has stored is not how it is
 	oweSleep  bool        // Asleep, and the request to sleep is not yet acknowledged
 	drained   bool        // Awake, and the broker's queue is empty
 	heardFrom bool        // anything came since the exchange in the slot began
@@ -90,6 +90,10 @@ type Session struct {
 // New returns a session for a peer that speaks v and has not connected yet.
 // cfg is shared and must not change.
 func New(v mqttsn.Version, cfg *Config) *Session { return &Session{version: v, cfg: cfg} }
+
+// Moved says that the client is somewhere else: what is stored with the
+// session, the place among it, is to be stored again when there is time.
+func (s *Session) Moved() { s.unsaved = true }
 
 // State returns the client's state.
 func (s *Session) State() State { return s.state }

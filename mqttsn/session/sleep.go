@@ -22,7 +22,7 @@ func (s *Session) sleepFor(now clock.Time, d time.Duration, out *Actions) {
 	if s.expected(answer.says, 0, answer.sum, out) {
 		return
 	}
-	if s.sleep != d {
+	if s.state == Active || s.sleep != d {
 		s.sleep = d
 		s.unsaved = true
 	}
@@ -79,6 +79,9 @@ func (s *Session) rest(now clock.Time, out *Actions) {
 	case s.state == Awake && (s.drained && !s.busy() || s.deadline[hold] != 0):
 		s.dialect().flushed(out)
 		s.fallAsleep(now)
+		if s.unsaved {
+			s.save(now, s.nextTag(), 0, out) // nobody waits for it
+		}
 	default:
 		return
 	}

@@ -5,41 +5,73 @@ import (
 	"time"
 
 	"dormouse/mqttsn"
+	"dormouse/mqttsn/clock"
 )
 
 // What AskSave stores, all integers big-endian:
 //
-//	Version(1)=1 Sleep(4, seconds; 0 unless asleep), then for each topic
-//	Kind(1; 0x80: refused) Id(2) Length(2) Name(Length)
+//	Version(1)=2 State(1) KeepAlive(4, seconds) Sleep(4, seconds; 0 unless
+//	asleep) Left(4, seconds until the client is lost; 0: never), then for each
+//	topic Kind(1; 0x80: refused, 0x40: told) Id(2) Length(2) Name(Length)
 //
-// A predefined topic is stored without its name: the configuration has it.
+// A predefined topic is stored without its name: the configuration has it. In
+// version 1, Version(1)=1 Sleep(4) came ahead of the topics, and none was told.
 const (
-	stateVersion    = 1
+	stateVersion    = 2
+	stateActive     = 1
+	stateAsleep     = 2
 	stateRefused    = 0x80
-	stateHeader     = 5
+	stateTold       = 0x40
+	stateHeader     = 14
+	stateHeaderV1   = 5
 	stateTopicFixed = 5
 )
 
+// stored is what was stored of a session.
+type stored struct {
+	state     State // Disconnected: it was not
+	keepAlive time.Duration
+	sleep     time.Duration
+	left      time.Duration // until the client was to be lost; zero: never
+	topics    []topic
+}
+
 // save asks the broker to store what must outlive this process, unless the
-// session does not outlive even its connection.
-func (s *Session) save(tag uint32, out *Actions) {
+// session does not outlive even its connection. The client is about to be told
+// the topic id telling, or none if that is zero.
+func (s *Session) save(now clock.Time, tag uint32, telling uint16, out *Actions) {
 	if s.clean {
 		return
 	}
 	start := len(out.state)
-	out.state = s.appendState(out.state)
+	out.state = s.appendState(out.state, now, telling)
 	s.saveTag = tag
 	out.ask(Request{Kind: AskSave, Tag: tag, State: out.state[start:]})
 }
 
-func (s *Session) appendState(b []byte) []byte {
-	b = append(b, stateVersion)
-	b = binary.BigEndian.AppendUint32(b, uint32(s.sleep/time.Second))
+func (s *Session) appendState(b []byte, now clock.Time, telling uint16) []byte {
+	state, left := byte(stateActive), time.Duration(0)
+	if d := s.deadline[supervise]; d != 0 && s.state != Connecting {
+		left = max(d.Sub(now), time.Second)
+	}
+	if s.sleep != 0 {
+		state = stateAsleep
+		if s.state == Awake { // what it has when it is back asleep
+			left = sleepGrace(s.sleep)
+		}
+	}
+	b = append(b, stateVersion, state)
+	for _, d := range [...]time.Duration{s.keepAlive, s.sleep, left} {
+		b = binary.BigEndian.AppendUint32(b, uint32(d/time.Second))
+	}
 	for i := range s.topics {
 		t := &s.topics[i]
 		kind, name := byte(t.kind), t.name
 		if t.refused {
 			kind |= stateRefused
+		}
+		if t.kept = t.told || t.kind == mqttsn.TopicNormal && t.id == telling; t.kept {
+			kind |= stateTold
 		}
 		if t.kind == mqttsn.TopicPredefined {
 			name = ""
@@ -52,35 +84,66 @@ func (s *Session) appendState(b []byte) []byte {
 	return b
 }
 
-// restore takes in what save stored. The ids are valid in the client's packets
-// at once; in ours each has to be told again first, for the client may have
-// rebooted since (rule 31, A20). For the same reason no name counts as refused.
-// If nothing was stored, a clean session goes on with the topics that it has.
-// It reports whether b could be read; if not, nothing is restored.
+// restore takes in the topics that save stored. The ids are valid in the
+// client's packets at once; in ours each has to be told again first, for the
+// client may have rebooted since (rule 31, A20). For the same reason no name
+// counts as refused. If nothing was stored, a clean session goes on with the
+// topics that it has. It reports whether b could be read; if not, nothing is
+// restored.
 func (s *Session) restore(b []byte) bool {
-	if len(b) == 0 {
-		s.retell()
-		return true
-	}
-	if len(b) < stateHeader || b[0] != stateVersion {
-		return false
-	}
-	sleep := time.Duration(binary.BigEndian.Uint32(b[1:])) * time.Second
-	var topics []topic
-	for b = b[stateHeader:]; len(b) > 0; {
-		if len(b) < stateTopicFixed {
+	if len(b) > 0 {
+		kept, ok := s.read(b)
+		if !ok {
 			return false
 		}
-		t := topic{kind: mqttsn.TopicKind(b[0] &^ stateRefused), id: binary.BigEndian.Uint16(b[1:])}
+		s.topics = kept.topics
+	}
+	s.retell()
+	return true
+}
+
+// read makes out what save stored.
+func (s *Session) read(b []byte) (k stored, ok bool) {
+	seconds := func(at int) time.Duration {
+		return time.Duration(binary.BigEndian.Uint32(b[at:])) * time.Second
+	}
+	switch {
+	case len(b) >= stateHeaderV1 && b[0] == 1:
+		b = b[stateHeaderV1:]
+	case len(b) >= stateHeader && b[0] == stateVersion:
+		k = stored{keepAlive: seconds(2), sleep: seconds(6), left: seconds(10)}
+		switch {
+		case b[1] == stateActive && k.sleep == 0:
+			k.state = Active
+		case b[1] == stateAsleep && k.sleep != 0:
+			k.state = Asleep
+		default:
+			return stored{}, false
+		}
+		b = b[stateHeader:]
+	default:
+		return stored{}, false
+	}
+	for len(b) > 0 {
+		if len(b) < stateTopicFixed {
+			return stored{}, false
+		}
+		t := topic{
+			kind:    mqttsn.TopicKind(b[0] &^ (stateRefused | stateTold)),
+			id:      binary.BigEndian.Uint16(b[1:]),
+			refused: b[0]&stateRefused != 0,
+			told:    b[0]&stateTold != 0,
+		}
 		length := int(binary.BigEndian.Uint16(b[3:]))
 		b = b[stateTopicFixed:]
 		if length > len(b) || t.kind > mqttsn.TopicShort {
-			return false
+			return stored{}, false
 		}
+		t.kept = t.told
 		t.name = string(b[:length])
 		b = b[length:]
 		if t.kind != mqttsn.TopicPredefined && length == 0 || t.id == 0 || t.id == 0xFFFF {
-			return false
+			return stored{}, false
 		}
 		if _, taken := s.cfg.Predefined[t.id]; taken && t.kind == mqttsn.TopicNormal {
 			continue // predefined since: one id must not mean two topics
@@ -92,8 +155,7 @@ func (s *Session) restore(b []byte) bool {
 			}
 			t.name = name
 		}
-		topics = append(topics, t)
+		k.topics = append(k.topics, t)
 	}
-	s.topics, s.sleep = topics, sleep
-	return true
+	return k, true
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dormouse/mqttsn"
+	"dormouse/mqttsn/clock"
 )
 
 // TestStateRoundTrip also shows that every strict prefix that is not itself a
@@ -16,25 +17,32 @@ func TestStateRoundTrip(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.Predefined = map[uint16]string{5: "sensors/{clientid}/t"}
 	s := New(mqttsn.V12, &cfg)
-	s.clientID, s.sleep = "dev1", 90*time.Second
+	s.clientID, s.state, s.keepAlive, s.sleep = "dev1", Asleep, time.Minute, 90*time.Second
+	s.deadline[supervise] = clock.Time(100 * time.Second)
 	s.topics = []topic{
 		{name: "a/b", id: 1, told: true},
 		{name: "sensors/dev1/t", id: 5, kind: mqttsn.TopicPredefined},
 		{name: "ab", id: 0x6162, kind: mqttsn.TopicShort},
 		{name: "no", id: 2, refused: true},
 	}
-	b := s.appendState(nil)
+	b := s.appendState(nil, clock.Time(10*time.Second), 2)
 	restored := New(mqttsn.V12, &cfg)
 	restored.clientID = "dev1"
+	want := stored{Asleep, time.Minute, 90 * time.Second, 90 * time.Second, slices.Clone(s.topics)}
+	want.topics[3].told, want.topics[3].kept = true, true // by the answer that this precedes
+	if k, ok := restored.read(b); !ok || !reflect.DeepEqual(k, want) {
+		t.Errorf("stored %+v, want %+v", k, want)
+	}
 	if !restored.restore(b) {
 		t.Fatalf("cannot read %x", b)
 	}
-	want := slices.Clone(s.topics)
-	want[0].told, want[3].refused = false, false // the client may have rebooted
-	if restored.sleep != s.sleep || !reflect.DeepEqual(restored.topics, want) {
-		t.Errorf("restored %v %v, want %v", restored.sleep, restored.topics, want)
+	for i := range want.topics { // the client may have rebooted
+		want.topics[i].told, want.topics[i].refused = false, false
 	}
-	whole := map[int]bool{0: true, 5: true, 13: true, 18: true, 25: true}
+	if !reflect.DeepEqual(restored.topics, want.topics) {
+		t.Errorf("restored %v, want %v", restored.topics, want.topics)
+	}
+	whole := map[int]bool{0: true, 14: true, 22: true, 27: true, 34: true}
 	for n := range b {
 		r := New(mqttsn.V12, &cfg)
 		if ok := r.restore(b[:n]); ok != whole[n] || !ok && r.topics != nil {

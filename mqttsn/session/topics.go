@@ -19,6 +19,7 @@ type topic struct {
 	id      uint16
 	kind    mqttsn.TopicKind
 	told    bool // the client has been told the id on this connection
+	kept    bool // and AskSave has had that
 	refused bool // the client does not want the name
 }
 
@@ -144,9 +145,8 @@ func (s *Session) wanted(filter string) {
 }
 
 // retell has each id told to the client again before it is used, and takes back
-// that it refuses a name: it may have rebooted, rule 31. None is stored yet.
+// that it refuses a name: it may have rebooted, rule 31.
 func (s *Session) retell() {
-	s.unsaved = len(s.topics) > 0
 	for i := range s.topics {
 		s.topics[i].told, s.topics[i].refused = false, false
 	}
@@ -160,6 +160,7 @@ func (s *Session) tell(now clock.Time, id uint16, out *Actions) {
 		return
 	}
 	t.told = true
+	s.unsaved = s.unsaved || !t.kept
 	if s.busy() && s.slot.step == registering && s.slot.topic.ID == id {
 		s.advance(now, out)
 	}

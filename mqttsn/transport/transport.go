@@ -39,3 +39,13 @@ type Transport interface {
 	// It is safe for concurrent use.
 	Send(batch []Datagram) error
 }
+
+// Locals is what a Transport can do that numbers its own addresses, so that
+// peers are found again after a restart.
+type Locals interface {
+	// LocalAddr returns the address that Peer.Local numbers n, if any.
+	LocalAddr(n uint32) netip.Addr
+
+	// LocalNumber returns the number of a. 0: it is none of this transport's.
+	LocalNumber(a netip.Addr) uint32
+}

@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"net"
 	"net/netip"
 	"sync"
 
@@ -96,4 +97,45 @@ func (l *locals) from(n uint32) []byte {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return l.oobs[n-1]
+}
+
+// LocalAddr returns the address of this host that Peer.Local numbers n, if any.
+func (c *Conn) LocalAddr(n uint32) netip.Addr {
+	l := c.locals
+	if l == nil {
+		return netip.Addr{}
+	}
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for a, number := range l.numbers {
+		if number == n {
+			return a
+		}
+	}
+	return netip.Addr{}
+}
+
+// LocalNumber returns the number of an address that peers knew us by before a
+// restart, or 0: this host does not have it any more, or the Conn has but one.
+func (c *Conn) LocalNumber(a netip.Addr) uint32 {
+	l := c.locals
+	if l == nil {
+		return 0
+	}
+	l.mu.RLock()
+	n, known := l.numbers[a]
+	l.mu.RUnlock()
+	if known || !isOurs(a) {
+		return n
+	}
+	return l.number(a)
+}
+
+// isOurs reports whether a is an address of this host: one that can be bound.
+func isOurs(a netip.Addr) bool {
+	p, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
+	if err != nil {
+		return false
+	}
+	return p.Close() == nil
 }
