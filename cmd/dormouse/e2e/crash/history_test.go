@@ -37,6 +37,7 @@ type subscriber struct {
 	who     string
 	filters map[string]byte // QoS by filter, granted before anything was published
 	got     []reception
+	left    bool // it does not come back for what waits
 }
 
 type reception struct {
@@ -138,6 +139,9 @@ func (h *history) blame(format string, args ...any) {
 
 // waits says what s must still get.
 func (h *history) waits(s *subscriber) (payloads []string) {
+	if s.left {
+		return nil
+	}
 	got := make(map[string]bool)
 	for _, r := range s.got {
 		got[r.payload] = true

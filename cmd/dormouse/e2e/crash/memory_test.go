@@ -154,10 +154,28 @@ func (l *oneLife) twist(facts []store.Fact) []store.Fact {
 // TestNothingIsLostInMemory: with a store that keeps its promise, and no more
 // than that, clients notice nothing of crashes.
 func TestNothingIsLostInMemory(t *testing.T) {
+	t.Parallel()
 	first, n := seedsToRun(*seeds)
 	runs(t, first, n, 6, func(seed uint64) engine { return newForgetful(seed, honest) }, func(seed uint64, wrong []string) {
 		blame(t, seed, wrong)
 	})
+}
+
+// TestClockIsSet: back or forward by an hour, while the broker runs and while it
+// is down. Sleepers neither are lost by it nor live for ever.
+func TestClockIsSet(t *testing.T) {
+	t.Parallel()
+	first, n := seedsToRun(min(*seeds, 30))
+	for i := range uint64(n) {
+		w, err := newWorld(first+i, newForgetful(first+i, honest))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.jumps = true
+		if wrong := w.live(4); len(wrong) > 0 {
+			blame(t, first+i, wrong)
+		}
+	}
 }
 
 // blame shows some of what was wrong, and how to see it again.

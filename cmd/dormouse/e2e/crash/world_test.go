@@ -56,6 +56,7 @@ type world struct {
 	dice    *rand.Rand
 	now     clock.Time
 	skew    time.Duration // of the wall clock
+	jumps   bool          // the wall clock is set, an hour back or forward
 	net     *memnet.Net
 	broker  *core.Broker
 	gateway *gateway.Gateway // nil: it is down
@@ -237,20 +238,40 @@ func (w *world) live(crashes int) []string {
 	w.running.Store(true)
 	for i := range crashes {
 		w.pass(time.Duration(w.dice.IntN(4000)) * time.Millisecond)
+		w.jump()
 		if i == crashes-1 {
 			w.calm.Store(true)
 			w.pass(2 * time.Second)
+			w.bereave()
 		}
 		w.crash()
 		w.pass(time.Duration(w.dice.IntN(1500)) * time.Millisecond)
+		w.jump()
 		if err := w.start(); err != nil {
 			return []string{fmt.Sprintf("life %d does not begin: %v", w.h.life, err)}
 		}
 	}
-	w.until(w.h.complete, 2*time.Minute)
+	w.until(w.h.complete, 5*time.Minute)
 	w.collect()
 	w.crash()
 	return w.h.check()
+}
+
+// jump sets the wall clock, if that is to happen.
+func (w *world) jump() {
+	if w.jumps {
+		w.skew = time.Duration(w.dice.IntN(3)-1) * time.Hour
+	}
+}
+
+// bereave has some sensors, of which some sleep, never be heard of again.
+func (w *world) bereave() {
+	for _, s := range w.devices[:2*w.dice.IntN(2)] {
+		if sensorsAreTakenUp {
+			s.dead, s.wire.s.left = true, true
+			w.h.wills[s.will()] = true
+		}
+	}
 }
 
 // collect asks for what is retained.
