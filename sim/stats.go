@@ -54,6 +54,10 @@ type Stats struct {
 	// due, by the wall clock. What takes that long may be its fault, and not
 	// the gateway's.
 	Late time.Duration
+
+	// Silent is for how long the gateway has owed this fleet an answer, of which
+	// it has given none since, by the wall clock.
+	Silent time.Duration
 }
 
 // GroupStats is how one group fares.

@@ -61,6 +61,23 @@ func TestGatewayDies(t *testing.T) {
 	}
 }
 
+// TestGatewayGone: if any other gateway ends, it is not waited for any longer
+// than for one that never was, and there is a report.
+func TestGatewayGone(t *testing.T) {
+	p := serve(t)
+	_, sn, _ := strings.Cut(p.udp, ":")
+	lively := strings.Replace(slow, "keepalive: 1m", "keepalive: 1s", 1)
+	s := simulating(t, scenarioFile(t, lively), "-h", "127.0.0.1", "-p", sn, "--mqtt", "mqtt://"+p.tcp, "--patience", "2s")
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	status := s.status(t)
+	if says := "no more word from the gateway at 127.0.0.1:" + sn + " for 2s"; status != statusUnreachable ||
+		!strings.Contains(s.err.String(), says) || !strings.Contains(s.out.String(), "the run ended early") {
+		t.Errorf("it exits %d and says\n%s%s", status, &s.out, &s.err)
+	}
+}
+
 // down is a scenario whose gateway is down for an hour, from the first moment.
 const down = slow + `
 faults:

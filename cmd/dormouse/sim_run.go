@@ -181,6 +181,8 @@ func (r *trial) run(s *streams) (err error) {
 	outcome, err := r.watch(ctx, s, quit, carry)
 	late := finish()
 	switch {
+	case errors.Is(err, drive.ErrGatewayGone): // there is something to tell
+		late, err = &failure{statusUnreachable, err}, nil
 	case errors.Is(err, drive.ErrNoGateway):
 		return &failure{statusUnreachable, err}
 	case errors.Is(err, udp.ErrNoAddresses):

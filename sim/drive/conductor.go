@@ -78,12 +78,14 @@ func (c *conductor) next(down bool) time.Duration {
 	return t
 }
 
-// silent reports that the gateway has not answered anything for too long, if
-// it has not answered anything yet. QoS -1 alone asks for no answer.
+// silent reports that the gateway has not answered anything for too long. QoS
+// -1 alone asks for no answer, and one that is down is not expected to give any.
 func (c *conductor) silent(now clock.Time) error {
-	asked := clock.Time(c.asked.Load())
-	if asked == 0 || c.word.Load() || now.Sub(asked) < c.o.Patience {
+	switch {
+	case c.down.Load(), c.silence(now) < c.o.Patience:
 		return nil
+	case c.word.Load():
+		return fmt.Errorf("%w at %v for %v", ErrGatewayGone, c.net.Target(), c.o.Patience)
 	}
 	return fmt.Errorf("%w at %v within %v of the first CONNECT: is it running, and does it speak MQTT-SN 1.2 there?",
 		ErrNoGateway, c.net.Target(), c.o.Patience)
@@ -104,6 +106,7 @@ func (c *conductor) mended() {
 	for _, s := range c.shards {
 		s.do(func() { s.fleet.Restarted(clock.Now()) })
 	}
+	c.asked.Store(0)
 	c.down.Store(false)
 }
 
@@ -127,6 +130,7 @@ func (c *conductor) sample() *sim.Stats {
 		stats.Shed += c.net.Shed(s.number)
 		stats.Late = max(stats.Late, time.Duration(s.late.Load()))
 	}
+	stats.Silent = c.silence(clock.Now())
 	return stats
 }
 

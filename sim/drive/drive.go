@@ -94,8 +94,8 @@ type Options struct {
 	// refused.
 	Restart func(ctx context.Context, down time.Duration) error
 
-	// Patience is how long a run by the wall clock waits for the first word
-	// from the gateway. Zero: 20 s.
+	// Patience is how long a run by the wall clock waits for a word from the
+	// gateway that has been asked for one. Zero: 20 s.
 	Patience time.Duration
 
 	// Shards is how many goroutines share the devices of a run by the wall
@@ -126,9 +126,10 @@ type Outcome struct {
 
 // The errors of a run.
 var (
-	ErrNoGateway = errors.New("no word from the gateway")
-	ErrDown      = errors.New("the gateway is down") // why a command was not published
-	errOver      = errors.New("the run is over")
+	ErrNoGateway   = errors.New("no word from the gateway")
+	ErrGatewayGone = errors.New("no more word from the gateway")
+	ErrDown        = errors.New("the gateway is down") // why a command was not published
+	errOver        = errors.New("the run is over")
 )
 
 // A fleet is a [sim.Fleet].

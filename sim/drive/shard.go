@@ -136,6 +136,7 @@ func (s *shard) receive(batch []udp.Datagram) {
 	if !s.wall.word.Load() {
 		s.wall.word.Store(true)
 	}
+	s.wall.asked.Store(0)
 	if s.wall.down.Load() {
 		return
 	}

@@ -125,7 +125,7 @@ func finish(o *Options, of sim.Stats, fleets ...fleet) *sim.Stats {
 	for _, f := range fleets {
 		f.Stats(s)
 	}
-	s.At, s.Shed, s.Late = of.At, of.Shed, of.Late
+	s.At, s.Shed, s.Late, s.Silent = of.At, of.Shed, of.Late, of.Silent
 	if o.Sample != nil {
 		o.Sample(s)
 	}

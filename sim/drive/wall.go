@@ -15,7 +15,7 @@ import (
 )
 
 // Wall runs p by the wall clock, over n and beside ob. A run that ctx ends
-// early is no error, see Outcome.Cut. If the error is ErrNoGateway there is an
+// early is no error, see Outcome.Cut. If the error is ErrNoGateway or ErrGatewayGone there is an
 // Outcome, too. The changes and the sockets stay the caller's.
 func Wall(ctx context.Context, p *sim.Plan, n Network, ob Observer, o Options) (*Outcome, error) {
 	if o.Restart == nil && len(faultsOf(p)) > 0 {
@@ -77,7 +77,7 @@ type wall struct {
 	shards []*shard
 	press  press
 
-	asked atomic.Int64 // the time of the first datagram that wants an answer; 0: none yet
+	asked atomic.Int64 // the time of the first datagram, since the gateway's last, that wants an answer; 0: none
 	word  atomic.Bool  // there was one from the gateway
 	down  atomic.Bool  // the gateway is being restarted: nothing comes or goes
 	over  atomic.Bool
@@ -131,7 +131,7 @@ func (w *wall) run(ctx context.Context) (*Outcome, error) {
 	if failed := context.Cause(running); err == nil && !errors.Is(failed, context.Canceled) {
 		err = failed
 	}
-	if err != nil && !errors.Is(err, ErrNoGateway) && context.Cause(ctx) == nil {
+	if err != nil && !mute(err) && context.Cause(ctx) == nil {
 		return nil, err
 	}
 	return w.outcome(ctx, out, err, began, c.samples.kept)
@@ -155,12 +155,24 @@ func (w *wall) outcome(ctx context.Context, out *Outcome, err error, began time.
 		}
 	}
 	out.Ran, out.Elapsed = now.Sub(w.start), time.Since(began)
-	out.Samples, out.Final = kept, finish(&w.o, sim.Stats{At: out.Ran, Shed: shed, Late: late}, fleets...)
+	out.Samples, out.Final = kept, finish(&w.o, sim.Stats{At: out.Ran, Shed: shed, Late: late, Silent: w.silence(now)}, fleets...)
 	out.Cut = err
-	if context.Cause(ctx) != nil && !errors.Is(err, ErrNoGateway) {
+	if context.Cause(ctx) != nil && !mute(err) {
 		err = nil
 	}
 	return out, err
+}
+
+// mute reports whether err is that the gateway does not answer.
+func mute(err error) bool { return errors.Is(err, ErrNoGateway) || errors.Is(err, ErrGatewayGone) }
+
+// silence is for how long the gateway has owed the fleet an answer, if it owes
+// it all.
+func (w *wall) silence(now clock.Time) time.Duration {
+	if asked := clock.Time(w.asked.Load()); asked != 0 {
+		return max(0, now.Sub(asked))
+	}
+	return 0
 }
 
 // hear is told by the observer, from goroutines of its own.

@@ -23,7 +23,7 @@ func New(o *drive.Outcome) *Result {
 		Target:  "a gateway by the wall clock",
 		Virtual: o.Virtual,
 		Planned: o.Plan.Duration().Seconds(), Ran: o.Ran.Seconds(), Elapsed: o.Elapsed.Seconds(),
-		Broken: o.Final.Broken, Shed: o.Final.Shed, Late: o.Final.Late.Seconds(),
+		Broken: o.Final.Broken, Shed: o.Final.Shed, Late: o.Final.Late.Seconds(), Silent: o.Final.Silent.Seconds(),
 		Violations: []Violation{}, Failures: []Failure{}, Thresholds: []Threshold{},
 		Events: events(o.Plan), Stages: stages(o.Plan),
 	}

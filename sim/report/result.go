@@ -41,6 +41,8 @@ type Result struct {
 	Shed       uint64      `json:"shed"`
 	Late       float64     `json:"late_s"` // how late this machine was at most, by the wall clock
 
+	Silent float64 `json:"silent_s"` // how long at the end the gateway owed an answer, and gave none
+
 	Used []Use `json:"used,omitempty"` // of this machine
 
 	Stages []Stage `json:"stages"`

@@ -301,6 +301,7 @@ func TestText(t *testing.T) {
 	for name, r := range map[string]*Result{"passed": New(fabricated(t, 1)), "failed": New(faulty(t))} {
 		r.Shed, r.Cut = map[string]uint64{"failed": 17}[name], map[string]string{"failed": "interrupted"}[name]
 		r.Late = map[string]float64{"passed": 0.9, "failed": 2.5}[name]
+		r.Silent = map[string]float64{"passed": 2.9, "failed": 7}[name]
 		r.Used = []Use{{"simulator", 12.31, 380 << 20}, {"gateway", 100.9, 2 << 30}}
 		var b strings.Builder
 		if err := r.Text(&b); err != nil {

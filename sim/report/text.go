@@ -122,6 +122,9 @@ func (r *Result) Warnings() (all []string) {
 		all = append(all, fmt.Sprintf("this machine dropped %s datagrams, not the radio: the figures are not to be believed; simulate fewer devices",
 			thousands(float64(r.Shed))))
 	}
+	if r.Silent > unanswered {
+		all = append(all, fmt.Sprintf("the gateway was asked, and answered nothing, for the last %s", seconds(r.Silent)))
+	}
 	if r.Late > tolerable {
 		all = append(all, fmt.Sprintf("this machine was up to %s late in having devices do what was due: times from there on may be its fault, not the gateway's",
 			seconds(r.Late)))

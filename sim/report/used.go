@@ -5,8 +5,12 @@ import (
 	"strings"
 )
 
-// tolerable is how late a machine may be without a word about it, in seconds.
-const tolerable = 1
+// How late a machine may be, and how long a gateway may owe the fleet an answer
+// at the end, without a word about it, in seconds.
+const (
+	tolerable  = 1
+	unanswered = 3
+)
 
 // A Use is what a program took of the machine, from the beginning of a run to
 // its end.
