@@ -48,6 +48,18 @@ func TestForgiven(t *testing.T) {
 		s.up(published(r, 2, 1)).arrives(r).b.Rebooted(0, s.now)
 		return s
 	}
+	// Late copies have the gateway hold MsgIds from 1 to n for good.
+	ghosts := func(s *script, n uint16) *script {
+		s.connected(false)
+		for id := uint16(1); id <= n; id++ {
+			r := s.sends(2)
+			s.up(published(r, 2, id)).arrives(r).up(&mqttsn.Pubrel{ID: id}).down(&mqttsn.Pubcomp{ID: id})
+			s.b.Acknowledged(0, r, s.now)
+			s.up(published(r, 2, id)).arrives(r)
+		}
+		s.b.Rebooted(0, s.now)
+		return s
+	}
 	for _, tt := range []struct {
 		name string
 		run  func(s *script)
@@ -119,6 +131,22 @@ func TestForgiven(t *testing.T) {
 		}, nil},
 		{"and the clean one was granted", func(s *script) {
 			holding(s).up(connect(false), connect(true)).down(&mqttsn.Connack{})
+			lost(s, 2)
+		}, []Rule{LostReport}},
+		{"QoS 2 by a MsgId held for so long that it is not known here any more", func(s *script) {
+			ghosts(s, maxOpen+1).up(connect(false)).down(&mqttsn.Connack{})
+			lost(s, 2)
+		}, nil},
+		{"that is still known", func(s *script) {
+			ghosts(s, maxOpen).up(connect(false)).down(&mqttsn.Connack{})
+			lost(s, 2)
+		}, nil},
+		{"that is not held", func(s *script) {
+			ghosts(s, maxOpen).up(&mqttsn.Pubrel{ID: 1}).down(&mqttsn.Pubcomp{ID: 1}).up(connect(false)).down(&mqttsn.Connack{})
+			lost(s, 2)
+		}, []Rule{LostReport}},
+		{"in a clean session", func(s *script) {
+			ghosts(s, maxOpen+1).up(connect(true)).down(&mqttsn.Connack{})
 			lost(s, 2)
 		}, []Rule{LostReport}},
 		{"QoS 0 that comes from an address the device no longer has", func(s *script) {

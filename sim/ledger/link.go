@@ -29,7 +29,8 @@ type link struct {
 	told      bool // WILLMSG has passed since
 	armed     bool // CONNACK has passed, and the gateway has a will
 	moved     bool // see Book.Moved
-	mixed     bool // the session may hold MsgIds that the device does not know of: of who was taken for it, or its own of long ago
+	mixed     bool // it has, and the session may hold MsgIds of who was taken for it
+	haunted   bool // the session may hold MsgIds of the device that are not known here
 	strayed   bool // it has moved ever: datagrams that it sent before may be taken for another device's at any time
 	restarted bool // the gateway, and it need not know of the connection
 	fired     bool // the will has been published
@@ -66,7 +67,7 @@ func (b *Book) connects(dev int32, now clock.Time, p *mqttsn.Connect) {
 	case p.CleanSession:
 		b.complete(dev, 0, true)
 	case l.state == connecting && l.clean: // a late copy asks for the session that was to end
-		l.mixed = true
+		l.haunted = true
 	}
 	b.excuse(d)
 	b.reconnect(d)
@@ -90,7 +91,7 @@ func (b *Book) connected(d *device, now clock.Time, p *mqttsn.Connack) {
 	default:
 		l.state, l.since, l.durable = connected, now, !l.clean
 		l.moved, l.restarted = false, false
-		l.mixed = l.mixed && !l.clean
+		l.mixed, l.haunted = l.mixed && !l.clean, l.haunted && !l.clean
 		if l.withWill {
 			l.armed = l.told
 		}

@@ -111,19 +111,18 @@ func (b *Book) Send(dev int32, n uint8, q mqttsn.QoS, now clock.Time) payload.Ta
 	open := 0
 	b.reports.each(&d.reports, func(r *report) bool {
 		open++
-		if r.stream != n {
-			return open > maxOpen && r.has(settled) && !r.has(owed)
-		}
-		if r.has(settled) && !inexact(r.qos) && r.before == 0 {
+		if r.stream == n && r.has(settled) && !inexact(r.qos) && r.before == 0 {
 			r.before = s.last
 		}
-		if inexact(r.qos) && !s.holds(r.sequence) {
+		if r.stream == n && inexact(r.qos) && !s.holds(r.sequence) {
 			if r.has(owed) && r.has(strict) {
 				b.lostReport(dev, r, now)
 			}
 			return true
 		}
-		return open > maxOpen && r.has(settled) && !r.has(owed)
+		spare := open > maxOpen && r.has(settled) && !r.has(owed)
+		d.link.haunted = d.link.haunted || spare && r.has(unsettled)
+		return spare
 	})
 	b.counts.Uplink.Sent++
 	if inexact(q) {
@@ -132,7 +131,7 @@ func (b *Book) Send(dev int32, n uint8, q mqttsn.QoS, now clock.Time) payload.Ta
 	}
 	b.counts.Uplink.InFlight++
 	r := b.reports.add(&d.reports, report{at: now, sequence: t.Sequence, stream: n, qos: q})
-	if d.link.moved || d.link.mixed && q == 2 {
+	if d.link.moved || (d.link.mixed || d.link.haunted) && q == 2 {
 		r.flags |= excused
 	}
 	return t
