@@ -33,6 +33,7 @@ type device struct {
 	told   clock.Time  // when the broker took the last command over
 
 	endpoint Endpoint
+	era      uint32 // how often the gateway has accepted it: what was sent to where it had spoken before is not for it
 	command  uint32 // sequence of that command
 	group    uint16
 	state    uint8 // as counted in States

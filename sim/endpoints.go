@@ -8,12 +8,13 @@ const nobody = -1
 
 // Endpoints is who has which address.
 type endpoints struct {
-	owner   []int32 // whose datagrams leave by it, and who gets what comes; or nobody
-	speaker []int32 // whose datagram came out of it last: who the gateway thinks has it; or nobody
+	owner   []int32  // whose datagrams leave by it, and who gets what comes; or nobody
+	speaker []int32  // whose datagram came out of it last: who the gateway thinks has it; or nobody
+	era     []uint32 // of the speaker, when it spoke
 }
 
 func newEndpoints(n int) endpoints {
-	e := endpoints{owner: make([]int32, n), speaker: make([]int32, n)}
+	e := endpoints{owner: make([]int32, n), speaker: make([]int32, n), era: make([]uint32, n)}
 	for i := range n {
 		e.owner[i], e.speaker[i] = nobody, nobody
 	}

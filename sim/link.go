@@ -100,7 +100,7 @@ func (f *Fleet) land(now clock.Time) {
 func (f *Fleet) emerge(dg datagram, now clock.Time) {
 	d, g := f.at(dg.device)
 	before := f.ends.speaker[dg.endpoint]
-	f.ends.speaker[dg.endpoint] = dg.device
+	f.ends.speaker[dg.endpoint], f.ends.era[dg.endpoint] = dg.device, d.era
 	if p, err := f.decoder.Decode(mqttsn.V12, dg.data); err == nil {
 		g.book.Up(g.dev(dg.device), now, p)
 	}
@@ -125,10 +125,14 @@ func (f *Fleet) mistake(now clock.Time, these ...int32) {
 // Receive takes a datagram that the gateway has sent to e. b is copied.
 func (f *Fleet) Receive(now clock.Time, e Endpoint, b []byte) {
 	f.reclaim()
-	if meant := f.ends.speaker[e]; meant != nobody {
-		_, g := f.at(meant)
+	if meant := f.ends.speaker[e]; meant != nobody && f.ends.era[e] == f.devices[meant].era {
+		d, g := f.at(meant)
 		if p, err := f.decoder.Decode(mqttsn.V12, b); err == nil {
 			g.book.Down(g.dev(meant), now, p)
+			if c, ok := p.(*mqttsn.Connack); ok && c.Reason == mqttsn.Accepted {
+				d.era++
+				f.ends.era[e] = d.era
+			}
 		}
 	}
 	i := f.ends.owner[e]

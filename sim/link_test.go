@@ -83,6 +83,34 @@ func TestStrayAnswers(t *testing.T) {
 	}
 }
 
+// TestOldAddress has what is sent to an address, once its last speaker has
+// connected from another, be no word to that device.
+func TestOldAddress(t *testing.T) {
+	goodbye, _ := mqttsn.Append(nil, mqttsn.V12, &mqttsn.Disconnect{})
+	for _, toOld := range []bool{true, false} {
+		p := sleepers(1)
+		p.Events = []Event{{At: 25 * time.Minute, Kind: Rebind}}
+		w := newWorld(t, p)
+		w.until(25*time.Minute - time.Second)
+		old, before := w.f.devices[0].endpoint, w.stats().Connects
+		w.gw.sessions, w.gw.at = map[string]*session{}, map[Endpoint]*session{} // it has to connect again
+		w.until(50 * time.Minute)
+		to := w.f.devices[0].endpoint
+		if s := w.stats(); s.States[client.Asleep] != 1 || s.Connects == before || to == old {
+			t.Fatalf("%v, connected %d times before and %d after, from %d to %d; want it asleep after another CONNECT, elsewhere",
+				s.States, before, s.Connects, old, to)
+		}
+		want := uint64(1)
+		if toOld {
+			to, want = old, 0
+		}
+		w.f.Receive(w.now, to, goodbye)
+		if n := w.f.Broken(); n != want {
+			t.Errorf("to its old address %v: %d invariants broken, want %d", toOld, n, want)
+		}
+	}
+}
+
 // TestPool gives addresses out again as late as it can.
 func TestPool(t *testing.T) {
 	e := newEndpoints(6)
