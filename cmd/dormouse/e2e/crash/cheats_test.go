@@ -16,7 +16,7 @@ func TestCheckerFindsCheats(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for seed := uint64(1); seed <= 30; seed++ {
+			for seed := uint64(1); seed <= 100; seed++ {
 				w, err := newWorld(seed, newForgetful(seed, c))
 				if err != nil {
 					t.Fatal(err)
@@ -26,7 +26,7 @@ func TestCheckerFindsCheats(t *testing.T) {
 					return
 				}
 			}
-			t.Error("30 worlds with such a store, and nothing was wrong")
+			t.Error("100 worlds with such a store, and nothing was wrong")
 		})
 	}
 }

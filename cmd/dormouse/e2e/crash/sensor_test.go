@@ -109,11 +109,13 @@ func (s *sensor) act(now clock.Time) error {
 		return nil
 	case state == client.Asleep && (s.naps > 0 || calm):
 		s.naps--
+		s.doze()
 		return s.c.Wake(now, &s.out)
 	case state == client.Asleep:
 		return s.connect(now)
 	case s.i%2 == 0 && (calm || s.dice.IntN(4) == 0):
 		s.naps = s.dice.IntN(4)
+		s.doze()
 		return s.c.Sleep(now, time.Minute, &s.out)
 	case calm:
 		return nil
@@ -125,6 +127,13 @@ func (s *sensor) act(now clock.Time) error {
 		m.QoS = max(1, m.QoS)
 	}
 	return s.c.Publish(now, &m, &s.out)
+}
+
+// doze has mail gather, unless all that is wanted any more is the mail.
+func (s *sensor) doze() {
+	if !s.calm.Load() {
+		s.at = s.at.Add(time.Duration(s.dice.IntN(5)) * s.pace)
+	}
 }
 
 // gets takes a datagram. What the client drops, as one asleep does, it does not hear.

@@ -8,8 +8,6 @@ import (
 	"dormouse/mqttsn/client"
 )
 
-const sensorsAreTakenUp = false
-
 // A sensorWire tells the history what one sensor and its gateway say to each
 // other. Its session is kept.
 type sensorWire struct {
@@ -88,7 +86,7 @@ func (w *sensorWire) gets(datagram []byte, messages []client.Message) {
 	case *mqttsn.Pubrel:
 		delete(w.taken, p.ID)
 	case *mqttsn.Disconnect:
-		if !w.leaving && !w.gone && sensorsAreTakenUp {
+		if !w.leaving && !w.gone {
 			w.h.blame("%s, whose session is kept, is sent away", w.who)
 		}
 	}

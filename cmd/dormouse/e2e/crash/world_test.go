@@ -113,8 +113,10 @@ func (w *world) start() error {
 	c.Shards, c.Seed = 2, w.seed
 	c.Session.RetryInterval = w.retry
 	c.Session.MaxRetries = 20
+	c.Wall = w.wall
 	c.Strangers.ResponsesPerPrefix, c.Strangers.Connects = 1e6, 1e6
 	w.gateway = gateway.New(c, w.net, bridge.New(w.broker, bridge.DefaultConfig()), w.now)
+	w.gateway.TakeUp(w.now)
 	w.gateway.SetReady(true)
 	return nil
 }
@@ -267,10 +269,8 @@ func (w *world) jump() {
 // bereave has some sensors, of which some sleep, never be heard of again.
 func (w *world) bereave() {
 	for _, s := range w.devices[:2*w.dice.IntN(2)] {
-		if sensorsAreTakenUp {
-			s.dead, s.wire.s.left = true, true
-			w.h.wills[s.will()] = true
-		}
+		s.dead, s.wire.s.left = true, true
+		w.h.wills[s.will()] = true
 	}
 }
 
