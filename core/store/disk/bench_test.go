@@ -95,61 +95,94 @@ func (quietly) Infof(string, ...any)      {}
 func (quietly) Errorf(string, ...any)     {}
 func (quietly) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
 
-// BenchmarkLoad is a start with 100,000 sleepers of one subscription each, of
-// which every tenth has a message waiting, and 1,000,000 retained messages.
-func BenchmarkLoad(b *testing.B) {
-	const sleepers, retained = 100_000, 1_000_000
-	dir := filepath.Join(b.TempDir(), "store")
-	s := open(b, dir, disk.Options{Sync: disk.SyncNever})
-	sizes := []float64{size(b, dir)}
-	fill := func(n int, facts func(i int) []store.Fact) {
-		for i := range n {
-			for s.Write(facts(i)...) != nil { // it does not keep up
-				time.Sleep(time.Millisecond)
-			}
-		}
-		if err := s.Close(); err != nil {
-			b.Fatal(err)
-		}
-		sizes = append(sizes, size(b, dir))
-		s = open(b, dir, disk.Options{Sync: disk.SyncNever})
+// sleeper is a session of one subscription, and what waits for it.
+func sleeper(i int) []store.Fact {
+	id := fmt.Sprintf("sensor-%013d", i)
+	return []store.Fact{
+		&store.Session{ClientID: id, User: "sensors", Expiry: 24 * time.Hour, Edge: string(make([]byte, 40))},
+		&store.Subscribed{ClientID: id, Subscription: store.Subscription{Filter: "plant/7/" + id + "/set", QoS: 1}},
 	}
-	fill(sleepers, func(i int) []store.Fact {
-		id := fmt.Sprintf("sensor-%013d", i)
-		return []store.Fact{
-			&store.Session{ClientID: id, User: "sensors", Expiry: 24 * time.Hour, Edge: string(make([]byte, 40))},
-			&store.Subscribed{ClientID: id, Subscription: store.Subscription{Filter: "plant/7/" + id + "/set", QoS: 1}},
+}
+
+func retained(i int) []store.Fact {
+	m := &store.Message{Topic: fmt.Sprintf("plant/7/sensor/%06d/reading", i), Payload: reading, QoS: 1, Retain: true, Publisher: "dashboard"}
+	return []store.Fact{&store.Published{Seq: uint64(i + 1), Message: m, Receivers: slices.Values([]store.Receiver(nil))}}
+}
+
+func waiting(i int) []store.Fact {
+	m := &store.Message{Topic: "plant/7/sensor/set", Payload: reading, QoS: 1, Publisher: "dashboard"}
+	to := slices.Values([]store.Receiver{{ClientID: fmt.Sprintf("sensor-%013d", i%100), QoS: 1}})
+	return []store.Fact{&store.Published{Seq: uint64(i + 1), Message: m, Receivers: to}}
+}
+
+// fill writes n times what facts says to the store in dir, and closes it.
+func fill(b *testing.B, dir string, n int, facts func(i int) []store.Fact) {
+	s := open(b, dir, disk.Options{Sync: disk.SyncNever})
+	for i := range n {
+		for s.Write(facts(i)...) != nil { // it does not keep up
+			time.Sleep(time.Millisecond)
 		}
-	})
-	fill(retained, func(i int) []store.Fact {
-		m := &store.Message{Topic: fmt.Sprintf("plant/7/sensor/%06d/reading", i), Payload: reading, QoS: 1, Retain: true, Publisher: "dashboard"}
-		return []store.Fact{&store.Published{Seq: uint64(i + 1), Message: m, Receivers: slices.Values([]store.Receiver(nil))}}
-	})
-	fill(sleepers, func(i int) []store.Fact {
-		id := fmt.Sprintf("sensor-%013d", i)
-		m := &store.Message{Topic: "plant/7/" + id + "/set", Payload: reading, QoS: 1, Publisher: "dashboard"}
-		return []store.Fact{&store.Published{Seq: uint64(retained + i + 1), Message: m, Receivers: slices.Values([]store.Receiver{{ClientID: id, QoS: 1}})}}
-	})
+	}
 	if err := s.Close(); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// BenchmarkSize is the octets on disk of each of what is kept, compacted.
+func BenchmarkSize(b *testing.B) {
+	const n = 100_000
 	for b.Loop() {
+		for _, tt := range []struct {
+			unit  string
+			facts func(i int) []store.Fact
+		}{{"B/sleeper", sleeper}, {"B/retained", retained}, {"B/waiting", waiting}} {
+			dir := filepath.Join(b.TempDir(), "store")
+			fill(b, dir, 100, sleeper)
+			before := size(b, dir)
+			fill(b, dir, n, tt.facts)
+			db, err := pebble.Open(dir, &pebble.Options{Logger: quietly{}})
+			if err == nil {
+				err = db.Compact(b.Context(), []byte{0}, []byte{0xff}, true)
+			}
+			if err == nil {
+				err = db.Close()
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric((size(b, dir)-before)/n, tt.unit)
+		}
+	}
+}
+
+// BenchmarkLoad is a start with 100,000 sleepers and 1,000,000 retained
+// messages.
+func BenchmarkLoad(b *testing.B) {
+	const sleepers, messages = 100_000, 1_000_000
+	dir := filepath.Join(b.TempDir(), "store")
+	fill(b, dir, sleepers, sleeper)
+	fill(b, dir, messages, retained)
+	var kept uint64
+	b.ResetTimer()
+	for range b.N {
 		s := open(b, dir, disk.Options{})
 		facts := 0
-		before := heap()
 		if err := s.Load(func(store.Fact) error { facts++; return nil }); err != nil {
 			b.Fatal(err)
 		}
-		b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/load")
-		if want := 2*sleepers + retained + sleepers; facts != want {
+		if want := 2*sleepers + messages; facts != want {
 			b.Fatalf("%d facts of %d", facts, want)
 		}
-		b.ReportMetric(float64(heap()-before)/sleepers, "B-memory/session")
-		s.Close()
+		b.StopTimer()
+		with := heap()
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+		s = nil
+		kept = with - min(with, heap())
+		b.StartTimer()
 	}
-	b.ReportMetric((sizes[1]-sizes[0])/sleepers, "B/session")
-	b.ReportMetric((sizes[2]-sizes[1])/retained, "B/retained")
-	b.ReportMetric((sizes[3]-sizes[2])/sleepers, "B/waiting")
+	b.ReportMetric(float64(kept)/sleepers, "B-memory/sleeper")
 }
 
 func heap() uint64 {

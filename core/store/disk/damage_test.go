@@ -3,6 +3,7 @@ package disk_test
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -121,6 +122,37 @@ func TestDamage(t *testing.T) {
 			t.Errorf("of %d kinds of damage %d were told", tried, refused)
 		}
 		t.Logf("crashed %v: %d kinds of damage, %d told, the rest harmless", crashed, tried, refused)
+	}
+}
+
+// TestWhatCoreShouldNotDo does no harm that lasts: a message twice for the same
+// session, and an identifier taken twice.
+func TestWhatCoreShouldNotDo(t *testing.T) {
+	fs := vfs.NewMem()
+	s := open(t, "data", disk.Options{FS: fs})
+	ann := store.Receiver{ClientID: "ann", QoS: 1}
+	twice := one(1)
+	twice.Receivers = slices.Values([]store.Receiver{ann, ann})
+	if err := keeps(s, &store.Session{ClientID: "ann"}, twice, one(2), one(3),
+		&store.Dropped{ClientID: "ann", Seq: 1},
+		&store.Taken{Receiver: ann, Seq: 2, ID: 5},
+		&store.Taken{Receiver: ann, Seq: 3, ID: 5}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := disk.Verify("data", fs); err == nil || !strings.Contains(err.Error(), "message 1: nobody holds") {
+		t.Errorf("Verify: %v", err)
+	}
+	for range 2 {
+		got, err := facts(fs)
+		if err != nil || len(got) != 3 || !strings.HasPrefix(got[1], "3 ") {
+			t.Errorf("%q, %v; want the session, message 3 and that it was taken", got, err)
+		}
+	}
+	if c, err := disk.Verify("data", fs); err != nil || c.Messages != 1 {
+		t.Errorf("Verify: %v, %v", c, err)
 	}
 }
 

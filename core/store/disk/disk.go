@@ -59,6 +59,10 @@ type Options struct {
 	// refuses what needs more. Zero: all may be used.
 	DiskFreeMin uint64
 
+	// MaxBytes is how many octets the store may take: beyond that Write refuses
+	// likewise. Zero: any number.
+	MaxBytes uint64
+
 	// FS is where the directory is. Nil: the file system of the machine.
 	FS vfs.FS
 
@@ -68,13 +72,15 @@ type Options struct {
 
 // A Store is a store.Store in a directory. Open opens one.
 type Store struct {
-	dir  string
-	o    Options
-	fs   vfs.FS
-	db   *pebble.DB
-	lock *pebble.Lock
-	life *life
-	free *space
+	dir      string
+	o        Options
+	fs       vfs.FS
+	db       *pebble.DB
+	lock     *pebble.Lock
+	life     *life
+	readOnly bool
+	free     *space
+	tally
 
 	reclaimed time.Time // when the disk was last compacted because it is full
 	marked    uint64    // what the mark says

@@ -47,6 +47,7 @@ type loader struct {
 	flights  []flight
 	held     []uint64 // seq of what is in flight and not received, in order
 	retained []uint64 // seq, in order
+	orphans  []uint64 // seq of what nobody holds
 }
 
 func (s *Store) load(visit func(store.Fact) error) error {
@@ -63,8 +64,31 @@ func (s *Store) load(visit func(store.Fact) error) error {
 	if err == nil {
 		err = l.visitFlights()
 	}
+	if err == nil {
+		err = s.removeOrphans(l.orphans)
+	}
 	s.known = err == nil
 	return err
+}
+
+// removeOrphans removes messages that nobody holds. Only an error of core or
+// ours can leave one, of which no client is to suffer.
+func (s *Store) removeOrphans(seqs []uint64) error {
+	switch {
+	case len(seqs) == 0:
+		return nil
+	case s.readOnly:
+		return damaged(messageKey(nil, seqs[0]), errOrphan)
+	}
+	b := s.db.NewBatch()
+	defer b.Close()
+	for _, seq := range seqs {
+		if err := b.Delete(messageKey(nil, seq), nil); err != nil {
+			return err
+		}
+	}
+	s.o.Log.Warn().Str("event", "store_trouble").Int("messages", len(seqs)).Msg("removed messages that nobody was to have")
+	return s.db.Apply(b, pebble.NoSync)
 }
 
 // each visits the records between two keys, whose octets are not to be kept.
@@ -165,7 +189,8 @@ func (l *loader) loadMessages() error {
 		holders := len(to) + len(take(&l.held, same, seq)) + len(now)
 		switch {
 		case holders == 0:
-			return damaged(messageKey(nil, seq), errOrphan)
+			l.orphans = append(l.orphans, seq)
+			return nil
 		case holders > 1:
 			l.holders[seq] = uint32(holders)
 		}

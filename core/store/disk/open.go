@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -27,8 +28,8 @@ func Open(dir string, o Options) (*Store, error) {
 	if err := s.life.guard(func() error { return s.open(false) }); err != nil {
 		return nil, fmt.Errorf("store in %s: %w", dir, err)
 	}
-	s.free.look()
 	s.free.patient.Store(true)
+	s.free.look()
 	go s.commit()
 	go s.answer()
 	go s.watch()
@@ -36,6 +37,7 @@ func Open(dir string, o Options) (*Store, error) {
 }
 
 func newStore(dir string, o Options) *Store {
+	dir = filepath.Clean(dir) // as pebble has it in the names of its files
 	s := &Store{
 		dir: dir, o: o, fs: o.FS, life: newLife(),
 		committed: make(chan struct{}), allSaid: make(chan struct{}), unwatched: make(chan struct{}),
@@ -45,6 +47,7 @@ func newStore(dir string, o Options) *Store {
 		s.fs = vfs.Default
 	}
 	s.free = newSpace(s.fs, dir, o.DiskFreeMin)
+	s.free.most, s.free.used = o.MaxBytes, s.size
 	s.committer.L, s.answerer.L = &s.mu, &s.mu
 	s.life.told = func() {
 		s.mu.Lock()
@@ -57,6 +60,7 @@ func newStore(dir string, o Options) *Store {
 
 // open opens the files, for reading only or for good.
 func (s *Store) open(readOnly bool) error {
+	s.readOnly = readOnly
 	if err := s.directory(readOnly); err != nil {
 		return err
 	}
