@@ -36,10 +36,12 @@ func (s *Store) commit() {
 		if !more {
 			return
 		}
+		began := time.Now()
 		if err := s.take(t); err != nil {
 			s.life.fail(err)
 			return
 		}
+		s.took(t, time.Since(began))
 		s.finish(t)
 		s.free.wrote(t.size)
 	}

@@ -23,7 +23,10 @@ type space struct {
 	fs    vfs.FS // without space's own
 	dir   string
 	min   uint64 // octets to leave free
+	most  uint64 // octets that the store may take; zero: any number
+	used  func() uint64
 	full  atomic.Bool
+	over  atomic.Bool   // the store takes more than it may
 	stuck atomic.Int32  // how many writes have found no room and wait for it
 	avail atomic.Uint64 // octets that were free when last looked at
 	since atomic.Int64  // octets written since
@@ -45,6 +48,9 @@ func (f *space) refusal() error {
 	if f.stuck.Load() > 0 {
 		return fmt.Errorf("%w: no space left on the disk of %s", store.ErrFull, f.dir)
 	}
+	if f.over.Load() {
+		return fmt.Errorf("%w: %s has grown beyond the %d octets that it may take", store.ErrFull, f.dir, f.most)
+	}
 	return fmt.Errorf("%w: the disk of %s has %d octets free, of which %d are to stay so", store.ErrFull, f.dir, f.avail.Load(), f.min)
 }
 
@@ -56,7 +62,8 @@ func (f *space) look() {
 		f.avail.Store(u.AvailBytes)
 		low = u.AvailBytes < f.min
 	}
-	f.full.Store(low || f.stuck.Load() > 0)
+	f.over.Store(f.most > 0 && f.patient.Load() && f.used() > f.most)
+	f.full.Store(low || f.over.Load() || f.stuck.Load() > 0)
 }
 
 // wrote looks again after much was written.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -26,7 +25,7 @@ func (w waryFS) does(name, what string, do func() error) error {
 	for {
 		err := do()
 		switch {
-		case err == nil || !strings.HasPrefix(name, w.free.dir):
+		case err == nil || !w.isOurs(name):
 			return err
 		case errors.Is(err, syscall.ENOSPC) && w.free.wait():
 		default:
@@ -34,6 +33,12 @@ func (w waryFS) does(name, what string, do func() error) error {
 			select {} // until the process ends
 		}
 	}
+}
+
+// isOurs reports whether a file is the store's directory or in it, rather than
+// of a backup.
+func (w waryFS) isOurs(name string) bool {
+	return name == w.free.dir || w.PathDir(name) == w.free.dir
 }
 
 // opens does what opens a file to be written.

@@ -50,8 +50,10 @@ func (s *Store) Write(facts ...store.Fact) error {
 	case s.closing:
 		return errClosed
 	case grows && s.free.full.Load():
+		s.refused.Add(1)
 		return s.free.refusal()
 	case grows && s.queued > maxQueued:
+		s.refused.Add(1)
 		return errBehind
 	}
 	if len(s.queue) == 0 && len(facts) > 0 {

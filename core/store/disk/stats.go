@@ -1,0 +1,88 @@
+package disk
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Stats are the figures of a Store, counted since Open.
+type Stats struct {
+	Bytes   uint64 // that what is kept takes in its files
+	Free    uint64 // octets of the disk, when last looked at
+	Full    error  // why Write refuses what needs room, or nil
+	Refused uint64 // Writes, for want of room
+	Commits uint64
+	Syncs   Latency // of the commits that were synced
+}
+
+// A Latency is how long something took.
+type Latency struct {
+	Count  uint64
+	Sum    time.Duration
+	Within map[time.Duration]uint64 // how many took that long at most
+}
+
+// SyncBounds are those of Stats.Syncs: from a disk with a battery to a memory
+// card.
+var SyncBounds = [...]time.Duration{
+	100 * time.Microsecond, time.Millisecond, 3 * time.Millisecond, 10 * time.Millisecond,
+	30 * time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond, time.Second,
+}
+
+// tally is what Stats is made of.
+type tally struct {
+	refused, commits atomic.Uint64
+	syncs            [len(SyncBounds) + 1]atomic.Uint64 // the last took longer
+	syncTime         atomic.Int64                       // nanoseconds
+}
+
+// took counts a turn of the committer.
+func (c *tally) took(t turn, d time.Duration) {
+	if len(t.facts) > 0 {
+		c.commits.Add(1)
+	}
+	if !t.sync {
+		return
+	}
+	i := 0
+	for i < len(SyncBounds) && d > SyncBounds[i] {
+		i++
+	}
+	c.syncs[i].Add(1)
+	c.syncTime.Add(int64(d))
+}
+
+// Stats returns the figures.
+func (s *Store) Stats() Stats {
+	r := Stats{
+		Bytes:   s.size(),
+		Free:    s.free.avail.Load(),
+		Refused: s.refused.Load(),
+		Commits: s.commits.Load(),
+		Syncs:   Latency{Sum: time.Duration(s.syncTime.Load()), Within: make(map[time.Duration]uint64)},
+	}
+	r.Full = s.Full()
+	for i := range s.syncs {
+		r.Syncs.Count += s.syncs[i].Load()
+		if i < len(SyncBounds) {
+			r.Syncs.Within[SyncBounds[i]] = r.Syncs.Count
+		}
+	}
+	return r
+}
+
+// Full is why Write refuses what needs room, or nil.
+func (s *Store) Full() error {
+	if !s.free.full.Load() {
+		return nil
+	}
+	return s.free.refusal()
+}
+
+// size is the octets that what is kept takes in the files of pebble. Logs that
+// pebble keeps to write them anew are none of it, some 64 MiB at most.
+func (s *Store) size() uint64 {
+	m := s.db.Metrics()
+	total := m.Total()
+	return uint64(total.TablesSize) + m.WAL.Size + m.BlobFiles.LiveSize
+}

@@ -1,0 +1,106 @@
+package disk_test
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"dormouse/core/store"
+	"dormouse/core/store/disk"
+)
+
+// TestMaxBytes: a store that has grown beyond its bound refuses what needs
+// room, says so, and takes it again when enough was let go.
+func TestMaxBytes(t *testing.T) {
+	const most = 24 << 20
+	s := open(t, filepath.Join(t.TempDir(), "store"), disk.Options{MaxBytes: most, Sync: disk.SyncNever})
+	defer s.Close()
+	if err := s.Write(&store.Session{ClientID: "sleeper", Expiry: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	payload := make([]byte, 1<<16)
+	for i := range payload {
+		payload[i] = byte(i * i >> 3) // not to be compressed away
+	}
+	var err error
+	var seq uint64
+	for err == nil && seq < 10*most/uint64(len(payload)) {
+		seq++
+		m := &store.Message{Topic: fmt.Sprint("t/", seq), Payload: payload, QoS: 1}
+		err = s.Write(&store.Published{Seq: seq, Message: m, Receivers: slices.Values([]store.Receiver{{ClientID: "sleeper", QoS: 1}})})
+		settled(s)
+	}
+	if !errors.Is(err, store.ErrFull) || s.Full() == nil {
+		t.Fatalf("after %d messages of 64 KiB: %v, full: %v", seq, err, s.Full())
+	}
+	if got := s.Stats(); got.Refused != 1 || got.Bytes == 0 || got.Commits == 0 || got.Full == nil {
+		t.Errorf("%+v", got)
+	}
+	if err := s.Write(&store.Ended{ClientID: "sleeper"}); err != nil {
+		t.Fatalf("what lets go is refused: %v", err)
+	}
+	for late := time.Now().Add(20 * time.Second); s.Full() != nil; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatalf("still full with %d octets of %d", s.Stats().Bytes, most)
+		}
+	}
+}
+
+// TestSyncsAreTimed: each sync counts once, and none is counted where none is.
+func TestSyncsAreTimed(t *testing.T) {
+	for sync, want := range map[time.Duration]uint64{disk.SyncAlways: 3, disk.SyncNever: 0} {
+		s := open(t, filepath.Join(t.TempDir(), "store"), disk.Options{Sync: sync})
+		for i := range 3 {
+			s.Write(&store.Session{ClientID: fmt.Sprint(i), Expiry: time.Hour})
+			settled(s)
+		}
+		got := s.Stats().Syncs
+		if got.Count != want || (got.Sum > 0) != (want > 0) {
+			t.Errorf("with sync %v: %+v, want %d", sync, got, want)
+		}
+		s.Close()
+	}
+}
+
+// settled waits for the answer to a Sync.
+func settled(s *disk.Store) {
+	done := make(chan error, 1)
+	s.Sync(func(err error) { done <- err })
+	<-done
+}
+
+// TestFaultsAreSeenInAnyDirectory: however it is written; and a backup that
+// fails, beside it under a name that begins alike, is no fault of the store.
+func TestFaultsAreSeenInAnyDirectory(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var broken atomic.Bool
+	s := open(t, "./data", disk.Options{FS: errorfs.Wrap(vfs.Default, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		inBackup := strings.HasPrefix(op.Path, "data-backup")
+		if inBackup && op.Kind.ReadOrWrite() == errorfs.OpIsWrite || broken.Load() && op.Kind == errorfs.OpFileSyncData {
+			return errors.New("no such luck")
+		}
+		return nil
+	}))})
+	if err := s.Write(&store.Session{ClientID: "a", Expiry: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	settled(s)
+	if err := s.Checkpoint("data-backup"); err == nil || s.Err() != nil {
+		t.Fatalf("a backup that fails: %v, the store: %v", err, s.Err())
+	}
+	broken.Store(true)
+	s.Write(&store.Session{ClientID: "b", Expiry: time.Hour})
+	answer := make(chan error, 1)
+	s.Sync(func(err error) { answer <- err })
+	if <-answer == nil || s.Err() == nil {
+		t.Error("a sync failed and nobody was told")
+	}
+}
