@@ -37,7 +37,7 @@ func TestFaultAtEachOperation(t *testing.T) {
 	for _, forGood := range []bool{false, true} {
 		for n := int32(0); ; n++ {
 			var count atomic.Int32
-			hit := false
+			var hit atomic.Bool
 			mem := vfs.NewCrashableMem()
 			faults := errorfs.InjectorFunc(func(op errorfs.Op) error {
 				i := count.Add(1) - 1
@@ -45,7 +45,7 @@ func TestFaultAtEachOperation(t *testing.T) {
 					return nil
 				}
 				if i == n {
-					hit = true
+					hit.Store(true)
 				}
 				return errorfs.ErrInjected
 			})
@@ -60,7 +60,7 @@ func TestFaultAtEachOperation(t *testing.T) {
 					t.Fatalf("operation %d, for good %v: %q was acknowledged and is gone", n, forGood, id)
 				}
 			}
-			if !hit {
+			if !hit.Load() {
 				break
 			}
 		}
