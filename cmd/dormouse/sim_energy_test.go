@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"dormouse/cmd/dormouse/config"
+	"dormouse/core/store"
 	"dormouse/sim/drive"
 	"dormouse/sim/simtest"
 )
@@ -18,7 +19,7 @@ func TestEnergyTable(t *testing.T) {
 		t.Errorf("the table has %d cells, want 5 radios by 4 columns", len(cells))
 	}
 	for _, c := range cells {
-		w, err := newWorld(config.Default(), c.Plan.Seed, drive.Start)
+		w, err := newWorld(config.Default(), c.Plan.Seed, drive.Start, store.Volatile{})
 		if err != nil {
 			t.Fatal(err)
 		}

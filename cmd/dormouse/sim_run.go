@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"dormouse/core/store"
 	"dormouse/sim"
 	"dormouse/sim/drive"
 	"dormouse/sim/report"
@@ -229,13 +230,22 @@ func (r *trial) prepare(ctx context.Context, quit context.CancelCauseFunc) (carr
 		return nil, nil, err
 	}
 	r.target = "a Dormouse in this process, in virtual time"
-	w, err := newWorld(cfg, r.plan.Seed, drive.Start)
+	var s store.Store = store.Volatile{}
+	if outlives(r.plan) {
+		s = store.NewMemory()
+	}
+	w, err := newWorld(cfg, r.plan.Seed, drive.Start, s)
 	if err != nil {
 		return nil, nil, err
 	}
 	return func(ctx context.Context, o drive.Options) (*drive.Outcome, error) {
 		return drive.Virtual(ctx, r.plan, w, o)
 	}, w.Close, nil
+}
+
+// outlives reports whether p has the gateway restart with all that it kept.
+func outlives(p *sim.Plan) bool {
+	return !p.Forgets && slices.ContainsFunc(p.Events, func(e sim.Event) bool { return e.Kind == sim.Restart })
 }
 
 func (r *trial) prepareWall(ctx context.Context, quit context.CancelCauseFunc) (carry carrier, finish func() error, err error) {

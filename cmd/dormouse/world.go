@@ -10,6 +10,7 @@ import (
 	"dormouse/bridge"
 	"dormouse/cmd/dormouse/config"
 	"dormouse/core"
+	"dormouse/core/store"
 	"dormouse/mqttsn/clock"
 	"dormouse/mqttsn/gateway"
 	"dormouse/mqttsn/session"
@@ -26,8 +27,9 @@ import (
 // Those that hold for loopback as well are lifted, see lift. All that bounds
 // one client, its queue and its topics, holds.
 type world struct {
-	cfg  *config.Config
-	seed uint64
+	cfg   *config.Config
+	seed  uint64
+	store store.Store // outlives Restart, if it keeps anything
 
 	// between, if it is set, stands between gateway and bridge, and beyond
 	// between the gateway and the network: tests plant faults there.
@@ -47,15 +49,16 @@ type world struct {
 // epoch is what the time of day is when virtual time is zero.
 var epoch = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 
-// newWorld returns a world with c's settings, in which it is start.
-func newWorld(c *config.Config, seed uint64, start clock.Time) (*world, error) {
-	w := &world{cfg: c, seed: seed, now: start}
+// newWorld returns a world with c's settings, in which it is start. A restart
+// forgets what s does not keep.
+func newWorld(c *config.Config, seed uint64, start clock.Time, s store.Store) (*world, error) {
+	w := &world{cfg: c, seed: seed, store: s, now: start}
 	return w, w.start()
 }
 
 var errNoSensors = errors.New("the configuration has no listener of type mqttsn-udp, which sensors need")
 
-// start makes a broker that knows nothing yet, and has the witness attend.
+// start makes a broker that knows what the store does, and has the witness attend.
 func (w *world) start() error {
 	var sensors *config.Listener
 	for i := range w.cfg.Listeners {
@@ -69,15 +72,19 @@ func (w *world) start() error {
 	}
 	silent := zerolog.Nop()
 	co := coreOptions(w.cfg, silent)
-	co.Now = w.time
+	co.Now, co.Store = w.time, w.store
 	co.MaxSessions++   // for the witness
 	co.SysInterval = 0 // nobody reads it
 	gc := gatewayConfig(w.cfg, sensors, silent)
 	gc.Shards, gc.Seed, gc.Log = 1, w.seed, nil
+	gc.Wall = w.time
 	gc.Advertise.Addresses = nil
 	lift(&gc)
 
 	w.broker = core.New(co)
+	if err := w.broker.Restore(); err != nil {
+		return err
+	}
 	if err := w.attend(w.broker); err != nil {
 		return err
 	}
@@ -91,6 +98,7 @@ func (w *world) start() error {
 		before = w.beyond(before)
 	}
 	w.gateway = gateway.New(gc, before, attended{behind, &w.witness}, w.now)
+	w.gateway.TakeUp(w.now)
 	w.gateway.SetReady(true)
 	w.pending, w.tick = 0, w.now.Add(coreTick)
 	return nil
@@ -143,8 +151,8 @@ func (w *world) Sent(yield func(to netip.AddrPort, b []byte) bool) {
 	}
 }
 
-// Restart kills the broker, which forgets all that it knew, since nothing of it
-// is on disk, and starts another.
+// Restart kills the broker, which forgets all that it knew but for what is in
+// the store, and starts another.
 func (w *world) Restart(now clock.Time) error {
 	w.now = now
 	return w.start()

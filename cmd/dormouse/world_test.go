@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dormouse/cmd/dormouse/config"
+	"dormouse/core/store"
 	"dormouse/mqttsn"
 	"dormouse/mqttsn/clock"
 )
@@ -24,7 +25,7 @@ type worldRig struct {
 
 func newWorldRig(t *testing.T) *worldRig {
 	t.Helper()
-	w, err := newWorld(config.Default(), 1, worldStart)
+	w, err := newWorld(config.Default(), 1, worldStart, store.Volatile{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,4 +193,28 @@ func TestWorldTakesAll(t *testing.T) {
 	if s := r.broker.Stats(); s.Received.Messages != sensors || s.Dropped.Total() != 0 {
 		t.Errorf("the broker has %+v", s)
 	}
+}
+
+// TestWorldKeepsWhatItsStoreKeeps: after a restart a bare PINGREQ brings what
+// waited, under the topic id that it had.
+func TestWorldKeepsWhatItsStoreKeeps(t *testing.T) {
+	w, err := newWorld(config.Default(), 1, worldStart, store.NewMemory())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &worldRig{t: t, world: w}
+	w.Hear(func(string, []byte, byte, bool) {})
+	r.expect("CONNECT", r.says(1, &mqttsn.Connect{ProtocolID: 1, ClientID: []byte("one"), KeepAlive: time.Minute}), "CONNACK ")
+	cmd := mqttsn.Topic{Kind: mqttsn.TopicName, Name: []byte("cmd")}
+	r.expect("SUBSCRIBE", r.says(1, &mqttsn.Subscribe{ID: 1, QoS: 1, Topic: cmd}), "SUBACK ")
+	r.expect("DISCONNECT", r.says(1, &mqttsn.Disconnect{Duration: time.Minute}), "DISCONNECT ")
+	r.Publish("cmd", []byte("open"), 1, false, func(err error) {
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	if err := r.Restart(r.now.Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	r.expect("PINGREQ after a restart", r.says(1, &mqttsn.Pingreq{ClientID: []byte("one")}), "PUBLISH ")
 }
