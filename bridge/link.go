@@ -86,6 +86,14 @@ func (l *link) Next() (session.Delivery, bool) {
 	return out, true
 }
 
+// Coming reports whether the next message waits for the store.
+func (l *link) Coming() bool {
+	l.mu.Lock()
+	s := l.session
+	l.mu.Unlock()
+	return s != nil && s.Coming()
+}
+
 // carryOut asks core. None of its answers comes before this returns to a shard
 // that would look for them: they go to the seat, which the shard holds.
 func (l *link) carryOut(s *core.Session, r *session.Request) {

@@ -94,6 +94,18 @@ func (s *Session) next() (_ Delivery, _ bool, taken uint16) {
 	return it.delivery(), true, 0
 }
 
+// Coming reports, once Next has returned false, whether there is a message all
+// the same: the store does not have its packet identifier yet, or Mail is under
+// way already.
+func (s *Session) Coming() bool {
+	defer s.client.mu.Unlock()
+	if !s.lock() {
+		return false
+	}
+	m := s.client.mail
+	return !s.armed || m != nil && m.again < len(m.inflight) && m.inflight[m.again].unsure
+}
+
 // ascertain notes that the store has the packet identifier id.
 func (b *Broker) ascertain(c *client, id uint16) {
 	var sink Sink

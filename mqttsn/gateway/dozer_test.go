@@ -29,6 +29,8 @@ type dozer struct {
 	lost       bool       // it was told that it is not connected
 	subscribed bool
 	lastID     uint16
+	bare       bool // its PINGREQ does not name it
+	dismissed  int  // how often it was told that it is not connected
 
 	names map[uint16]string // of topic ids
 	open  map[uint16]bool   // QoS 2 messages for which PUBREL has not come
@@ -227,13 +229,21 @@ func (z *dozer) sleep() *request {
 
 func (z *dozer) wake() *request {
 	return &request{
-		packet: &mqttsn.Pingreq{ClientID: []byte(z.id)},
+		packet: z.pingreq(),
 		answered: func(p mqttsn.Packet) (bool, *request) {
 			_, ok := p.(*mqttsn.Pingresp)
 			z.asleep = ok
 			return ok, nil
 		},
 	}
+}
+
+// pingreq is what it says when it wakes.
+func (z *dozer) pingreq() *mqttsn.Pingreq {
+	if z.bare {
+		return &mqttsn.Pingreq{}
+	}
+	return &mqttsn.Pingreq{ClientID: []byte(z.id)}
 }
 
 // hears takes in a datagram, if its radio is on.
@@ -262,6 +272,9 @@ func (z *dozer) hears(b []byte) {
 	if z.now == nil {
 		_, told := p.(*mqttsn.Disconnect)
 		z.lost = z.lost || told
+		if told {
+			z.dismissed++
+		}
 		return
 	}
 	if done, next := z.now.answered(p); done {
@@ -275,6 +288,7 @@ func (z *dozer) hears(b []byte) {
 		return
 	}
 	if _, told := p.(*mqttsn.Disconnect); told { // connect, and then go on with what it was at
+		z.dismissed++
 		if _, wake := z.now.packet.(*mqttsn.Pingreq); wake {
 			z.todo = append([]task{z.sleep, z.wake}, z.todo...)
 		} else {

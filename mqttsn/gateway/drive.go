@@ -168,7 +168,7 @@ func (s *shard) pull(t *seat) {
 	case ok:
 		t.session.Deliver(s.now, d, &s.acts)
 		s.perform(t)
-	case !t.mailed:
+	case !t.mailed && !t.link.Coming():
 		t.session.Drained(s.now, &s.acts)
 		s.perform(t)
 	}

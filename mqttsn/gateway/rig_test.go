@@ -11,7 +11,6 @@ import (
 
 	"dormouse/bridge"
 	"dormouse/core"
-	"dormouse/core/store"
 	"dormouse/mqttsn"
 	"dormouse/mqttsn/clock"
 	"dormouse/mqttsn/transport"
@@ -26,26 +25,12 @@ type world struct {
 	net     *memnet.Net
 	core    *core.Broker
 	g       *Gateway
+	skew    time.Duration // of the wall clock
+	options core.Options
+	config  Config
 	disk    *disk              // nil: the broker's store answers at once
 	hears   map[string]*sensor // by source
 	notices []Notice
-}
-
-// A disk is a store that answers when the test says so.
-type disk struct {
-	store.Volatile
-	waiting []func(error)
-}
-
-func (d *disk) Sync(then func(error)) { d.waiting = append(d.waiting, then) }
-
-// answer answers all that waits, in order.
-func (d *disk) answer() {
-	for len(d.waiting) > 0 {
-		then := d.waiting[0]
-		d.waiting = d.waiting[1:]
-		then(nil)
-	}
 }
 
 // beginning is when every world does: not at zero, which means never.
@@ -67,8 +52,8 @@ func newWorldOn(t testing.TB, net memnet.Config, d *disk, change func(*Config)) 
 	}
 	o.SysInterval = 0
 	o.Retained.PerPublisher = o.Retained.Messages // few publishers say much
-	o.Now = func() time.Time { return time.Unix(0, 0).Add(w.now.Sub(0)) }
-	w.core = core.New(o)
+	o.Now = w.wall
+	w.options = o
 
 	c := DefaultConfig()
 	c.Shards = 3
@@ -76,16 +61,40 @@ func newWorldOn(t testing.TB, net memnet.Config, d *disk, change func(*Config)) 
 	c.Search.Allow = c.Forwarders
 	c.Strangers.ResponsesPerPrefix, c.Strangers.Connects = 1e6, 1e6
 	c.Log = func(n Notice) { w.notices = append(w.notices, n) }
+	c.Wall = w.wall
 	if change != nil {
 		change(&c)
 	}
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	w.g = New(c, w.net, bridge.New(w.core, bridge.DefaultConfig()), w.now)
-	w.g.SetReady(true)
+	w.config = c
+	w.start()
 	return w
 }
+
+// start makes a broker and a gateway, which go on where those before were.
+func (w *world) start() {
+	w.prepare()
+	w.open()
+}
+
+// prepare is start until the gateway is there, and knows nobody.
+func (w *world) prepare() {
+	w.core = core.New(w.options)
+	if err := w.core.Restore(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.g = New(w.config, w.net, bridge.New(w.core, bridge.DefaultConfig()), w.now)
+}
+
+func (w *world) open() {
+	w.g.TakeUp(w.now)
+	w.g.SetReady(true)
+}
+
+// wall is the time of day.
+func (w *world) wall() time.Time { return time.Unix(0, 0).Add(w.now.Sub(0) + w.skew) }
 
 // settle does all that there is to do now.
 func (w *world) settle() {
@@ -130,7 +139,7 @@ func (w *world) pass(d time.Duration) {
 		w.now = max(w.now, next)
 	}
 	w.now = until
-	w.core.Tick(time.Unix(0, 0).Add(w.now.Sub(0)))
+	w.core.Tick(w.wall())
 	w.settle()
 }
 

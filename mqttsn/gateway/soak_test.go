@@ -79,7 +79,7 @@ func soak(t *testing.T, seed uint64, show bool) {
 		})
 		w.g.Step(w.now)
 		switch {
-		case d == nil || len(d.waiting) == 0:
+		case d == nil || !d.waits():
 		case synced == 0:
 			synced = w.now.Add(time.Duration(1+rng.IntN(1500)) * time.Millisecond)
 		case synced.Reached(w.now):

@@ -55,6 +55,11 @@ type Link interface {
 	// AskAck; those in flight when a client is opened again come first, under
 	// the same ID, marked DUP.
 	Next() (Delivery, bool)
+
+	// Coming reports whether there is a message all the same, when Next has
+	// none: it may be had as soon as something is stored, and Seat.Mail says
+	// so. A client that is awake stays awake for it.
+	Coming() bool
 }
 
 // A Seat is where the broker finds one client's session again. Its methods may

@@ -22,7 +22,7 @@ func (s *Session) sleepFor(now clock.Time, d time.Duration, out *Actions) {
 	if s.expected(answer.says, 0, answer.sum, out) {
 		return
 	}
-	if s.state == Active || s.sleep != d {
+	if s.sleep != d {
 		s.sleep = d
 		s.unsaved = true
 	}
