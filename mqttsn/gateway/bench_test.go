@@ -9,6 +9,7 @@ import (
 
 	"dormouse/bridge"
 	"dormouse/core"
+	"dormouse/core/store"
 	"dormouse/mqttsn"
 	"dormouse/mqttsn/transport"
 )
@@ -51,17 +52,7 @@ func BenchmarkSleepingSessions(b *testing.B) {
 		empty := heap()
 		broker := core.New(core.DefaultOptions())
 		g := bare(b, broker)
-		now := beginning
-		for i := range sensors {
-			from := transport.Peer{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 1884)}
-			id := fmt.Sprintf("sensor-%013d", i)
-			g.hear(from, &mqttsn.Connect{ProtocolID: 1, KeepAlive: time.Minute, ClientID: []byte(id)})
-			g.hear(from, &mqttsn.Subscribe{QoS: 1, ID: 1, Topic: mqttsn.Topic{Kind: mqttsn.TopicName, Name: []byte("cmd/" + id)}})
-			g.hear(from, &mqttsn.Disconnect{Duration: time.Hour})
-			if i%100 == 0 || i == sensors-1 {
-				g.Step(now)
-			}
-		}
+		g.putToSleep(sensors)
 		if n := g.shards[0].count.states[3].Load(); n == 0 || g.seats.Load() != sensors {
 			b.Fatalf("%d sensors, %d of them asleep on the first shard", g.seats.Load(), n)
 		}
@@ -69,6 +60,43 @@ func BenchmarkSleepingSessions(b *testing.B) {
 		runtime.KeepAlive(g)
 		runtime.KeepAlive(broker)
 	}
+}
+
+// putToSleep has so many sensors connect, subscribe and fall asleep.
+func (g *Gateway) putToSleep(sensors int) {
+	for i := range sensors {
+		from := transport.Peer{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 1884)}
+		id := fmt.Sprintf("sensor-%013d", i)
+		g.hear(from, &mqttsn.Connect{ProtocolID: 1, KeepAlive: time.Minute, ClientID: []byte(id)})
+		g.hear(from, &mqttsn.Subscribe{QoS: 1, ID: 1, Topic: mqttsn.Topic{Kind: mqttsn.TopicName, Name: []byte("cmd/" + id)}})
+		g.hear(from, &mqttsn.Disconnect{Duration: time.Hour})
+		if i%100 == 0 || i == sensors-1 {
+			g.Step(beginning)
+		}
+	}
+}
+
+// BenchmarkTakeUp tells how long it takes to seat 100,000 sleeping sensors
+// again after a restart, once the broker has restored its sessions.
+func BenchmarkTakeUp(b *testing.B) {
+	const sensors = 100_000
+	o := core.DefaultOptions()
+	o.Store = store.NewMemory()
+	bare(b, core.New(o)).putToSleep(sensors)
+	for b.Loop() {
+		b.StopTimer()
+		broker := core.New(o)
+		if err := broker.Restore(); err != nil {
+			b.Fatal(err)
+		}
+		g := bare(b, broker)
+		runtime.GC()
+		b.StartTimer()
+		if n := g.TakeUp(beginning); n != sensors {
+			b.Fatalf("%d of %d sensors were taken up", n, sensors)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/sensors, "ns/sensor")
 }
 
 // BenchmarkPublish is a QoS 1 PUBLISH from a sensor, through decoder, session,
