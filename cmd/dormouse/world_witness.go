@@ -105,6 +105,11 @@ func (a attended) Open(c session.Client, r *session.Request, seat session.Seat) 
 	return l
 }
 
+func (a attended) Resume(c session.Client, seat session.Seat) (session.Link, bool) {
+	l, ok := a.Broker.Resume(c, seat)
+	return &attendedLink{l, a.by}, ok
+}
+
 func (a attended) Publish(c session.Client, r *session.Request) {
 	a.Broker.Publish(c, r)
 	a.by.listen()

@@ -386,3 +386,24 @@ func BenchmarkSendBatch(b *testing.B) {
 		}
 	}
 }
+
+// TestLocalsOverARestart: an address by which peers know us has a number again
+// in the Conn of the next process, whichever order they come in; one that is
+// not ours has none.
+func TestLocalsOverARestart(t *testing.T) {
+	c, _ := serve(t, config("0.0.0.0:0"))
+	for _, host := range []string{"127.0.0.2", "127.0.0.3"} {
+		a := netip.MustParseAddr(host)
+		n := c.LocalNumber(a)
+		if n == 0 || c.LocalNumber(a) != n || c.LocalAddr(n) != a {
+			t.Errorf("%v has the number %d, which is %v", a, n, c.LocalAddr(n))
+		}
+	}
+	if n := c.LocalNumber(netip.MustParseAddr("192.0.2.1")); n != 0 || c.LocalAddr(n).IsValid() {
+		t.Errorf("an address of others has the number %d", n)
+	}
+	one, _ := serve(t, config("127.0.0.1:0"))
+	if n := one.LocalNumber(netip.MustParseAddr("127.0.0.1")); n != 0 {
+		t.Errorf("who has but one address numbers it %d", n)
+	}
+}
