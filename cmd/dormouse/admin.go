@@ -50,7 +50,9 @@ func (s *server) openAdmin(c *config.Config) error {
 		Broker:   s.broker,
 		Gateways: gateways,
 		Figures:  s.figures(),
+		Times:    []admin.Times{s.kept.syncs},
 		Checks:   s.checks,
+		Backup:   s.kept.backup(),
 	}, http, socket)
 	s.opened = append(s.opened, says)
 	return nil
@@ -83,6 +85,7 @@ func (s *server) figures() []admin.Figures {
 		func(yield func(name, help, label string, value uint64)) { gateway.Each(s.gateways(), yield) },
 		func(yield func(name, help, label string, value uint64)) { udp.Each(s.conns(), yield) },
 		s.auth.Each,
+		s.kept.each,
 	}
 }
 
@@ -101,5 +104,5 @@ func (s *server) checks() []admin.Check {
 	case core.Hard:
 		memory.Problem = "Memory is very short: no messages are taken. See limits.memory_hard."
 	}
-	return []admin.Check{listeners, leave, memory}
+	return []admin.Check{listeners, leave, memory, s.kept.check()}
 }

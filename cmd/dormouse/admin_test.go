@@ -55,7 +55,7 @@ func TestAdminPortTaken(t *testing.T) {
 	}
 	defer taken.Close()
 	var out, errs bytes.Buffer
-	status := run([]string{"serve", "--set", "listeners.mqtt.address=127.0.0.1:0", "--set", "listeners.sn.address=127.0.0.1:0",
+	status := run([]string{"serve", "--set", "durability.store=memory", "--set", "listeners.mqtt.address=127.0.0.1:0", "--set", "listeners.sn.address=127.0.0.1:0",
 		"--set", "listeners.ws.address=127.0.0.1:0", "--set", "admin.listen=" + taken.Addr().String()}, strings.NewReader(""), &out, &errs)
 	want := "dormouse serve: " + taken.Addr().String() + "/tcp is in use by another program; stop that, or choose another port with admin.listen\n"
 	if status != 3 || errs.String() != want || out.Len() > 0 {
@@ -80,7 +80,7 @@ func TestNoAdmin(t *testing.T) {
 // TestChecks: not ready is who has not begun, who stops, and who is short of
 // memory.
 func TestChecks(t *testing.T) {
-	s := &server{broker: core.New(core.DefaultOptions())}
+	s := &server{broker: core.New(core.DefaultOptions()), kept: new(keeping)}
 	problems := func() (all []string) {
 		for _, c := range s.checks() {
 			if c.Problem != "" {

@@ -18,7 +18,7 @@ import (
 func TestSmallBufferIsTold(t *testing.T) {
 	for size, want := range map[string]bool{"1GiB": true, "64KiB": false} {
 		c, err := config.Load("", []string{"listeners=[{name: sn, type: mqttsn-udp, address: \"127.0.0.1:0\", recv_buffer: " + size + "}]",
-			"admin.enabled=false"})
+			"admin.enabled=false", "durability.store=memory"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func dropPrivileges(t *testing.T) {
 // lost, and by which listener; else nothing is said.
 func TestLossesAreTold(t *testing.T) {
 	c, err := config.Load("", []string{"listeners=[{name: sn, type: mqttsn-udp, address: \"127.0.0.1:0\", recv_buffer: 64KiB, sockets: 1}]",
-		"admin.enabled=false"})
+		"admin.enabled=false", "durability.store=memory"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ const (
 	statusOK          = 0
 	statusFailed      = 1   // it ran and failed, or found fault
 	statusUsage       = 2   // wrong use, or a configuration that cannot be
-	statusBind        = 3   // an address cannot be opened, or not by this user
+	statusBind        = 3   // an address or the store cannot be opened, or not by this user
 	statusUnreachable = 4   // the server does not answer
 	statusRefused     = 5   // the server does not take our name and password
 	statusTimeout     = 27  // what was waited for did not come
@@ -38,6 +38,8 @@ type cli struct {
 	Clients  clientsCmd  `cmd:"" help:"Show the clients of the server that runs here."`
 	Kick     kickCmd     `cmd:"" help:"End a client's connection."`
 	Retained retainedCmd `cmd:"" help:"List, print and remove retained messages."`
+	Backup   backupCmd   `cmd:"" help:"Copy what a server keeps, check a copy, and put it back."`
+	Store    storeCmd    `cmd:"" help:"Look into what a stopped server keeps."`
 	Passwd   passwdCmd   `cmd:"" help:"Keep a file of users and their passwords."`
 	Dump     dumpCmd     `cmd:"" help:"Print the packets in hex lines or in a capture."`
 	Sim      simCmd      `cmd:"" help:"Simulate a fleet of battery-powered sensors."`

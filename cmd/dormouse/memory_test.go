@@ -184,7 +184,7 @@ func (l lines) Write(p []byte) (int, error) {
 // TestServerWatchesItsMemory from the start on.
 func TestServerWatchesItsMemory(t *testing.T) {
 	c, err := config.Load("", []string{"listeners.mqtt.address=127.0.0.1:0", "listeners.sn.address=127.0.0.1:0",
-		"listeners.ws.address=127.0.0.1:0", "admin.enabled=false"})
+		"listeners.ws.address=127.0.0.1:0", "admin.enabled=false", "durability.store=memory"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ func ownServerOf(t *testing.T, sets ...string) (*ownServer, *observer) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	own.forgets = true // what was heard before a restart is not heard again
 	t.Cleanup(func() {
 		if err := own.stop(); err != nil {
 			t.Error(err)

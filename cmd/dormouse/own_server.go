@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,6 +30,9 @@ type ownServer struct {
 	ending   *atomic.Bool // by us: this one, not the next
 	fell     func(error)  // told if it ends by itself, once it has served
 
+	dir     string // of its data, which goes with it
+	forgets bool   // all that it knows when it is restarted
+
 	sn, mqtt netip.AddrPort // where it listens: the same after a restart
 }
 
@@ -38,7 +42,14 @@ func startOwnServer(ctx context.Context, s settings, nodes bool, fell func(error
 	o := &ownServer{settings: s, nodes: nodes, fell: fell}
 	local := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)
 	o.sn, o.mqtt = local, local
-	return o, o.start(ctx)
+	var err error
+	if o.dir, err = os.MkdirTemp("", "dormouse-sim"); err != nil {
+		return nil, err
+	}
+	if err := o.start(ctx); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(o.dir))
+	}
+	return o, nil
 }
 
 // args are its command line. Sensors on loopback are not strangers to it; what
@@ -51,6 +62,7 @@ func (o *ownServer) args() []string {
 	sets := []string{
 		fmt.Sprintf("listeners=[{name: mqtt, type: tcp, address: %q}, {name: sn, type: mqttsn-udp, address: %q}]", o.mqtt, o.sn),
 		"admin.enabled=false",
+		"data_dir=" + filepath.Join(o.dir, "data"),
 		"limits.queue.messages=1000000",
 		"limits.queue.bytes=1GiB",
 	}
@@ -135,6 +147,11 @@ func (o *ownServer) peak() uint64 { return peak(strconv.Itoa(o.cmd.Process.Pid))
 // restart kills it, and starts it again after a while.
 func (o *ownServer) restart(ctx context.Context, down time.Duration) error {
 	o.kill()
+	if o.forgets {
+		if err := os.RemoveAll(filepath.Join(o.dir, "data")); err != nil {
+			return err
+		}
+	}
 	select {
 	case <-time.After(down):
 	case <-ctx.Done():
@@ -150,7 +167,12 @@ func early(cmd *exec.Cmd) error {
 
 // stop has it take leave, if it has not ended yet. The error says that it had
 // to be killed, or had ended of itself.
-func (o *ownServer) stop() error {
+func (o *ownServer) stop() (err error) {
+	defer func() {
+		if e := os.RemoveAll(o.dir); err == nil {
+			err = e
+		}
+	}()
 	select {
 	case <-o.ended:
 		if o.ending.Load() {

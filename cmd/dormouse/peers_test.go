@@ -210,7 +210,7 @@ func startBuilt(b *testing.B, flags ...string) *built {
 	b.Helper()
 	args := append([]string{"serve",
 		"--set", "listeners.mqtt.address=127.0.0.1:0", "--set", "listeners.sn.address=127.0.0.1:0",
-		"--set", "listeners.ws.address=127.0.0.1:0", "--set", "admin.enabled=false"}, flags...)
+		"--set", "listeners.ws.address=127.0.0.1:0", "--set", "admin.enabled=false", "--set", "durability.store=memory"}, flags...)
 	cmd := exec.Command("../../bin/dormouse", args...)
 	if os.Getenv("DORMOUSE_PROFILE") != "" {
 		cmd = exec.Command("/proc/self/exe", args...)

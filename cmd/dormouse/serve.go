@@ -51,6 +51,9 @@ func (c *serveCmd) Run(s *streams) error {
 			serving = false
 		}
 	}
+	if srv.kept.failed() { // there is nothing left to promise to anybody
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	if late := srv.drain(ctx); err == nil && late != nil {

@@ -41,7 +41,8 @@ func serve(t *testing.T, args ...string) *process {
 	p.cmd.Args = append([]string{"dormouse", "serve",
 		"--set", "listeners.mqtt.address=127.0.0.1:0", "--set", "listeners.sn.address=127.0.0.1:0",
 		"--set", "listeners.ws.address=127.0.0.1:0", "--set", "admin.listen=127.0.0.1:0",
-		"--set", "admin.unix_socket=" + filepath.Join(t.TempDir(), "s")}, args...)
+		"--set", "admin.unix_socket=" + filepath.Join(t.TempDir(), "s"),
+		"--set", "data_dir=" + filepath.Join(t.TempDir(), "data")}, args...)
 	p.cmd.Stderr = &p.err
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -152,7 +153,7 @@ func TestPortTaken(t *testing.T) {
 		{"listeners.sn.address=" + first.udp, "dormouse serve: " + first.udp + "/udp is in use by another program; stop that, or choose another port with listeners.sn.address\n"},
 	} {
 		var out, errs bytes.Buffer
-		status := run([]string{"serve", "--set", "listeners.mqtt.address=127.0.0.1:0",
+		status := run([]string{"serve", "--set", "durability.store=memory", "--set", "listeners.mqtt.address=127.0.0.1:0",
 			"--set", "listeners.sn.address=127.0.0.1:0",
 			"--set", "listeners.ws.address=127.0.0.1:0", "--set", "admin.listen=127.0.0.1:0", "--set", tt.set}, strings.NewReader(""), &out, &errs)
 		if status != 3 || errs.String() != tt.want || out.Len() > 0 {

@@ -33,6 +33,7 @@ type server struct {
 	certificates []*certificate // of the listeners with TLS
 	phase        atomic.Int32   // see there
 	memory       *memory
+	kept         *keeping
 
 	opened  []string // what is open where, for people
 	running sync.WaitGroup
@@ -58,7 +59,14 @@ func open(c *config.Config, log zerolog.Logger) (*server, error) {
 	if err != nil {
 		return nil, &failure{statusUsage, err}
 	}
+	kept, err := openStore(c, log)
+	if err != nil {
+		return nil, err
+	}
 	co, mo := coreOptions(c, log), mqttOptions(c, log)
+	if kept.Store != nil {
+		co.Store = kept
+	}
 	co.Authorize, mo.Authenticate = sysReadersOf(c).authorize, known.Authenticate
 	s := &server{
 		log:          log,
@@ -66,6 +74,10 @@ func open(c *config.Config, log zerolog.Logger) (*server, error) {
 		certificates: certificates,
 		broker:       core.New(co),
 		stop:         func() {},
+		kept:         kept,
+	}
+	if err := kept.restore(s.broker); err != nil {
+		return nil, errors.Join(err, s.broker.Close())
 	}
 	s.memory = newMemory(c, memoryBound(os.DirFS("/")), s.broker, log)
 	s.warnOfFiles()
@@ -138,6 +150,9 @@ func (s *server) openMQTTSN(c *config.Config, l *config.Listener, sensors *bridg
 		return err
 	}
 	g := gateway.New(gatewayConfig(c, l, s.log), conn, sensors, clock.Now())
+	if n := g.TakeUp(clock.Now()); n > 0 {
+		s.log.Info().Str("event", "taken_up").Str("listener", l.Name).Int("clients", n).Msg("sensors go on as if nothing had happened")
+	}
 	f := &front{Gateway: g, conn: conn, listener: l.Name}
 	s.fronts = append(s.fronts, f)
 	s.warnOfBuffer(f, l)
@@ -145,17 +160,20 @@ func (s *server) openMQTTSN(c *config.Config, l *config.Listener, sensors *bridg
 	return nil
 }
 
-// start begins to serve. The channel yields an error if a listener fails.
+// start begins to serve. The channel yields an error if a listener or the store
+// fails.
 func (s *server) start() (failed <-chan error) {
 	var ctx context.Context
 	ctx, s.stop = context.WithCancel(context.Background())
 	if s.admin != nil {
 		s.admin.Serve()
 	}
-	failures := make(chan error, len(s.fronts))
+	s.kept.announce()
+	failures := make(chan error, len(s.fronts)+1)
 	s.memory.limitMemory()
 	s.running.Go(func() { s.memory.watch(ctx) })
 	s.running.Go(func() { s.tick(ctx) })
+	s.running.Go(func() { s.kept.watch(ctx, failures) })
 	s.running.Go(func() { s.watchLosses(ctx) })
 	s.running.Go(func() { s.mqtt.Serve(ctx) })
 	for _, f := range s.fronts {

@@ -270,6 +270,7 @@ func (r *trial) prepareWall(ctx context.Context, quit context.CancelCauseFunc) (
 		if err != nil {
 			return nil, nil, err
 		}
+		own.forgets = r.plan.Forgets
 		r.own = own
 		open = append(open, own.stop)
 		target, beside = own.sn, r.besides(own)

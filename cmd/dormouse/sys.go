@@ -15,6 +15,7 @@ func (s *server) addSys() {
 	b.AddSys(func(yield func(name, value string)) { gateway.Sys(s.gateways(), yield) })
 	b.AddSys(func(yield func(name, value string)) { udp.Sys(s.conns(), yield) })
 	b.AddSys(s.memory.sys)
+	b.AddSys(s.kept.sys)
 	for name, count := range map[string]func() uint64{
 		"messages/received": func() uint64 { return s.mqtt.Stats().Received.Packets },
 		"messages/sent":     func() uint64 { return s.mqtt.Stats().Sent.Packets },

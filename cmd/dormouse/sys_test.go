@@ -18,7 +18,7 @@ import (
 // complete but for what is named below.
 func TestSys(t *testing.T) {
 	c, err := config.Load("", []string{"listeners.mqtt.address=127.0.0.1:0", "listeners.sn.address=127.0.0.1:0",
-		"listeners.ws.address=127.0.0.1:0", "admin.enabled=false", "sys_topics.interval=1s"})
+		"listeners.ws.address=127.0.0.1:0", "admin.enabled=false", "durability.store=memory", "sys_topics.interval=1s"})
 	if err != nil {
 		t.Fatal(err)
 	}

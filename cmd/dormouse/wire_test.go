@@ -32,7 +32,7 @@ func TestDefaults(t *testing.T) {
 	same(t, "mqtt", m, wantMQTT)
 
 	g, wantGateway := gatewayConfig(c, &c.Listeners[1], log), gateway.DefaultConfig()
-	g.Log = nil
+	g.Log, g.Wall, wantGateway.Wall = nil, nil, nil
 	wantGateway.Listener, wantGateway.Shards, wantGateway.Seed = g.Listener, g.Shards, g.Seed
 	wantGateway.Session.Predefined = g.Session.Predefined
 	// What a gateway alone lets nobody do, a broker lets those nearby do.
@@ -95,7 +95,7 @@ func settingsOf(t reflect.Type, key string) map[string]reflect.StructField {
 // configuration.
 func TestEverySettingCounts(t *testing.T) {
 	left := settingsOf(reflect.TypeFor[config.Config](), "")
-	for _, key := range []string{"version", "listeners", "node.id", "log.level", "log.format",
+	for _, key := range []string{"version", "listeners", "node.id", "log.level", "log.format", "data_dir", "durability.store",
 		"admin.enabled", "admin.listen", "admin.unix_socket"} {
 		delete(left, key) // seen elsewhere
 	}
@@ -145,6 +145,7 @@ func TestEverySettingCounts(t *testing.T) {
 		"limits.unauthenticated_udp.prefix_v4=8", "limits.unauthenticated_udp.prefix_v6=64",
 		"sys_topics.enabled=false", "sys_topics.interval=7s", "sys_topics.allow=[any]",
 		"auth.anonymous.enabled=false", "auth.providers=[{type: passwd, file: f}]", "listeners.mqtt.security=insecure",
+		"durability.sync=none", "durability.max_bytes=1GiB", "limits.disk_free_min=1GiB",
 		"listeners.sn.sockets=7", "listeners.sn.recv_buffer=1MiB",
 	} {
 		key, _, _ := strings.Cut(set, "=")
@@ -168,6 +169,6 @@ func wired(c *config.Config) []any {
 	o := coreOptions(c, zerolog.Nop())
 	o.Now = nil
 	g := gatewayConfig(c, &c.Listeners[1], zerolog.Nop())
-	g.Seed, g.Log = 0, nil
-	return []any{o, mqttOptions(c, zerolog.Nop()), authOptions(c), sysReadersOf(c), g, bridgeConfig(c), udpConfig(c, &c.Listeners[1]), newMemory(c, 1, nil, zerolog.Nop())}
+	g.Seed, g.Log, g.Wall = 0, nil, nil
+	return []any{o, mqttOptions(c, zerolog.Nop()), authOptions(c), sysReadersOf(c), g, bridgeConfig(c), udpConfig(c, &c.Listeners[1]), newMemory(c, 1, nil, zerolog.Nop()), diskOptions(c, zerolog.Nop())}
 }

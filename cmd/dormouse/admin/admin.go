@@ -26,7 +26,9 @@ type Options struct {
 	Broker   *core.Broker
 	Gateways map[string]*gateway.Gateway // by listener
 	Figures  []Figures
+	Times    []Times
 	Checks   func() []Check
+	Backup   func(dir string) error // nil: nothing is on disk
 }
 
 // A Server answers operators. Use [New].

@@ -12,6 +12,7 @@ import (
 type Check struct {
 	Name    string // a stable word
 	Problem string // a sentence; empty: it is well
+	Note    string // a sentence on what it does not promise though it is well
 }
 
 // public is what is on HTTP: nothing that changes anything, nothing about any
@@ -41,16 +42,19 @@ func (s *Server) public() http.Handler {
 // ready says whether clients should be sent here, and with "?verbose" of what
 // that is made.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
-	var all, wrong strings.Builder
+	var all, wrong, notes strings.Builder
 	for _, c := range s.o.Checks() {
 		if c.Problem == "" {
-			fmt.Fprintf(&all, "[+] %s\n", c.Name)
+			fmt.Fprintln(&all, strings.TrimRight("[+] "+c.Name+": "+c.Note, ": "))
+			if c.Note != "" {
+				fmt.Fprintln(&notes, c.Note)
+			}
 			continue
 		}
 		fmt.Fprintf(&all, "[-] %s: %s\n", c.Name, c.Problem)
 		fmt.Fprintln(&wrong, c.Problem)
 	}
-	status, text := http.StatusOK, "ok\n"
+	status, text := http.StatusOK, "ok\n"+notes.String()
 	if wrong.Len() > 0 {
 		status, text = http.StatusServiceUnavailable, wrong.String()
 	}

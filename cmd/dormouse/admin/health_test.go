@@ -78,7 +78,8 @@ func TestHTTPIsForThisMachine(t *testing.T) {
 
 // TestReady says what is not well, in sentences, and on demand what is.
 func TestReady(t *testing.T) {
-	well, ill, worse := Check{Name: "listeners"}, Check{"drain", "Leaving."}, Check{"memory", "Short."}
+	well, ill, worse := Check{Name: "listeners"}, Check{Name: "drain", Problem: "Leaving."}, Check{Name: "memory", Problem: "Short."}
+	risky := Check{Name: "store", Note: "May be lost."}
 	for _, tt := range []struct {
 		checks  []Check
 		status  int
@@ -86,6 +87,7 @@ func TestReady(t *testing.T) {
 		verbose string
 	}{
 		{[]Check{well}, 200, "ok\n", "[+] listeners\n"},
+		{[]Check{well, risky}, 200, "ok\nMay be lost.\n", "[+] listeners\n[+] store: May be lost.\n"},
 		{[]Check{well, ill}, 503, "Leaving.\n", "[+] listeners\n[-] drain: Leaving.\n"},
 		{[]Check{ill, well, worse}, 503, "Leaving.\nShort.\n", "[-] drain: Leaving.\n[+] listeners\n[-] memory: Short.\n"},
 	} {

@@ -15,6 +15,10 @@ import (
 // after the other. A label is empty, or such as kind="length".
 type Figures func(yield func(name, help, label string, value uint64))
 
+// Times are how long something took: how often and how many seconds in all, and
+// how many took so many seconds at most.
+type Times func() (name, help string, count uint64, seconds float64, within map[float64]uint64)
+
 // metrics answers in Prometheus' format: our figures, and those of the process.
 func (s *Server) metrics() http.Handler {
 	const atOnce, patience = 4, 10 * time.Second
@@ -22,7 +26,7 @@ func (s *Server) metrics() http.Handler {
 	r.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		collector{s.o.Version, s.o.Figures},
+		collector{s.o.Version, s.o.Figures, s.o.Times},
 	)
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{
 		MaxRequestsInFlight: atOnce,
@@ -34,6 +38,7 @@ func (s *Server) metrics() http.Handler {
 type collector struct {
 	version string
 	figures []Figures
+	times   []Times
 }
 
 // Describe tells nothing in advance: what there is depends on what is open.
@@ -44,6 +49,10 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	to <- prometheus.MustNewConstMetric(prometheus.NewDesc("dormouse_build_info",
 		"The version that runs; always 1.", []string{"version", "goversion"}, nil),
 		prometheus.GaugeValue, 1, c.version, runtime.Version())
+	for _, times := range c.times {
+		name, help, count, seconds, within := times()
+		to <- prometheus.MustNewConstHistogram(prometheus.NewDesc(name, help, nil, nil), count, seconds, within)
+	}
 	for _, figures := range c.figures {
 		figures(func(name, help, label string, value uint64) {
 			kind := prometheus.GaugeValue

@@ -17,6 +17,14 @@ type Config struct {
 	// Who this broker is among others.
 	Node Node `yaml:"node"`
 
+	// The directory of what must outlive the process: sessions, what waits for
+	// them, and retained messages. It is made if there is none, and nobody else
+	// may be allowed to read it.
+	DataDir string `yaml:"data_dir"`
+
+	// How far an acknowledgement can be trusted.
+	Durability Durability `yaml:"durability"`
+
 	// Where it listens. A list in a file replaces this one.
 	Listeners []Listener `yaml:"listeners"`
 
@@ -46,6 +54,22 @@ type Config struct {
 type Node struct {
 	// Name of this broker in logs. Empty: the host's name.
 	ID string `yaml:"id"`
+}
+
+// Durability is what is true of a message at QoS 1 or 2 once it is acknowledged.
+// QoS 0 never waits for a disk.
+type Durability struct {
+	// "pebble" keeps it in data_dir; "memory" loses all with the process.
+	Store string `yaml:"store" oneof:"pebble,memory"`
+
+	// When it is safe from a power cut: "always", before it is acknowledged;
+	// "interval:100ms", so long after it at the latest; "none", when the system
+	// sees fit. Without "always" a kill may lose what was acknowledged, too.
+	Sync Sync `yaml:"sync"`
+
+	// Most octets of data_dir. Beyond them, and below limits.disk_free_min,
+	// QoS 1 and 2 are refused until there is room again. 0: any number.
+	MaxBytes Bytes `yaml:"max_bytes" min:"0" max:"1024TiB"`
 }
 
 // A Listener is one address that clients come to.

@@ -17,7 +17,9 @@ func Default() *Config {
 		return l
 	}
 	return &Config{
-		Version: 1,
+		Version:    1,
+		DataDir:    "./dormouse-data",
+		Durability: Durability{Store: "pebble"},
 		Listeners: []Listener{
 			listener("mqtt", "tcp", 1883),
 			listener("sn", "mqttsn-udp", 1884),
@@ -70,6 +72,7 @@ func Default() *Config {
 			UnauthenticatedUDP: UnauthenticatedUDP{ResponsesPerPrefix: 50, PrefixV4: 24, PrefixV6: 56},
 			MemorySoft:         75,
 			MemoryHard:         90,
+			DiskFreeMin:        256 * MiB,
 		},
 		Auth:  Auth{Anonymous: Anonymous{Enabled: "loopback"}, ClientID: ClientID{Bind: "identity"}},
 		Admin: Admin{Enabled: true, Listen: local(18080)},

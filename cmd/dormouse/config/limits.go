@@ -58,6 +58,10 @@ type Limits struct {
 	// may connect; and from which on no message at all is taken. 0: never.
 	MemorySoft Percent `yaml:"memory_soft" min:"0%" max:"100%"`
 	MemoryHard Percent `yaml:"memory_hard" min:"0%" max:"100%"`
+
+	// What stays free on the disk of data_dir: below that nothing is taken that
+	// must be kept. QoS 0 goes on.
+	DiskFreeMin Bytes `yaml:"disk_free_min" min:"0" max:"1TiB"`
 }
 
 // Queue bounds what waits for one client, asleep or gone.

@@ -122,6 +122,53 @@ func (p *Percent) UnmarshalText(b []byte) error {
 // String writes the share as a percentage.
 func (p Percent) String() string { return strconv.Itoa(int(p)) + "%" }
 
+// A Sync is when what is acknowledged is on the disk, written always,
+// interval:100ms or none: so long after the acknowledgement.
+type Sync time.Duration
+
+// The ends of Sync.
+const (
+	SyncAlways Sync = 0
+	SyncNone   Sync = -1
+)
+
+// Bounds of an interval: a disk does not sync faster, and who can lose more may
+// say none.
+const (
+	minSyncInterval = Duration(time.Millisecond)
+	maxSyncInterval = Duration(time.Minute)
+)
+
+// UnmarshalText reads what String writes.
+func (s *Sync) UnmarshalText(b []byte) error {
+	var d Duration
+	interval, ok := strings.CutPrefix(string(b), "interval:")
+	switch {
+	case string(b) == "always":
+		*s = SyncAlways
+	case string(b) == "none":
+		*s = SyncNone
+	case !ok || d.UnmarshalText([]byte(interval)) != nil:
+		return fmt.Errorf("%q is not when to sync; write always, interval:100ms or none", b)
+	case d < minSyncInterval || d > maxSyncInterval:
+		return fmt.Errorf("the interval is %v; it must be %v to %v", d, minSyncInterval, maxSyncInterval)
+	default:
+		*s = Sync(d)
+	}
+	return nil
+}
+
+// String writes it in words.
+func (s Sync) String() string {
+	switch s {
+	case SyncAlways:
+		return "always"
+	case SyncNone:
+		return "none"
+	}
+	return "interval:" + Duration(s).String()
+}
+
 // An Address is where to listen. The address without a host is [::], which
 // takes IPv4 in as well.
 type Address struct{ netip.AddrPort }

@@ -21,6 +21,9 @@ func (r *reader) validate(c *Config) {
 	if n := len(c.Admin.UnixSocket); c.Admin.Enabled && n > maxSocketPath {
 		r.complain(r.at["admin.unix_socket"], "admin.unix_socket has %d octets; the system allows %d in the path of a socket", n, maxSocketPath)
 	}
+	if c.DataDir == "" && c.Durability.Store == "pebble" {
+		r.complain(r.at["data_dir"], "data_dir is empty; name a directory, leave it out for %s, or set durability.store: memory", Default().DataDir)
+	}
 	r.memory(c.Limits.MemorySoft, c.Limits.MemoryHard)
 	if len(c.MQTT.Versions) == 0 {
 		r.complain(r.at["mqtt.versions"], "mqtt.versions is empty, so that no client could connect; name one, or leave it out for all")

@@ -16,7 +16,7 @@ func TestNobodyReadsTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := &broker{t: t, admin: socketPath(t), ended: make(chan struct{})}
-	args := []string{"serve", "--set", "admin.unix_socket=" + b.admin}
+	args := []string{"serve", "--set", "admin.unix_socket=" + b.admin, "--set", "durability.store=memory"}
 	for _, s := range free {
 		args = append(args, "--set", s)
 	}

@@ -285,7 +285,7 @@ func (b *broker) get(t testing.TB, path string) (status int, body string) {
 func TestReadyUntilTheDrain(t *testing.T) {
 	t.Parallel()
 	b := start(t)
-	for path, says := range map[string]string{"/livez": "ok\n", "/readyz": "ok\n", "/readyz?verbose": "[+] listeners\n[+] drain\n[+] memory\n"} {
+	for path, says := range map[string]string{"/livez": "ok\n", "/readyz": "ok\n", "/readyz?verbose": "[+] listeners\n[+] drain\n[+] memory\n[+] store\n"} {
 		if status, body := b.get(t, path); status != 200 || body != says {
 			t.Errorf("%s is %d %q", path, status, body)
 		}
@@ -363,7 +363,7 @@ func TestMetricsConform(t *testing.T) {
 func TestSecondServerOnTheSocket(t *testing.T) {
 	t.Parallel()
 	var args []string
-	for _, s := range append(free[:len(free):len(free)], "admin.unix_socket="+socketPath(t)) {
+	for _, s := range append(free[:len(free):len(free)], "admin.unix_socket="+socketPath(t), "durability.store=memory") {
 		args = append(args, "--set", s)
 	}
 	b := launch(t, args...)

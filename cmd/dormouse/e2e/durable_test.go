@@ -1,0 +1,180 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+)
+
+// onData runs a broker with these data, which is to be killed.
+func onData(t *testing.T, data string, settings ...string) *broker {
+	t.Helper()
+	var args []string
+	for _, s := range append(append(free[:len(free):len(free)], "admin.unix_socket="+socketPath(t), "data_dir="+data), settings...) {
+		args = append(args, "--set", s)
+	}
+	return launch(t, args...)
+}
+
+// crash ends the broker by kill -9 and starts another on its addresses and data.
+func (b *broker) crash(t *testing.T, data string) *broker {
+	t.Helper()
+	b.process.Process.Kill()
+	await(t, b.ended, "end of the broker")
+	return start(t, "data_dir="+data, "listeners.mqtt.address="+b.tcp.String(), "listeners.sn.address="+b.udp.String())
+}
+
+func keptSession(o *mqtt.ClientOptions) { o.SetCleanSession(false) }
+
+// TestKilled: after kill -9 of the server there is all that it had
+// acknowledged. A sensor asleep notices nothing, and who was connected is lost.
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "data")
+	b := onData(t, data)
+	valve := b.sensor("valve")
+	valve.connectFor(false, time.Hour)
+	valve.subscribe("command/+", 1)
+	report := valve.register("report")
+	valve.sleep(time.Hour)
+	keeper := b.mqtt3(t, "keeper", keptSession)
+	for _, filter := range []string{"q", "will", "report"} {
+		keeper.subscribe(filter, 2)
+	}
+	keeper.disconnect()
+	b.mosquittoSub(t, "nothing", 0, "--will-topic", "will", "--will-payload", "gone", "--will-qos", "1")
+	b.mosquittoPub(t, "state", "on", 1, "-r")
+	for _, payload := range []string{"1", "2", "3"} {
+		b.mosquittoPub(t, "q", payload, 2)
+		b.mosquittoPub(t, "command/open", payload, 1)
+	}
+
+	b = b.crash(t, data)
+	want(t, b.mosquittoSub(t, "state", 1).receive(), message{"state", "on", 1, true})
+	wishes := []message{{"command/open", "1", 1, false}, {"command/open", "2", 1, false}, {"command/open", "3", 1, false}}
+	if got := valve.wake(); !slices.Equal(got, wishes) {
+		t.Errorf("the valve wakes to %v, want %v", got, wishes)
+	}
+	valve.connectFor(false, time.Hour)
+	valve.publish(report, "open", 1, false) // under the topic id that it had
+	keeper = b.mqtt3(t, "keeper", keptSession)
+	heard := make(map[string][]message) // the will comes when it comes
+	for range 5 {
+		m := keeper.receive()
+		heard[m.topic] = append(heard[m.topic], m)
+	}
+	wanted := map[string][]message{
+		"q":      {{"q", "1", 2, false}, {"q", "2", 2, false}, {"q", "3", 2, false}},
+		"will":   {{"will", "gone", 1, false}},
+		"report": {{"report", "open", 1, false}},
+	}
+	if !reflect.DeepEqual(heard, wanted) {
+		t.Errorf("the keeper hears %v, want %v", heard, wanted)
+	}
+}
+
+// TestKilledWithoutDisk: what is not durable says so wherever one looks, and is
+// as it says.
+func TestKilledWithoutDisk(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "data")
+	b := onData(t, data, "durability.store=memory")
+	says := "Nothing is on disk"
+	if _, body := b.get(t, "/readyz"); !strings.Contains(body, says) || !strings.Contains(b.log.String(), says) {
+		t.Errorf("/readyz says %q, the log\n%s", body, b.log)
+	}
+	if m := b.mosquittoSub(t, "$SYS/broker/store/durability", 0).receive(); m.payload != "memory" {
+		t.Errorf("$SYS says %v", m)
+	}
+	b.mosquittoPub(t, "state", "on", 1, "-r")
+	b.wantFailure(t, 1, "nothing is on disk", "backup", "create", filepath.Join(t.TempDir(), "copy"))
+	b = b.crash(t, data)
+	if _, body := b.get(t, "/readyz"); body != "ok\n" {
+		t.Errorf("with the store /readyz says %q", body)
+	}
+	b.wantFailure(t, 1, "nothing is retained", "retained", "get", "state")
+}
+
+// TestBackup: a copy that is made while all goes on is put back elsewhere, with
+// all that was acknowledged before it was asked for.
+func TestBackup(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	data, copied, other := filepath.Join(dir, "data"), filepath.Join(dir, "data-copy"), filepath.Join(dir, "other")
+	b := onData(t, data)
+	keeper := b.mqtt3(t, "keeper", keptSession)
+	keeper.subscribe("q", 1)
+	keeper.disconnect()
+	b.mosquittoPub(t, "state", "on", 1, "-r")
+	b.mosquittoPub(t, "q", "before", 1)
+	b.wantOutput(t, nil, "backup", "create", copied)
+	b.wantFailure(t, 1, "it exists", "backup", "create", copied)
+	b.mosquittoPub(t, "q", "after", 1)
+	inspect := func(status int, says string, args ...string) {
+		t.Helper()
+		got, stdout, stderr := run(t, args...)
+		if got != status || !strings.Contains(stdout+stderr, says) {
+			t.Errorf("dormouse %v ends with status %d and prints %q and %q; want %d and %q", args, got, stdout, stderr, status, says)
+		}
+	}
+	inspect(1, data+": it is in use", "store", "inspect", "--set", "data_dir="+data)
+	inspect(3, data+": it is in use", "serve", "--set", "data_dir="+data)
+	inspect(0, "1 sessions, 1 subscriptions, 2 messages, 1 waiting", "backup", "verify", copied)
+	inspect(2, "is not empty", "backup", "restore", copied, "--set", "data_dir="+data)
+	inspect(0, "1 sessions", "backup", "restore", copied, "--set", "data_dir="+other)
+	inspect(0, "1 sessions", "store", "inspect", "--set", "data_dir="+other)
+	inspect(0, "on", "store", "inspect", "--topic", "state", "--set", "data_dir="+other)
+	inspect(0, "1 messages, 6 octets", "store", "inspect", "--session", "keeper", "--set", "data_dir="+other)
+	inspect(1, `no session of "nobody"`, "store", "inspect", "--session", "nobody", "--set", "data_dir="+other)
+
+	elsewhere := start(t, "data_dir="+other)
+	keeper = elsewhere.mqtt3(t, "keeper", keptSession)
+	want(t, keeper.receive(), message{"q", "before", 1, false})
+	elsewhere.publish(t, "q", "new", 1)
+	want(t, keeper.receive(), message{"q", "new", 1, false})
+
+	if err := os.WriteFile(filepath.Join(copied, "MARK"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inspect(1, "MARK", "backup", "verify", copied)
+	inspect(1, "MARK", "backup", "restore", copied, "--set", "data_dir="+filepath.Join(dir, "third"))
+}
+
+// TestOthersMayReadTheData: then the server does not start, and says what to do.
+func TestOthersMayReadTheData(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	if err := os.Chmod(data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, stderr := run(t, "serve", "--set", "data_dir="+data)
+	if status != 3 || stdout != "" || !strings.Contains(stderr, "chmod 700 "+data) {
+		t.Errorf("it ends with status %d and says %q %q", status, stdout, stderr)
+	}
+}
+
+// TestFullDisk: below limits.disk_free_min, which no disk meets here, what must
+// be kept is refused and the rest goes on; everyone is told.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	b := start(t, "limits.disk_free_min=1TiB")
+	sub := b.mosquittoSub(t, "a", 0)
+	if status, body := b.get(t, "/readyz"); status != 503 || !strings.Contains(body, "The disk is full") {
+		t.Errorf("/readyz answers %d, %q", status, body)
+	}
+	b.mosquittoPub(t, "a", "QoS 0 goes on", 0)
+	want(t, sub.receive(), message{"a", "QoS 0 goes on", 0, false})
+	status, _, stderr := runProgram(t, "", "mosquitto_pub", "-V", "5", "-p", port(b.tcp), "-t", "a", "-m", "x", "-q", "1", "-r", "-d")
+	if !strings.Contains(stderr, "Quota exceeded") && !strings.Contains(stderr, "151") {
+		t.Errorf("mosquitto_pub at QoS 1 ends with status %d: %s", status, stderr)
+	}
+	if _, body := b.get(t, "/metrics"); !strings.Contains(body, "\ndormouse_store_full 1\n") || !strings.Contains(body, "dormouse_store_sync_seconds_bucket") {
+		t.Errorf("the metrics say\n%s", body)
+	}
+}
