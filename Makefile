@@ -1,4 +1,4 @@
-.PHONY: build run test check bench fuzz packages programs
+.PHONY: build run test soak check bench fuzz packages programs
 
 # Where the race detector pays: what has goroutines or is called from many.
 CONCURRENT = ./core/... ./bridge/... ./mqttsn/gateway/... ./mqttsn/transport/... ./mqttsn/client/...
@@ -20,6 +20,11 @@ test: packages
 	go test -count=1 ./...
 	go test -race -short $(CONCURRENT)
 
+# The broker killed 200 times over, and 1,000 power cuts by seed in virtual time.
+# A failure names its seed; -crash.seed=N repeats that plan alone.
+soak:
+	go test -count=1 -timeout 1h -v ./cmd/dormouse/e2e/crash -run 'Nothing|Clock' -crash.kills=200 -crash.seeds=1000
+
 # What the end-to-end tests talk to and ask.
 packages: $(MQTTJS)/node_modules/.package-lock.json
 
@@ -40,10 +45,11 @@ check:
 	$(LINT) run ./...
 
 # The codec, the core, memory per sleeping sensor, and the whole binary: with
-# sensors, and with MQTT clients beside bare mochi and, if installed, Mosquitto.
+# sensors, and with MQTT clients beside bare mochi and, if installed, Mosquitto;
+# the last is what durability costs.
 bench: build
 	go test -run '^$$' -bench . -benchmem ./mqttsn/... ./core/... ./bridge
-	go test -run '^$$' -bench . -benchtime 1x ./cmd/dormouse
+	go test -run '^$$' -bench . -benchtime 1x ./cmd/dormouse ./cmd/dormouse/e2e/crash
 
 # Counted in runs: by the clock, go test may blame a run that it cuts off.
 fuzz:

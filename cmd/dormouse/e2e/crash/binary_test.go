@@ -1,0 +1,331 @@
+package crash
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"dormouse/mqttsn/clock"
+)
+
+var kills = flag.Int("crash.kills", 20, "how many times to run the real binary and kill it")
+
+// patience bounds every wait: running out of it is a failure, and nothing is
+// ever proven by it.
+const patience = 20 * time.Second
+
+// dormouse is the path of the binary under test.
+var dormouse string
+
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "dormouse-crash")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "crash:", err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	dormouse = filepath.Join(dir, "dormouse")
+	if out, err := exec.Command("go", "build", "-o", dormouse, "dormouse/cmd/dormouse").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "crash: building the binary: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// A victim is the real broker, which is killed and started again in the same
+// directory and on the same addresses.
+type victim struct {
+	dir, tcp, udp string
+	process       *exec.Cmd
+	ready         chan error    // gets nil, or why it is not
+	ended         chan struct{} // closed when the process is gone
+	log           bytes.Buffer  // standard error; not to be read before it has ended
+}
+
+func newVictim(dir string) (*victim, error) {
+	v := &victim{dir: dir, tcp: "127.0.0.1:0", udp: "127.0.0.1:0"}
+	if err := v.start(); err != nil {
+		return nil, err
+	}
+	return v, v.await()
+}
+
+// start begins another life.
+func (v *victim) start() error {
+	args := []string{"serve"}
+	for _, s := range []string{
+		"data_dir=" + filepath.Join(v.dir, "data"),
+		"listeners.mqtt.address=" + v.tcp,
+		"listeners.sn.address=" + v.udp,
+		"listeners.ws.address=127.0.0.1:0",
+		"admin.listen=127.0.0.1:0",
+		"admin.unix_socket=" + filepath.Join(v.dir, "s"),
+		"mqttsn.retry.interval=1s",
+		"mqttsn.retry.max=10",
+		"limits.queue.messages=100000",
+		"limits.queue.bytes=64MiB",
+		"limits.connect_rate=100000/s",
+		"limits.max_connections_per_ip=10000",
+		"limits.unauthenticated_udp.responses_per_prefix=100000/s",
+	} {
+		args = append(args, "--set", s)
+	}
+	v.process = exec.Command(dormouse, args...)
+	v.process.Dir = v.dir
+	v.log.Reset()
+	v.process.Stderr = &v.log
+	out, err := v.process.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := v.process.Start(); err != nil {
+		return err
+	}
+	v.ready, v.ended = make(chan error, 1), make(chan struct{})
+	go v.attend(v.process, out, v.ready, v.ended)
+	return nil
+}
+
+// attend reads what the broker opened, up to the line "ready", and sees it end.
+func (v *victim) attend(p *exec.Cmd, out io.Reader, ready chan<- error, ended chan<- struct{}) {
+	said := false
+	var tcp, udp string
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if rest, ok := strings.CutPrefix(lines.Text(), "MQTT on "); ok {
+			tcp = strings.TrimSuffix(rest, "/tcp")
+		}
+		if rest, ok := strings.CutPrefix(lines.Text(), "MQTT-SN on "); ok {
+			udp = strings.TrimSuffix(rest, "/udp")
+		}
+		if lines.Text() == "ready" && !said {
+			said = true
+			v.tcp, v.udp = tcp, udp
+			ready <- nil
+		}
+	}
+	p.Wait()
+	if !said {
+		ready <- errors.New("it ended before it was ready")
+	}
+	close(ended)
+}
+
+func (v *victim) await() error {
+	select {
+	case err := <-v.ready:
+		if err != nil {
+			<-v.ended
+			return fmt.Errorf("%w: %s", err, v.log.String())
+		}
+		return nil
+	case <-time.After(patience):
+		return errors.New("dormouse serve is not ready")
+	}
+}
+
+// kill is kill -9.
+func (v *victim) kill() {
+	v.process.Process.Kill()
+	<-v.ended
+}
+
+// TestNothingIsLostByKill: the real binary under 32 sensors, half of which
+// sleep, and 8 MQTT clients is killed at random instants, at times while it
+// starts, and at times when all who sleep have only to wake.
+func TestNothingIsLostByKill(t *testing.T) {
+	first, n := uint64(time.Now().UnixNano()), *kills
+	if *seed != 0 {
+		first, n = *seed, 1
+	}
+	start := time.Now()
+	var all sync.WaitGroup
+	next := make(chan uint64)
+	for range 4 {
+		all.Go(func() {
+			for seed := range next {
+				dir, err := os.MkdirTemp("", "dormouse")
+				if err != nil {
+					t.Error(err)
+					continue
+				}
+				if wrong := killAll(seed, dir); len(wrong) > 0 {
+					blame(t, seed, wrong)
+				}
+				os.RemoveAll(dir)
+			}
+		})
+	}
+	for i := range uint64(n) {
+		next <- first + i
+	}
+	close(next)
+	all.Wait()
+	t.Logf("%d brokers killed several times each, in %v; seeds from %d", n, time.Since(start).Round(time.Second), first)
+}
+
+// killAll is one run. It returns what was wrong.
+func killAll(seed uint64, dir string) (wrong []string) {
+	p := &plan{h: newHistory(), seed: seed, sensors: 32, apps: 8, pace: 100 * time.Millisecond, retry: 300 * time.Millisecond}
+	p.h.realTime = true
+	v, err := newVictim(dir)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	defer func() { v.kill() }()
+	stop := make(chan struct{})
+	var clients sync.WaitGroup
+	end := sync.OnceFunc(func() {
+		close(stop)
+		clients.Wait()
+	})
+	defer end()
+	ready := make(chan struct{}, p.sensors)
+	for i := range p.sensors {
+		d, err := newUDPSensor(p, i, v.udp)
+		if err != nil {
+			return []string{err.Error()}
+		}
+		clients.Go(func() { d.run(stop, ready) })
+	}
+	var apps []*pahoApp
+	for i := range p.apps {
+		a := newPahoApp(p, i, v.tcp)
+		apps = append(apps, a)
+		clients.Go(func() { a.run(stop) })
+	}
+	for range p.sensors {
+		select {
+		case <-ready:
+		case <-time.After(patience):
+			return []string{"the sensors do not get ready"}
+		}
+	}
+	if !soon(func() bool {
+		for _, a := range apps {
+			if !a.asked.Load() {
+				return false
+			}
+		}
+		return true
+	}) {
+		return []string{"the MQTT clients do not get ready"}
+	}
+	p.running.Store(true)
+	if err := v.dieOften(p); err != nil {
+		return []string{err.Error()}
+	}
+	soon(p.h.complete)
+	kept, err := retained(v.tcp)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	end()
+	p.h.mu.Lock()
+	p.h.kept = kept
+	p.h.mu.Unlock()
+	return p.h.check()
+}
+
+// dieOften has it die at moments of the plan. At the last, all is said, and who
+// sleeps will do nothing any more but wake.
+func (v *victim) dieOften(p *plan) error {
+	dice := p.rand(1000)
+	ms := func(n int) <-chan time.Time { return time.After(time.Duration(dice.IntN(n)) * time.Millisecond) }
+	for i := range 4 {
+		<-ms(800)
+		if i == 3 {
+			p.calm.Store(true)
+		}
+		v.kill()
+		for range dice.IntN(3) { // again, while it starts
+			if err := v.start(); err != nil {
+				return err
+			}
+			<-ms(60)
+			v.kill()
+		}
+		p.h.mu.Lock()
+		p.h.life++
+		p.h.mu.Unlock()
+		if err := v.start(); err != nil {
+			return err
+		}
+		if err := v.await(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// soon waits until done, and reports whether that was in time.
+func soon(done func() bool) bool {
+	tick, end := time.NewTicker(20*time.Millisecond), time.After(patience)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-end:
+			return false
+		}
+	}
+	return true
+}
+
+// A udpSensor is a sensor with a socket.
+type udpSensor struct {
+	*sensor
+	conn net.Conn
+}
+
+func newUDPSensor(p *plan, i int, address string) (*udpSensor, error) {
+	conn, err := net.Dial("udp", address)
+	if err != nil {
+		return nil, err
+	}
+	s := newSensor(p, i, clock.Now(), func(b []byte) { conn.Write(b) }) // an error says that the broker is down
+	p.h.mu.Lock()
+	p.h.wills[s.will()] = false
+	p.h.mu.Unlock()
+	return &udpSensor{s, conn}, nil
+}
+
+// run drives the sensor until stop, and says when it has its subscriptions.
+func (d *udpSensor) run(stop <-chan struct{}, ready chan<- struct{}) {
+	defer d.conn.Close()
+	said := false
+	buf := make([]byte, 1<<16)
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		now := clock.Now()
+		d.step(now)
+		if !said && d.sensor.ready() {
+			said = true
+			ready <- struct{}{}
+		}
+		wait := time.Millisecond
+		if at := d.next(); at > now {
+			wait = min(at.Sub(now), 50*time.Millisecond)
+		}
+		d.conn.SetReadDeadline(time.Now().Add(wait))
+		if n, err := d.conn.Read(buf); err == nil {
+			d.gets(clock.Now(), buf[:n])
+		}
+	}
+}

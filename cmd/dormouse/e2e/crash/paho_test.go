@@ -1,0 +1,101 @@
+package crash
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+)
+
+// A pahoApp is the Eclipse Paho client for MQTT 3.1.1, which keeps its session
+// and connects again whenever the broker is there.
+type pahoApp struct {
+	*plan
+	id    string
+	dice  *rand.Rand
+	wire  *mqttWire
+	c     mqtt.Client
+	asked atomic.Bool // its subscriptions are there
+	count int
+}
+
+func newPahoApp(p *plan, i int, address string) *pahoApp {
+	a := &pahoApp{plan: p, id: fmt.Sprint("app", i), dice: p.rand(i)}
+	a.wire = newMQTTWire(p.h, p.h.subscriber(a.id))
+	o := mqtt.NewClientOptions().AddBroker("tcp://" + address).SetClientID(a.id).SetProtocolVersion(4).
+		SetCleanSession(false).SetAutoReconnect(false).SetConnectTimeout(patience).SetKeepAlive(time.Minute).SetStore(a.wire.store).
+		SetDefaultPublishHandler(func(mqtt.Client, mqtt.Message) {})
+	o.SetCustomOpenConnectionFn(func(u *url.URL, _ mqtt.ClientOptions) (net.Conn, error) {
+		conn, err := net.DialTimeout("tcp", u.Host, patience)
+		if err != nil {
+			return nil, err
+		}
+		return &tapped{Conn: conn, w: a.wire}, nil
+	})
+	a.c = mqtt.NewClient(o)
+	return a
+}
+
+// run does what apps do until stop.
+func (a *pahoApp) run(stop <-chan struct{}) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			a.c.Disconnect(0)
+			return
+		case <-tick.C:
+		}
+		switch {
+		case !a.c.IsConnected():
+			a.c.Connect().WaitTimeout(patience)
+		case !a.asked.Load():
+			t := a.c.SubscribeMultiple(map[string]byte{"apps/#": byte(1 + a.dice.IntN(2)), "all": 2, "wills": 1}, nil)
+			a.asked.Store(t.WaitTimeout(patience) && t.Error() == nil)
+		case a.running.Load() && !a.calm.Load() && !a.wire.busy() && a.dice.IntN(3) == 0:
+			a.publish()
+		}
+	}
+}
+
+func (a *pahoApp) publish() {
+	a.count++
+	topic := []string{"s/" + a.someone(a.dice), "all", "r/" + a.id}[a.dice.IntN(3)]
+	a.c.Publish(topic, byte(1+a.dice.IntN(2)), topic[0] == 'r', fmt.Sprint(a.id, "/", a.count)).WaitTimeout(time.Second)
+}
+
+// retained asks what is retained below r.
+func retained(address string) (map[string]string, error) {
+	kept := make(map[string]string)
+	came := make(chan mqtt.Message, 1000)
+	o := mqtt.NewClientOptions().AddBroker("tcp://" + address).SetClientID("collector").SetConnectTimeout(patience).
+		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { came <- m })
+	c := mqtt.NewClient(o)
+	defer c.Disconnect(0)
+	for _, t := range []func() mqtt.Token{
+		c.Connect,
+		func() mqtt.Token { return c.Subscribe("end", 1, nil) },
+		func() mqtt.Token { return c.Subscribe("r/#", 1, nil) },
+		func() mqtt.Token { return c.Publish("end", 1, false, "that is all") },
+	} {
+		if t := t(); !t.WaitTimeout(patience) || t.Error() != nil {
+			return nil, fmt.Errorf("asking for what is retained: %w", t.Error())
+		}
+	}
+	for {
+		select {
+		case m := <-came:
+			if m.Topic() == "end" {
+				return kept, nil
+			}
+			kept[m.Topic()] = string(m.Payload())
+		case <-time.After(patience):
+			return nil, fmt.Errorf("asking for what is retained: no end")
+		}
+	}
+}
