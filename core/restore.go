@@ -1,7 +1,9 @@
 package core
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"dormouse/core/store"
 )
@@ -12,7 +14,7 @@ import (
 // its delay, and the session's expiry begins; what began before went on
 // meanwhile.
 func (b *Broker) Restore() error {
-	letters := make(map[uint64]*letter)
+	var letters []*letter // in the order of seq
 	defer func() {
 		for _, c := range b.clients {
 			b.owed.changed(c, backlog{})
@@ -24,7 +26,7 @@ func (b *Broker) Restore() error {
 			b.restoreSession(f)
 		case *store.Published:
 			l := &letter{Message: *f.Message, seq: f.Seq}
-			letters[f.Seq] = l
+			letters = append(letters, l)
 			b.restoreLetter(l, f)
 		case *store.Unretained:
 			b.retained.clear(f.Topic)
@@ -34,7 +36,7 @@ func (b *Broker) Restore() error {
 			return b.restoreFor(f.ClientID, func(c *client) { c.box().take(f.ID) })
 		case *store.Taken:
 			b.lastSeq.Store(max(b.lastSeq.Load(), f.Seq))
-			return b.restoreFor(f.ClientID, func(c *client) { c.restoreTaken(b, f, letters[f.Seq]) })
+			return b.restoreFor(f.ClientID, func(c *client) { c.restoreTaken(b, f, find(letters, f.Seq)) })
 		case *store.Received:
 			return b.restoreFor(f.ClientID, func(c *client) {
 				if i := c.box().flying(f.ID); i >= 0 {
@@ -46,6 +48,15 @@ func (b *Broker) Restore() error {
 		}
 		return nil
 	})
+}
+
+// find is the letter seq among those in order, or nil.
+func find(letters []*letter, seq uint64) *letter {
+	i, ok := slices.BinarySearchFunc(letters, seq, func(l *letter, seq uint64) int { return cmp.Compare(l.seq, seq) })
+	if !ok {
+		return nil
+	}
+	return letters[i]
 }
 
 // restoreFor does something to a client, which the store must have told of.

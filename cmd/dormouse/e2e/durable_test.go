@@ -1,7 +1,11 @@
 package e2e
 
 import (
+	"context"
+	"fmt"
+	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -9,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eclipse/paho.golang/paho"
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 )
 
@@ -176,5 +181,59 @@ func TestFullDisk(t *testing.T) {
 	}
 	if _, body := b.get(t, "/metrics"); !strings.Contains(body, "\ndormouse_store_full 1\n") || !strings.Contains(body, "dormouse_store_sync_seconds_bucket") {
 		t.Errorf("the metrics say\n%s", body)
+	}
+}
+
+// TestFailedDisk: when a write fails for good the server acknowledges nothing
+// more and ends with status 1 and the reason; what it had acknowledged is there.
+func TestFailedDisk(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "data")
+	b := &broker{t: t, log: new(transcript), ended: make(chan struct{})}
+	args := []string{"-c", `ulimit -f 300; exec "$@"`, "bash", dormouse, "serve", "--set", "data_dir=" + data, // blocks of 1 KiB
+		"--set", "admin.unix_socket=" + socketPath(t)}
+	for _, s := range free {
+		args = append(args, "--set", s)
+	}
+	b.process = exec.Command("bash", args...)
+	b.process.Stderr = b.log
+	stdout, err := b.process.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.process.Process.Kill() })
+	if err := b.readAddresses(stdout); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		b.process.Wait()
+		close(b.ended)
+	}()
+
+	p := b.mqtt5(t, "p", nil)
+	payload := make([]byte, 50<<10)
+	rand.NewChaCha8([32]byte{}).Read(payload)
+	acknowledged := 0
+	for acknowledged < 100 {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		_, err := p.Publish(ctx, &paho.Publish{Topic: fmt.Sprint("t/", acknowledged), Payload: payload, QoS: 1, Retain: true})
+		cancel()
+		if err != nil {
+			break
+		}
+		acknowledged++
+	}
+	await(t, b.ended, "end of the broker")
+	reason := "dormouse serve: the store has failed and takes nothing more: cannot write " + data
+	if status := b.process.ProcessState.ExitCode(); status != 1 || !strings.Contains(b.log.String(), reason) || !strings.Contains(b.log.String(), `"store_failed"`) {
+		t.Errorf("after %d messages it ends with status %d and says\n%s", acknowledged, status, b.log)
+	}
+	b = start(t, "data_dir="+data)
+	status, stdoutText, stderr := b.operate(t, "retained", "ls", "t/#", "-o", "json")
+	if n := strings.Count(stdoutText, `"topic"`); n < acknowledged || acknowledged == 0 {
+		t.Errorf("of %d messages that were acknowledged %d are there; status %d, %s", acknowledged, n, status, stderr)
 	}
 }
