@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dormouse/cmd/dormouse/config"
+	"dormouse/core/store"
 	"dormouse/mqttsn"
 	"dormouse/mqttsn/clock"
 	"dormouse/mqttsn/session"
@@ -51,7 +52,7 @@ func virtually(t *testing.T, text string, o scenario.Overrides, make func(*world
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{cfg: config.Default(), seed: p.Seed, now: drive.Start}
+	w := &world{cfg: config.Default(), seed: p.Seed, store: store.Volatile{}, now: drive.Start}
 	if make != nil {
 		make(w)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"dormouse/cmd/dormouse/config"
+	"dormouse/core/store"
 	"dormouse/mqttsn"
 	"dormouse/mqttsn/client"
 	"dormouse/sim"
@@ -30,7 +31,7 @@ func TestRandomFleets(t *testing.T) {
 	reports, commands := uint64(0), uint64(0)
 	for seed := *fromFleet; seed < *fromFleet+uint64(*fleets); seed++ {
 		p := randomPlan(seed)
-		w := &world{cfg: config.Default(), seed: seed, now: drive.Start}
+		w := &world{cfg: config.Default(), seed: seed, store: store.Volatile{}, now: drive.Start}
 		w.cfg.MQTTSN.Predefined = []config.Predefined{{ID: 7, Topic: "predefined/7"}}
 		if err := w.start(); err != nil {
 			t.Fatal(err)
