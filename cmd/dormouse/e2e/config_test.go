@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -67,7 +68,7 @@ func TestPortInUse(t *testing.T) {
 	b := start(t)
 	for listener, address := range map[string]string{"mqtt": b.tcp.String(), "sn": b.udp.String()} {
 		args := []string{"serve"}
-		for _, s := range append(free[:len(free):len(free)], "listeners."+listener+".address="+address) {
+		for _, s := range append(free[:len(free):len(free)], "listeners."+listener+".address="+address, "data_dir="+filepath.Join(t.TempDir(), "data")) {
 			args = append(args, "--set", s)
 		}
 		status, stdout, stderr := run(t, args...)
