@@ -286,7 +286,7 @@ func TestStrayAcknowledgementsChangeNothing(t *testing.T) {
 	bob.says(2, "a=1")
 	d, _ := ann.Next()
 	ann.Ack(d.ID + 1)
-	ann.Received(d.ID + 1, func(bool) {})
+	ann.Received(d.ID+1, func(bool) {})
 	ann.Received(0, func(bool) {})
 	if n := w.Stats().StrayAcks; n != 4 {
 		t.Errorf("%d stray, want 4", n)
