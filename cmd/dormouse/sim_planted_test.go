@@ -110,6 +110,9 @@ func (l *plantedLink) Next() (session.Delivery, bool) {
 	return l.p.next(l)
 }
 
+// Coming denies what is held back.
+func (l *plantedLink) Coming() bool { return l.held == nil && l.Link.Coming() }
+
 // plantable are faults, and how they show.
 var plantable = []struct {
 	name  string
