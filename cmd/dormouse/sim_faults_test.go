@@ -206,3 +206,6 @@ type meddlerLink struct {
 
 func (l *meddlerLink) Ask(r *session.Request)         { l.m.ask(l.Link, l.seat, r) }
 func (l *meddlerLink) Next() (session.Delivery, bool) { return l.m.next(l.Link) }
+
+// Coming has nothing to wait for: the store of these worlds answers at once.
+func (l *meddlerLink) Coming() bool { return false }
