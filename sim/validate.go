@@ -184,11 +184,9 @@ func (v *validator) topics() {
 func (v *validator) session() {
 	g := v.group
 	v.require(g.Count >= 0 && g.Count <= 1<<30, "count", "is %d; it must be 0 to %d", g.Count, 1<<30)
-	id := pattern{""}
-	if p, err := compile(g.ClientID, g.Name, ""); err != nil {
+	if id, err := compile(g.ClientID, g.Name, ""); err != nil {
 		v.add("client_id", err)
 	} else {
-		id = p
 		v.require(g.ClientID != "", "client_id", "is empty")
 		v.require(id.own() || g.Count < 2, "client_id", "is %q for all %d devices; put %%i in it", g.ClientID, g.Count)
 		v.require(!strings.Contains(g.ClientID, "/"), "client_id", "is %q; it must not hold a slash", g.ClientID)

@@ -79,7 +79,7 @@ func TestTerminalIsLeft(t *testing.T) {
 			r := trial{plan: &sim.Plan{Name: "my-run", Stages: []sim.Stage{{For: time.Hour}}}, site: &site{}, outputs: &outputs{}}
 			func() {
 				defer func() {
-					if p := recover(); p != nil && p != error(broken) {
+					if p := recover(); p != nil && p != broken {
 						panic(p)
 					}
 				}()

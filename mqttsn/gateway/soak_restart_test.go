@@ -44,8 +44,7 @@ func soakRestarts(t *testing.T, seed uint64, show bool) {
 	rng := rand.New(rand.NewPCG(seed, 5))
 	o := &oracle{t: t, sleeps: make(map[transport.Peer]bool), silent: make(map[transport.Peer]bool)}
 	d := &disk{memory: store.NewMemory()}
-	var w *world
-	w = newWorldOn(t, memnet.Config{Seed: seed, Up: link, Down: link, Observe: func(e memnet.Event) {
+	w := newWorldOn(t, memnet.Config{Seed: seed, Up: link, Down: link, Observe: func(e memnet.Event) {
 		if show {
 			t.Logf("%8.2f %v %v %v %v", e.At.Sub(beginning).Seconds(), e.Peer.Addr, e.Direction, e.Fate, o.decode(e.Octets))
 		}

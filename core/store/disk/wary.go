@@ -128,7 +128,7 @@ func (f *waryFile) synced(sync func() error) error {
 	return f.fs.does(f.name, "sync", func() error {
 		err := sync()
 		if errors.Is(err, syscall.ENOSPC) {
-			err = fmt.Errorf("%s", err) // is not to be waited for
+			err = errors.New(err.Error()) // is not to be waited for
 		}
 		return err
 	})
