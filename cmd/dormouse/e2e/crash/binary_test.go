@@ -19,7 +19,7 @@ import (
 	"dormouse/mqttsn/clock"
 )
 
-var kills = flag.Int("crash.kills", 20, "how many times to run the real binary and kill it")
+var kills = flag.Int("crash.kills", 3, "how many times to run the real binary and kill it")
 
 // patience bounds every wait: running out of it is a failure, and nothing is
 // ever proven by it.
