@@ -104,6 +104,7 @@ func (a *app) publish() {
 		payload: fmt.Sprint(a.id, "/", a.count), qos: byte(1 + a.dice.IntN(2))}
 	p.retain = p.topic[0] == 'r'
 	a.pending, a.carried = p, false
+	a.w.h.begun(a.s, p.payload)
 	a.carry()
 }
 

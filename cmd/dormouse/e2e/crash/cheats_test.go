@@ -30,3 +30,30 @@ func TestCheckerFindsCheats(t *testing.T) {
 		})
 	}
 }
+
+// TestCompleteAwaitsWhatIsUnderWay: what is acknowledged only after everybody
+// has everything is owed from then on, and would be taken for lost.
+func TestCompleteAwaitsWhatIsUnderWay(t *testing.T) {
+	h := newHistory()
+	from, to := h.subscriber("from"), h.subscriber("to")
+	to.filters["all"] = 1
+	h.begun(from, "1") // and the broker is killed, or the topic registered
+	if h.complete() {
+		t.Error("complete, with a message under way")
+	}
+	h.sent("from", "all", "1", 1, false)
+	h.acked("1")
+	if h.complete() {
+		t.Error("complete, with an acknowledged message that did not come")
+	}
+	h.received(to, reception{topic: "all", payload: "1", qos: 1})
+	if !h.complete() {
+		t.Error("not complete, though all that was acknowledged has come")
+	}
+	h.begun(from, "2")
+	h.refrained("2")
+	h.begun(from, "3")
+	if from.left = true; !h.complete() {
+		t.Error("not complete for a message that nobody will send any more")
+	}
+}

@@ -18,6 +18,7 @@ type history struct {
 
 	publications []*publication
 	known        map[string]*publication // by payload, which is its own
+	under        map[string]*subscriber  // by payload: who publishes it at QoS 1 or 2, and has no answer yet
 	subscribers  []*subscriber
 	names        map[string]map[uint16]string // topic ids of sensors
 	ids          map[string]map[string]uint16
@@ -53,6 +54,7 @@ type reception struct {
 func newHistory() *history {
 	return &history{
 		known: make(map[string]*publication),
+		under: make(map[string]*subscriber),
 		names: make(map[string]map[uint16]string),
 		ids:   make(map[string]map[string]uint16),
 		wills: make(map[string]bool),
@@ -70,6 +72,20 @@ func (h *history) subscriber(who string) *subscriber {
 	s := &subscriber{who: who, filters: make(map[string]byte)}
 	h.subscribers = append(h.subscribers, s)
 	return s
+}
+
+// begun notes that s will have sent a message at QoS 1 or 2, now or when it can.
+func (h *history) begun(s *subscriber, payload string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.under[payload] = s
+}
+
+// refrained notes that it will not be sent after all.
+func (h *history) refrained(payload string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.under, payload)
 }
 
 // sent notes a PUBLISH to the broker, the first or another.
@@ -91,6 +107,7 @@ func (h *history) acked(payload string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.clock++
+	delete(h.under, payload)
 	if p := h.known[payload]; p != nil && p.acked == 0 {
 		p.acked = h.clock
 	}
@@ -157,10 +174,16 @@ func (h *history) waits(s *subscriber) (payloads []string) {
 	return payloads
 }
 
-// complete reports whether all have all that was acknowledged, and wills.
+// complete reports whether all have all that was acknowledged, and wills, and
+// nothing is under way that may yet be acknowledged and is to come then.
 func (h *history) complete() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	for _, s := range h.under {
+		if !s.left {
+			return false
+		}
+	}
 	for _, s := range h.subscribers {
 		if len(h.waits(s)) > 0 {
 			return false

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -70,7 +71,12 @@ func (a *pahoApp) run(stop <-chan struct{}) {
 func (a *pahoApp) publish() {
 	a.count++
 	topic := []string{"s/" + a.someone(a.dice), "all", "r/" + a.id}[a.dice.IntN(3)]
-	a.c.Publish(topic, byte(1+a.dice.IntN(2)), topic[0] == 'r', fmt.Sprint(a.id, "/", a.count)).WaitTimeout(time.Second)
+	payload := fmt.Sprint(a.id, "/", a.count)
+	a.h.begun(a.wire.s, payload)
+	t := a.c.Publish(topic, byte(1+a.dice.IntN(2)), topic[0] == 'r', payload)
+	if t.WaitTimeout(time.Second) && errors.Is(t.Error(), mqtt.ErrNotConnected) { // else Paho sends it in another connection
+		a.h.refrained(payload)
+	}
 }
 
 // retained asks what is retained below r.

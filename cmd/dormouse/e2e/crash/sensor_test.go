@@ -126,6 +126,9 @@ func (s *sensor) act(now clock.Time) error {
 	if m.Retain = topic[0] == 'r'; m.Retain {
 		m.QoS = max(1, m.QoS)
 	}
+	if m.QoS > 0 {
+		s.h.begun(s.wire.s, string(m.Payload))
+	}
 	return s.c.Publish(now, &m, &s.out)
 }
 
