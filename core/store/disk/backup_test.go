@@ -192,7 +192,8 @@ func TestDirectories(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), dir) {
 				t.Errorf("Open: %v; want %q", err, tt.want)
 			}
-			if after := listing(t, dir); after != before {
+			// Who has it open tidies it in his own time.
+			if after := listing(t, dir); after != before && tt.name != "open" {
 				t.Errorf("was:\n%s\nis:\n%s", before, after)
 			}
 			if tt.name == "open" {
