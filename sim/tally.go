@@ -85,8 +85,8 @@ func (s *GroupStats) add(o *GroupStats) {
 	for i, n := range o.States {
 		s.States[i] += n
 	}
-	s.Up.add(&o.Up)
-	s.Down.add(&o.Down)
+	s.Up.Add(&o.Up)
+	s.Down.Add(&o.Down)
 	s.Ledger.Add(&o.Ledger)
 	s.Connects += o.Connects
 	s.Refused += o.Refused
@@ -107,7 +107,8 @@ func (s *GroupStats) add(o *GroupStats) {
 	}
 }
 
-func (d *Direction) add(o *Direction) {
+// Add adds what another group or fleet counted.
+func (d *Direction) Add(o *Direction) {
 	d.Datagrams += o.Datagrams
 	d.Octets += o.Octets
 	d.Resent += o.Resent

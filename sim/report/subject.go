@@ -60,8 +60,8 @@ func (s *subject) add(g *sim.GroupStats) {
 	for i, n := range g.States {
 		s.States[i] += n
 	}
-	addDirection(&s.Up, &g.Up)
-	addDirection(&s.Down, &g.Down)
+	s.Up.Add(&g.Up)
+	s.Down.Add(&g.Down)
 	s.Ledger.Add(&g.Ledger)
 	s.Connects += g.Connects
 	s.Refused += g.Refused
@@ -97,21 +97,6 @@ func (s *subject) merge(g *sim.GroupStats) {
 		t.Payload += o.Payload
 		t.DutyCycle += o.DutyCycle
 		s.Energy.Traffic.Add(&g.Energy.Traffic)
-	}
-}
-
-func addDirection(d, o *sim.Direction) {
-	d.Datagrams += o.Datagrams
-	d.Octets += o.Octets
-	d.Resent += o.Resent
-	for i, t := range o.Types {
-		d.Types[i].Datagrams += t.Datagrams
-		d.Types[i].Octets += t.Octets
-	}
-	d.Radio.Sent += o.Radio.Sent
-	d.Radio.Copies += o.Radio.Copies
-	for i, n := range o.Radio.Outcomes {
-		d.Radio.Outcomes[i] += n
 	}
 }
 
