@@ -167,7 +167,7 @@ func TestWhatCoreShouldNotDo(t *testing.T) {
 
 // tellsWhere reports whether err names what is damaged.
 func tellsWhere(err error) bool {
-	for _, name := range []string{".sst", "(type sstable)", "table 0", ".log", "MANIFEST", "OPTIONS", "FORMAT", "MARK", "marker", "message", "session", "manifest"} {
+	for _, name := range []string{".sst", "(type sstable)", "table 0", "file 0", ".log", "MANIFEST", "OPTIONS", "FORMAT", "MARK", "marker", "message", "session", "manifest"} {
 		if strings.Contains(err.Error(), name) {
 			return true
 		}

@@ -16,8 +16,6 @@ const (
 	memTableSize = 16 << 20 // octets; there are two or three at times
 	cacheSize    = 16 << 20 // octets
 
-	fileCacheShards, fileCacheSize = 2, 1000 // files
-
 	// reclaimEvery is how often a full disk is compacted for what was let go.
 	reclaimEvery = 5 * time.Second
 )
@@ -94,11 +92,8 @@ func (s *Store) openLocked(readOnly bool) error {
 		return err
 	}
 	log := pebbleLog{s.life, s.o.Log}
-	// The files that pebble holds open stay so if opening fails: it may have
-	// begun a compaction by then, which needs them.
-	files := pebble.NewFileCache(fileCacheShards, fileCacheSize)
+	later := newLater()
 	o := &pebble.Options{
-		FileCache:          files,
 		CacheSize:          cacheSize,
 		DisableTableStats:  true,
 		ErrorIfNotExists:   begun,
@@ -110,6 +105,7 @@ func (s *Store) openLocked(readOnly bool) error {
 		MemTableSize:       memTableSize,
 		ReadOnly:           readOnly,
 	}
+	o.Experimental.CompactionScheduler = later
 	if begun {
 		if err := s.peek(o); err != nil {
 			return err
@@ -118,7 +114,7 @@ func (s *Store) openLocked(readOnly bool) error {
 	if s.db, err = pebble.Open(s.dir, o); err != nil {
 		return err
 	}
-	files.Unref()
+	later.begin()
 	if err := s.begin(begun); err != nil {
 		return errors.Join(err, s.db.Close())
 	}
