@@ -7,7 +7,7 @@
 // what time drives.
 //
 // Locks are taken in this order: turns, Broker.mu, client.mu, Broker.topics,
-// retained.mu; those of groups, pacing, overflows and sys are leaves. Under
+// retained.mu; those of groups, pacing, overflows, ages and sys are leaves. Under
 // Broker.mu, and only then, a second client may be locked. Sinks and done
 // functions are called with none of them held but turns, which is why they may
 // not call back.
@@ -45,6 +45,7 @@ type Broker struct {
 	retained retained
 	pacing   pacing
 	overflow overflows
+	ages     ages
 
 	closed       atomic.Bool // set under mu
 	pressure     atomic.Uint32
@@ -97,8 +98,9 @@ func (b *Broker) Publish(from Identity, m Message, done func(error)) {
 
 // Tick does what is due at now: expires sessions and retained messages,
 // publishes delayed wills and $SYS, has replays of retained messages go on at
-// their rate and logs what queues had no room for. Messages in queues expire as they are pulled. Call it a few
-// times a second.
+// their rate, sweeps queues for messages that have waited too long, which are
+// not delivered in any case, and logs what had to go. Call it a few times a
+// second.
 func (b *Broker) Tick(now time.Time) {
 	if b.closed.Load() {
 		return
@@ -110,6 +112,7 @@ func (b *Broker) Tick(now time.Time) {
 	b.tickReplays(now.UnixNano())
 	for b.tickOverflow(now.UnixNano()) {
 	}
+	b.tickAges(now)
 	b.publishSys(now)
 }
 

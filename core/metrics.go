@@ -50,14 +50,14 @@ func Each(b *Broker, yield func(name, help, label string, value uint64)) {
 	yield("dormouse_messages_sent_bytes_total",
 		"Octets of their topics and payloads.", "", s.Sent.Bytes)
 	for _, r := range []part{
-		{"queue_full", s.Dropped.Overflow}, {"expired", s.Dropped.Expired},
+		{"queue_full", s.Dropped.Overflow}, {"expired", s.Dropped.Expired}, {"max_age", s.Dropped.Aged},
 		{"disconnected", s.Dropped.Detached}, {"session_ended", s.Dropped.Ended},
 		{"invalid_topic", s.Dropped.Invalid}, {"not_authorized", s.Dropped.Unauthorized},
 		{"retained_full", s.Dropped.Quota}, {"retained_per_publisher", s.Dropped.Share},
 		{"memory_soft", s.Dropped.Shed}, {"memory_hard", s.Dropped.Refused},
 	} {
 		yield("dormouse_messages_dropped_total",
-			"Messages that did not reach whom they were meant for. queue_full: see the log for the clients, and limits.queue. Others: see limits of that name.", r.label("reason"), r.n)
+			"Messages that did not reach whom they were meant for. queue_full: see the log for the clients, and limits.queue. max_age: see durability.max_age. Others: see limits of that name.", r.label("reason"), r.n)
 	}
 	yield("dormouse_wills_published_total",
 		"Wills published. Many at once: a network that went away.", "", s.Wills)

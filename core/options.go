@@ -71,6 +71,10 @@ type QueueLimits struct {
 	Messages int      // 1 to 10,000,000; default 1,000
 	Bytes    int      // of topics, payloads and properties, 1 KiB to 1 TiB; default 1 MiB
 	Overflow Overflow // default DropOldestQoS0First
+
+	// Age is how long a message may wait: one that has waited longer is dropped.
+	// Zero: any time; or 1 min to 100 years; default 72 h.
+	Age time.Duration
 }
 
 // RetainedLimits bound the retained messages.
@@ -114,7 +118,7 @@ func DefaultOptions() Options {
 		MaxSubscriptions: 1000,
 		MaxInflight:      64,
 		Topics:           router.Limits{Length: 1024, Levels: 32, Wildcards: 8},
-		Queue:            QueueLimits{Messages: 1000, Bytes: 1 << 20},
+		Queue:            QueueLimits{Messages: 1000, Bytes: 1 << 20, Age: 72 * time.Hour},
 		Retained: RetainedLimits{Messages: 1_000_000, Bytes: 1 << 30, PerPublisher: 10_000,
 			ReplayAtOnce: 10_000, ReplayRate: 2000},
 		SysInterval: 10 * time.Second,
@@ -144,6 +148,8 @@ func (o *Options) Validate() error {
 	between("limits.queue.messages", o.Queue.Messages, 1, 10_000_000)
 	between("limits.queue.bytes", o.Queue.Bytes, 1<<10, 1<<40)
 	require(o.Queue.Overflow <= DropNewest, "limits.queue.overflow is unknown")
+	require(o.Queue.Age == 0 || time.Minute <= o.Queue.Age && o.Queue.Age <= 876_000*time.Hour,
+		"durability.max_age is %v; it must be 0s, or 1m to 876000h", o.Queue.Age)
 	between("limits.retained.messages", o.Retained.Messages, 0, 100_000_000)
 	between("limits.retained.bytes", o.Retained.Bytes, 0, 1<<40)
 	between("limits.retained.per_publisher", o.Retained.PerPublisher, 1, 100_000_000)

@@ -36,6 +36,7 @@ func (b *Broker) publish(m Message, origin *store.Accepted, done func(error)) er
 		return ErrClosed
 	}
 	p := b.publications.Get().(*publication)
+	m.Taken = b.o.Now().Unix()
 	p.letter, p.done = &letter{Message: m}, done
 	if err := p.route(origin); err != nil {
 		p.recycle()

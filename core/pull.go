@@ -139,10 +139,9 @@ func (b *Broker) pull(c *client) (item, bool) {
 			return it, true
 		}
 		it := m.remove(0)
-		if !expired(it.letter, b.o.Now) {
+		if !b.outlived(c, it.letter) {
 			return it, true
 		}
-		b.dropped.expired.Add(1)
 		b.drop(c, it)
 	}
 	return item{}, false

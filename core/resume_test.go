@@ -54,7 +54,7 @@ func TestResume(t *testing.T) {
 			if again.resumes(time.Hour) {
 				t.Error("it is resumed twice")
 			}
-			w.waits(100 * time.Hour) // it does not expire while it is there
+			w.waits(10 * time.Hour) // it does not expire while it is there
 			if d, _ := p.Next(); d.ID != 1 || !d.DUP || string(d.Payload) != "1" {
 				t.Errorf("%+v", d)
 			}

@@ -44,6 +44,7 @@ type Denials struct {
 type Drops struct {
 	Overflow     uint64 // a queue was full
 	Expired      uint64 // a message's own expiry passed while it waited
+	Aged         uint64 // a message waited longer than any may
 	Detached     uint64 // QoS 0 still waiting when the client went
 	Ended        uint64 // still owed when a session ended
 	Invalid      uint64 // malformed topics of publishes
@@ -85,10 +86,11 @@ func (d *denials) count(err error) {
 }
 
 type drops struct {
-	overflow, expired, detached, ended atomic.Uint64
-	invalid, unauthorized              atomic.Uint64
-	quota, share, shed, refused        atomic.Uint64
-	sessions, busy, foreign            atomic.Uint64
+	overflow, expired, aged     atomic.Uint64
+	detached, ended             atomic.Uint64
+	invalid, unauthorized       atomic.Uint64
+	quota, share, shed, refused atomic.Uint64
+	sessions, busy, foreign     atomic.Uint64
 }
 
 // countFull counts a publish that room has refused.
@@ -128,6 +130,7 @@ func (b *Broker) Stats() Stats {
 	s.Dropped = Drops{
 		Overflow:     b.dropped.overflow.Load(),
 		Expired:      b.dropped.expired.Load(),
+		Aged:         b.dropped.aged.Load(),
 		Detached:     b.dropped.detached.Load(),
 		Ended:        b.dropped.ended.Load(),
 		Invalid:      b.dropped.invalid.Load(),
@@ -145,7 +148,7 @@ func (b *Broker) Stats() Stats {
 
 // Total is all of d that were messages.
 func (d *Drops) Total() uint64 {
-	return d.Overflow + d.Expired + d.Detached + d.Ended + d.Invalid + d.Unauthorized +
+	return d.Overflow + d.Expired + d.Aged + d.Detached + d.Ended + d.Invalid + d.Unauthorized +
 		d.Quota + d.Share + d.Shed + d.Refused
 }
 

@@ -17,6 +17,7 @@ type Message struct {
 	Retain    bool
 	Publisher string    // client id; empty for the broker itself
 	Expires   time.Time // zero: never
+	Taken     int64     // when core took it, in seconds since 1970; zero: not known
 
 	// Properties are those of MQTT 5 that travel with the message, or nil.
 	Properties *Properties

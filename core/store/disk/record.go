@@ -195,14 +195,16 @@ const (
 	messageRetain     = 4
 	messageExpires    = 8
 	messageProperties = 16
+	messageTaken      = 32
 )
 
 // appendMessage appends a Message:
 //
-//	Flags(1) Topic Payload Publisher [Expires] [Properties]
+//	Flags(1) Topic Payload Publisher [Expires] [Properties] [Taken]
 func appendMessage(dst []byte, m *store.Message) []byte {
 	dst = append(dst, byte(m.QoS)|bit(m.Retain, messageRetain)|
-		bit(!m.Expires.IsZero(), messageExpires)|bit(m.Properties != nil, messageProperties))
+		bit(!m.Expires.IsZero(), messageExpires)|bit(m.Properties != nil, messageProperties)|
+		bit(m.Taken != 0, messageTaken))
 	dst = appendOctets(dst, m.Topic)
 	dst = appendOctets(dst, m.Payload)
 	dst = appendOctets(dst, m.Publisher)
@@ -212,11 +214,14 @@ func appendMessage(dst []byte, m *store.Message) []byte {
 	if m.Properties != nil {
 		dst = appendProperties(dst, m.Properties)
 	}
+	if m.Taken != 0 {
+		dst = binary.AppendVarint(dst, m.Taken)
+	}
 	return dst
 }
 
 func (r *reader) message() (m store.Message) {
-	f := r.flags(messageQoS | messageRetain | messageExpires | messageProperties)
+	f := r.flags(messageQoS | messageRetain | messageExpires | messageProperties | messageTaken)
 	m.QoS, m.Retain = r.qos(f&messageQoS), f&messageRetain != 0
 	m.Topic = r.string()
 	m.Payload = slices.Clone(r.octets())
@@ -226,6 +231,9 @@ func (r *reader) message() (m store.Message) {
 	}
 	if f&messageProperties != 0 {
 		m.Properties = r.properties()
+	}
+	if f&messageTaken != 0 {
+		m.Taken = r.int()
 	}
 	return m
 }

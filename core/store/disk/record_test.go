@@ -43,7 +43,7 @@ var kinds = []func(*reader) func([]byte) []byte{
 func full() (m store.Message, s store.Session, sub store.Subscription, to store.Receiver) {
 	format, at := byte(1), time.Date(2500, 1, 1, 0, 0, 0, 5, time.UTC)
 	m = store.Message{
-		Topic: "a/b", Payload: []byte("x"), QoS: 2, Retain: true, Publisher: "ann", Expires: at,
+		Topic: "a/b", Payload: []byte("x"), QoS: 2, Retain: true, Publisher: "ann", Expires: at, Taken: 1 << 40,
 		Properties: &store.Properties{PayloadFormat: &format, ContentType: "text", ResponseTopic: "re",
 			CorrelationData: []byte("c"), User: []store.UserProperty{{Key: "k", Value: "v"}}},
 	}

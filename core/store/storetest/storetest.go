@@ -93,7 +93,7 @@ func remembers(t *testing.T, open func() store.Store) {
 	will := &store.Will{Message: *message("will", "gone"), Delay: time.Minute, Lifetime: time.Hour}
 	format := byte(1)
 	rich := message("!keep", "new")
-	rich.Publisher, rich.Expires = "ann", ends
+	rich.Publisher, rich.Expires, rich.Taken = "ann", ends, ends.Unix()
 	rich.Properties = &store.Properties{
 		PayloadFormat: &format, ContentType: "text", ResponseTopic: "re", CorrelationData: []byte("x"),
 		User: []store.UserProperty{{Key: "k", Value: "v"}, {Key: "k", Value: "w"}},
