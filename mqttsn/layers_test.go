@@ -34,6 +34,8 @@ var mayImport = map[string][]string{
 
 	"bridge": {"core", "core/router", "mqttsn", "mqttsn/session"},
 
+	"configs/strict": {},
+
 	"sim": {"mqttsn", "mqttsn/client", "mqttsn/clock", "mqttsn/wheel", "sim/energy", "sim/ledger", "sim/payload", "sim/radio", "sim/workload"},
 
 	"sim/drive":    {"mqttsn", "mqttsn/clock", "sim", "sim/payload", "sim/udp"},
@@ -41,16 +43,16 @@ var mayImport = map[string][]string{
 	"sim/ledger":   {"mqttsn", "mqttsn/clock", "sim/payload"},
 	"sim/payload":  {},
 	"sim/radio":    {"mqttsn/clock"},
-	"sim/report":   {"mqttsn", "mqttsn/client", "sim", "sim/drive", "sim/energy", "sim/ledger", "sim/radio", "sim/workload"},
+	"sim/report":   {"configs/strict", "mqttsn", "mqttsn/client", "sim", "sim/drive", "sim/energy", "sim/ledger", "sim/radio", "sim/workload"},
 	"sim/simtest":  {"mqttsn", "mqttsn/client", "sim", "sim/energy", "sim/payload", "sim/radio", "sim/workload"},
-	"sim/scenario": {"mqttsn", "mqttsn/client", "sim", "sim/energy", "sim/payload", "sim/radio", "sim/report", "sim/workload"},
+	"sim/scenario": {"configs/strict", "mqttsn", "mqttsn/client", "sim", "sim/energy", "sim/payload", "sim/radio", "sim/report", "sim/workload"},
 	"sim/udp":      {"mqttsn"}, // for the forwarder's envelope
 	"sim/view":     {"mqttsn/client", "sim", "sim/ledger", "sim/radio"},
 	"sim/workload": {"mqttsn", "mqttsn/clock", "sim/payload"},
 
 	"cmd/dormouse/admin":  {"core", "core/auth", "mqttsn/gateway", "mqttsn/session"},
-	"cmd/dormouse/config": {},
-	"cmd/dormouse": {"bridge", "cmd/dormouse/admin", "cmd/dormouse/config", "core", "core/auth", "core/mqtt", "core/router", "core/store", "core/store/disk", "mqttsn", "mqttsn/client",
+	"cmd/dormouse/config": {"configs/strict"},
+	"cmd/dormouse": {"bridge", "cmd/dormouse/admin", "cmd/dormouse/config", "configs/strict", "core", "core/auth", "core/mqtt", "core/router", "core/store", "core/store/disk", "mqttsn", "mqttsn/client",
 		"mqttsn/clock", "mqttsn/gateway", "mqttsn/session", "mqttsn/transport", "mqttsn/transport/udp",
 		"sim", "sim/drive", "sim/payload", "sim/report", "sim/scenario", "sim/udp", "sim/view", "sim/workload"},
 }
@@ -73,7 +75,7 @@ var only = map[string][]string{
 	"github.com/eclipse/":          {"cmd/dormouse"},
 	"github.com/alecthomas/kong":   {"cmd/dormouse"},
 	"github.com/fxamacker/cbor/":   {"sim/payload"},
-	"github.com/goccy/go-yaml":     {"cmd/dormouse/config", "sim/scenario"},
+	"github.com/goccy/go-yaml":     {"configs/strict"},
 	"github.com/gopacket/gopacket": {"cmd/dormouse"},
 	"github.com/gorilla/websocket": {"core/mqtt"},
 	"github.com/mattn/go-isatty":   {"cmd/dormouse"},

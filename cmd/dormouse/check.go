@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dormouse/cmd/dormouse/config"
+	"dormouse/configs/strict"
 	"dormouse/core/auth"
 )
 
@@ -44,11 +45,11 @@ func (c *checkCmd) Run(s *streams) error {
 	if err == nil {
 		err = checkFiles(cfg, s.err)
 	}
-	var problems config.Problems
+	var problems strict.Problems
 	if told := err == nil || errors.As(err, &problems); told && c.Format == "json" {
 		report := struct {
 			OK       bool            `json:"ok"`
-			Problems config.Problems `json:"problems"`
+			Problems strict.Problems `json:"problems"`
 		}{err == nil, problems}
 		if err != nil {
 			err = &failure{statusUsage, nil} // it is told in full
@@ -90,9 +91,9 @@ func asProblems(err error) error {
 	if !errors.As(err, &found) {
 		return err
 	}
-	var ps config.Problems
+	var ps strict.Problems
 	for _, p := range found {
-		ps = append(ps, &config.Problem{Source: p.File, Line: p.Line, Column: min(p.Line, 1), Message: p.Message})
+		ps = append(ps, &strict.Problem{Source: p.File, Line: p.Line, Column: min(p.Line, 1), Message: p.Message})
 	}
 	return ps
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"dormouse/configs/strict"
 	"dormouse/sim/report"
 	"dormouse/sim/scenario"
 )
@@ -122,7 +123,7 @@ func (c *simExplainCmd) Run(s *streams) error {
 
 // wrongScenario gives the error of a scenario its exit status.
 func wrongScenario(err error) error {
-	var problems scenario.Problems
+	var problems strict.Problems
 	if errors.As(err, &problems) {
 		return &failure{statusUsage, err}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"dormouse/configs/strict"
 	"dormouse/sim"
 	"dormouse/sim/energy"
 )
@@ -117,36 +118,13 @@ func number(s string) (float64, error) {
 }
 
 // nearest is the metric whose name is most like name.
-func nearest(name string) (best string) {
-	least := math.MaxInt
+func nearest(name string) string {
+	var names []string
 	for i := range metrics {
-		if d := distance(name, metrics[i].Name); d < least {
-			least, best = d, metrics[i].Name
-		}
+		names = append(names, metrics[i].Name)
 	}
-	return best
-}
-
-// distance is how many octets must be added, taken away or changed to get from
-// a to b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			d := diagonal
-			if a[i] != b[j] {
-				d++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(d, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
+	closest, _ := strict.Closest(name, names)
+	return closest
 }
 
 // A Failure is a threshold that a run did not meet.

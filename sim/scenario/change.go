@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"dormouse/configs/strict"
 	"dormouse/sim"
 )
 
@@ -25,36 +26,35 @@ type setting struct {
 // group as the file has them: reports, commands, sleep, ills, radio and retry,
 // such as "reports.every=5s". Times are meant as they are, even where the plan
 // is faster than the file. What was set before stays, until a stage gives the
-// group another workload. The error is [Problems], and then nothing is changed.
+// group another workload. The error is [strict.Problems], and then nothing is changed.
 func (s *Scenario) Set(at time.Duration, group string, settings ...string) (*sim.Change, error) {
 	b := s.build(s.over)
 	b.problems = nil
 	gi := b.groupNamed("the group", group)
 	if gi < 0 {
-		return nil, Problems{{Source: "set", Message: strings.TrimPrefix(b.problems[0].Message, "the group: ")}}
+		return nil, strict.Problems{{Source: "set", Message: strings.TrimPrefix(b.problems[0].Message, "the group: ")}}
 	}
 	if len(settings) == 0 {
-		return nil, Problems{{Source: "set " + group, Message: "nothing is set; write KEY=VALUE, such as reports.every=5s"}}
+		return nil, strict.Problems{{Source: "set " + group, Message: "nothing is set; write KEY=VALUE, such as reports.every=5s"}}
 	}
 	live := slices.Clone(s.live)
 	for _, arg := range settings {
-		d, ps := parseSetting(arg)
-		if d == nil {
-			return nil, ps
+		d, problem := parseSetting(arg)
+		if problem != nil {
+			return nil, strict.Problems{problem}
 		}
-		d.src.name = fmt.Sprintf("set %s %s", group, arg)
+		d.Source.Name = fmt.Sprintf("set %s %s", group, arg)
 		key, _, _ := strings.Cut(arg, ".")
 		if name, _, _ := strings.Cut(key, "="); fixed(name) {
-			b.complain(place{src: d.src}, "%s cannot change while a run goes on; what can is reports, commands, sleep, ills, radio and retry", name)
+			b.complain(strict.Place{Source: d.Source}, "%s cannot change while a run goes on; what can is reports, commands, sleep, ills, radio and retry", name)
 			continue
 		}
 		set := setting{at: at, group: group, key: key}
-		b.src = d.src
-		set.over.add(b.reader, "", d.root)
+		set.over.add(b.reader, "", d.Root)
 		live = append(live, set)
 	}
 	if len(b.problems) > 0 {
-		return nil, b.problems.tidy()
+		return nil, b.problems.Tidy()
 	}
 	g, since := b.groupAt(gi, at, len(b.file.Faults))
 	g = b.scaled(g, "groups."+group)
@@ -65,11 +65,11 @@ func (s *Scenario) Set(at time.Duration, group string, settings ...string) (*sim
 			g = b.changed(g, &l.over)
 		}
 	}
-	b.src = &source{name: "set " + group}
-	b.at = map[string]place{} // the file is not to blame
+	b.name = "set " + group
+	b.at = map[string]strict.Place{} // the file is not to blame
 	c := b.checked(gi, &g, "")
 	if len(b.problems) > 0 {
-		return nil, b.problems.tidy()
+		return nil, b.problems.Tidy()
 	}
 	s.live = live
 	return c, nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"dormouse/configs/strict"
 	"dormouse/sim"
 	"dormouse/sim/radio"
 )
@@ -28,7 +29,7 @@ func (b *builder) check(m *sim.Group, g *group, keys ...string) {
 	}
 	b.radio(m.Radio, g, keys)
 	if m.Hardware != nil {
-		b.blame(m.Hardware.Validate(), func(key string) (string, place) {
+		b.blame(m.Hardware.Validate(), func(key string) (string, strict.Place) {
 			if key == "celsius" {
 				key = "temperature"
 			}
@@ -60,11 +61,11 @@ func (b *builder) radio(c radio.Config, g *group, keys []string) {
 }
 
 // deepest finds the key of which most is set, in any of the sections.
-func (b *builder) deepest(sections []string, keys ...string) (name string, at place) {
+func (b *builder) deepest(sections []string, keys ...string) (name string, at strict.Place) {
 	most := -1
 	for _, section := range sections {
 		for _, key := range keys {
-			full := join(section, key)
+			full := strict.Join(section, key)
 			for set := full; len(set) >= len(section); set = set[:max(0, strings.LastIndexAny(set, ".["))] {
 				if p, ok := b.at[set]; ok {
 					if n := len(set) - len(section); n > most {
@@ -81,18 +82,18 @@ func (b *builder) deepest(sections []string, keys ...string) (name string, at pl
 // under puts key under each section.
 func (b *builder) under(sections []string, key string) (ks []string) {
 	for _, s := range sections {
-		ks = append(ks, join(s, key))
+		ks = append(ks, strict.Join(s, key))
 	}
 	return ks
 }
 
 // found is where a key of a group was set, under the first of the sections that
 // has it, and what it is called there; in the last if none has.
-func (b *builder) found(key string, sections []string) (string, place) {
+func (b *builder) found(key string, sections []string) (string, strict.Place) {
 	for _, k := range b.under(sections, key) {
 		if at, ok := b.at[k]; ok {
 			return k, at
 		}
 	}
-	return join(sections[len(sections)-1], key), b.where(b.under(sections, key)...)
+	return strict.Join(sections[len(sections)-1], key), b.where(b.under(sections, key)...)
 }

@@ -2,8 +2,8 @@ package scenario
 
 import (
 	"reflect"
-	"strings"
 
+	"dormouse/configs/strict"
 	"dormouse/sim"
 	"dormouse/sim/payload"
 	"dormouse/sim/radio"
@@ -42,14 +42,7 @@ func names(cs []choice) string {
 	for _, c := range cs {
 		words = append(words, c.name)
 	}
-	return oneOf(words)
-}
-
-func oneOf(words []string) string {
-	if last := len(words) - 1; last > 0 {
-		return strings.Join(words[:last], ", ") + " or " + words[last]
-	}
-	return strings.Join(words, "")
+	return strict.OneOf(words)
 }
 
 // wordOf is how a file writes a field with choices.

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"dormouse/configs/strict"
 )
 
 // TestErrors reads the scenarios of testdata/errors, all of them wrong, and
@@ -28,7 +30,7 @@ func TestErrors(t *testing.T) {
 				t.Fatalf("%s has no line %q", file, line)
 			}
 			_, err = Parse(name+".yaml", []byte(yaml))
-			if ps := (Problems)(nil); !errors.As(err, &ps) {
+			if ps := (strict.Problems)(nil); !errors.As(err, &ps) {
 				t.Fatalf("the error is %v, want Problems", err)
 			}
 			got := err.Error() + "\n"

@@ -18,11 +18,11 @@ import (
 
 // Explain says in words what a run with o would be: who takes part, what
 // happens, what has to come out, and what the figures on batteries rest on.
-// The error is [Problems], or that of w.
+// The error is [strict.Problems], or that of w.
 func (s *Scenario) Explain(w io.Writer, o Overrides) error {
 	b := s.build(o)
 	if len(b.problems) > 0 {
-		return b.problems.tidy()
+		return b.problems.Tidy()
 	}
 	e := &explainer{plan: b.plan}
 	e.all()

@@ -8,8 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml/ast"
-
+	"dormouse/configs/strict"
 	"dormouse/sim/energy"
 	"dormouse/sim/payload"
 	"dormouse/sim/radio"
@@ -157,7 +156,7 @@ func differences(key string, a, b reflect.Value) (ds []string) {
 	}
 	if isSection(b) {
 		for _, f := range fieldsOf(b.Type()) {
-			ds = append(ds, differences(join(key, f.key), a.FieldByIndex(f.index), b.FieldByIndex(f.index))...)
+			ds = append(ds, differences(strict.Join(key, f.key), a.FieldByIndex(f.index), b.FieldByIndex(f.index))...)
 		}
 		return ds
 	}
@@ -186,8 +185,8 @@ type overlay struct {
 }
 
 type overlaid struct {
-	entry
-	key string
+	key  string
+	node *strict.Node
 }
 
 // A change is what can change of a group while a run goes on.
@@ -199,8 +198,7 @@ type change struct {
 }
 
 // add keeps a section for later, once it has been read for its mistakes.
-func (o *overlay) add(r *reader, key string, n ast.Node) {
-	e := overlaid{entry{r.src, n, r.placeOf(n)}, key}
+func (o *overlay) add(r *reader, key string, n *strict.Node) {
 	var scratch group
 	scratch.setDefaults()
 	if strings.HasPrefix(key, "workloads.") {
@@ -208,17 +206,14 @@ func (o *overlay) add(r *reader, key string, n ast.Node) {
 	} else {
 		r.value(key, n, reflect.ValueOf(new(change)).Elem(), "")
 	}
-	o.entries = append(o.entries, e)
+	o.entries = append(o.entries, overlaid{key, n})
 }
 
 // lay lays o over what v points to.
 func (r *reader) lay(o *overlay, v any) {
-	was := r.src
 	for _, e := range o.entries {
-		r.src = e.src
 		r.value(e.key, e.node, reflect.ValueOf(v).Elem(), "")
 	}
-	r.src = was
 }
 
 // changed returns g with o laid over it.

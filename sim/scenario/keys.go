@@ -6,15 +6,9 @@ import (
 	"slices"
 	"strings"
 	"unicode"
-)
 
-// join appends a name to a key.
-func join(key, name string) string {
-	if key == "" {
-		return name
-	}
-	return key + "." + name
-}
+	"dormouse/configs/strict"
+)
 
 // A field is a key of a section.
 type field struct {
@@ -112,33 +106,20 @@ func fieldOf(t reflect.Type, key string) (field, bool) {
 // of the section spelt nearly so, or one of that name in a section of it.
 // Keys of t in except are not there.
 func unknownKey(t reflect.Type, key, name string, except ...string) error {
-	where := "at the top"
-	if key != "" {
-		where = "in " + key
-	}
 	var known []string
 	for _, f := range fieldsOf(t) {
 		if !slices.Contains(except, f.key) {
 			known = append(known, f.key)
 		}
 	}
-	if near := nearest(name, known); near != "" {
-		return fmt.Errorf("there is no key %q %s; did you mean %q?", name, where, near)
-	}
-	if path := elsewhere(t, "", name); path != "" {
-		return fmt.Errorf("there is no key %q %s; did you mean %s?", name, where, path)
-	}
-	if known == nil {
-		return fmt.Errorf("there is no key %q %s, which has none", name, where)
-	}
-	return fmt.Errorf("there is no key %q %s; the keys there are %s", name, where, strings.Join(known, ", "))
+	return strict.UnknownKey(key, name, known, elsewhere(t, "", name))
 }
 
 // elsewhere returns the first key of that name in the sections of struct t, or
 // nothing.
 func elsewhere(t reflect.Type, key, name string) string {
 	for _, f := range fieldsOf(t) {
-		k := join(key, f.key)
+		k := strict.Join(key, f.key)
 		if key != "" && f.key == name {
 			return k
 		}
@@ -149,18 +130,6 @@ func elsewhere(t reflect.Type, key, name string) string {
 		}
 	}
 	return ""
-}
-
-// nearest returns the one of known that name was probably meant to be, or
-// nothing.
-func nearest(name string, known []string) (near string) {
-	best := 1 + min(2, len(name)/2)
-	for _, k := range known {
-		if d := distance(name, k); d < best {
-			near, best = k, d
-		}
-	}
-	return near
 }
 
 // namesOf are the names of what is in v.
@@ -174,36 +143,11 @@ func namesOf(v reflect.Value) (all []string) {
 // unknown says that there is no such thing, and what there is. Things are
 // "radios", "groups", and what is one of them.
 func unknown(what, name string, known []string) string {
-	switch near := nearest(name, known); {
+	switch near := strict.Nearest(name, known); {
 	case near != "":
 		return fmt.Sprintf("there is no %s %q; did you mean %q?", what, name, near)
 	case len(known) == 0:
 		return fmt.Sprintf("there is no %s %q, and no other; say what it is under %ss", what, name, what)
 	}
-	return fmt.Sprintf("there is no %s %q; there is %s", what, name, oneOf(known))
-}
-
-// distance is the number of letters to insert, delete or replace to turn a
-// into b; beyond the length of a key nobody typed a key, and it is large.
-func distance(a, b string) int {
-	if len(a) > 64 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return fmt.Sprintf("there is no %s %q; there is %s", what, name, strict.OneOf(known))
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"dormouse/configs/strict"
 	"dormouse/sim"
 )
 
@@ -238,7 +239,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte, set string) {
 		s, err := Parse("fuzz.yaml", text)
 		if err != nil {
-			ps, ok := err.(Problems)
+			ps, ok := err.(strict.Problems)
 			if !ok || len(ps) == 0 {
 				t.Fatalf("the error is %T %v, want Problems", err, err)
 			}

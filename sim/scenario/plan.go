@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"dormouse/configs/strict"
 	"dormouse/mqttsn/client"
 	"dormouse/sim"
 	"dormouse/sim/energy"
@@ -29,17 +30,18 @@ type builder struct {
 // build reads the scenario with o laid over it, and makes a plan of it if
 // there are no problems.
 func (s *Scenario) build(o Overrides) *builder {
-	docs := []*document{s.doc}
-	var problems Problems
+	docs := []*strict.Document{s.doc}
+	var problems strict.Problems
 	for _, arg := range o.Sets {
-		d, ps := parseSetting(arg)
-		problems = append(problems, ps...)
-		if d != nil {
-			docs = append(docs, d)
+		d, problem := parseSetting(arg)
+		if problem != nil {
+			problems = append(problems, problem)
+			continue
 		}
+		docs = append(docs, d)
 	}
 	read := func(brief bool) *reader {
-		r := &reader{file: defaults(), at: map[string]place{}, brief: brief}
+		r := &reader{name: s.doc.Source.Name, file: defaults(), at: map[string]strict.Place{}, brief: brief}
 		r.read(docs...)
 		return r
 	}
@@ -58,7 +60,7 @@ func (s *Scenario) build(o Overrides) *builder {
 
 // elsewhere returns the problems that are not of lines where something could
 // not be read at all, nor perhaps of what is missing for that reason.
-func (b *builder) elsewhere(misread Problems) Problems {
+func (b *builder) elsewhere(misread strict.Problems) strict.Problems {
 	if len(misread) == 0 {
 		return b.problems
 	}
@@ -66,12 +68,12 @@ func (b *builder) elsewhere(misread Problems) Problems {
 	for _, p := range misread {
 		lines[p.Line] = true
 	}
-	return slices.DeleteFunc(b.problems, func(p *Problem) bool { return lines[p.Line] })
+	return slices.DeleteFunc(b.problems, func(p *strict.Problem) bool { return lines[p.Line] })
 }
 
 // where is the place of the key that is set and nearest to the one asked for:
 // itself, or the section that it is missing from.
-func (b *builder) where(keys ...string) place {
+func (b *builder) where(keys ...string) strict.Place {
 	for _, key := range keys {
 		for ; key != ""; key = key[:max(0, strings.LastIndexAny(key, ".["))] {
 			if at, ok := b.at[key]; ok {
@@ -79,12 +81,12 @@ func (b *builder) where(keys ...string) place {
 			}
 		}
 	}
-	return place{}
+	return strict.Place{}
 }
 
 // exactly is the place of the first of the keys that is set; of the sections
 // they are missing from if none is.
-func (b *builder) exactly(keys ...string) place {
+func (b *builder) exactly(keys ...string) strict.Place {
 	for _, key := range keys {
 		if at, ok := b.at[key]; ok {
 			return at
@@ -143,7 +145,7 @@ func (b *builder) nodes(n int) bool {
 		return true
 	}
 	if n < len(gs) {
-		b.complain(place{}, "%d devices are asked for, and there are %d groups; each needs one", n, len(gs))
+		b.complain(strict.Place{}, "%d devices are asked for, and there are %d groups; each needs one", n, len(gs))
 		return false
 	}
 	type rest struct {
@@ -170,7 +172,7 @@ func (b *builder) sites() {
 		s := &b.file.Sites[i]
 		o := b.outages(s.Outages)
 		key := "sites." + s.Name
-		b.blame((radio.Config{Outages: o}).Validate(), func(k string) (string, place) {
+		b.blame((radio.Config{Outages: o}).Validate(), func(k string) (string, strict.Place) {
 			return key + "." + k, b.where(key + "." + k)
 		})
 		if b.plan.Sites == nil {
@@ -312,7 +314,7 @@ func (b *builder) made(g *group, count int) *sim.Group {
 		m.Client.MaxRetries = *n
 	}
 	if h := g.Energy; h != nil {
-		m.Hardware = h.made(b.src.name)
+		m.Hardware = h.made(b.name)
 	}
 	return m
 }
@@ -342,7 +344,7 @@ func (h *hardware) made(name string) *energy.Hardware {
 
 // blame complains of each error that another package joined, whose text begins
 // with a key; where says what the file calls it and where it is.
-func (b *builder) blame(err error, where func(key string) (string, place)) {
+func (b *builder) blame(err error, where func(key string) (string, strict.Place)) {
 	for _, e := range list(err) {
 		first, rest, _ := strings.Cut(e.Error(), " ")
 		key, at := where(strings.TrimRight(first, ",:"))

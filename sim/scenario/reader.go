@@ -8,8 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml/ast"
-
+	"dormouse/configs/strict"
 	"dormouse/sim"
 	"dormouse/sim/radio"
 )
@@ -17,44 +16,41 @@ import (
 // A reader lays documents over a file. It remembers where each key came from
 // and what was wrong.
 type reader struct {
-	src      *source
+	name     string // whose a problem without a place is
 	file     *file
-	at       map[string]place // by key, such as "groups.meters.reports.every"
-	problems Problems
+	at       map[string]strict.Place // by key, such as "groups.meters.reports.every"
+	problems strict.Problems
 	brief    bool // the run is shorter than short.below
 }
 
 // complain notes what is wrong at a place; a problem has no place where a
 // default or the sum of many keys is to blame, and then it is the file's.
-func (r *reader) complain(at place, format string, args ...any) {
-	if at.src == nil {
-		at = place{src: &source{name: r.src.name}}
+func (r *reader) complain(at strict.Place, format string, args ...any) {
+	if at.Source == nil {
+		at.Source = &strict.Source{Name: r.name}
 	}
-	r.problems = append(r.problems, at.problem(format, args...))
+	r.problems = append(r.problems, at.Problem(format, args...))
 }
 
 // entry is the value of a key of the file in one of its documents.
 type entry struct {
-	src  *source
-	node ast.Node
-	at   place
+	node *strict.Node
+	at   strict.Place // of the key
 }
 
 // read lays the documents over the file, key by key in the order of file's
 // fields; of each key the documents in their order, with short after the
 // document it stands in.
-func (r *reader) read(docs ...*document) {
+func (r *reader) read(docs ...*strict.Document) {
 	values := map[string][]entry{}
 	for _, d := range docs {
-		r.src = d.src
-		if d.root != nil {
-			r.sections(d.root, values)
+		if d.Root != nil {
+			r.sections(d.Root, values)
 		}
 	}
 	v := reflect.ValueOf(r.file).Elem()
 	for _, f := range fieldsOf(v.Type()) {
 		for _, e := range values[f.key] {
-			r.src = e.src
 			if f.key == "short" {
 				continue
 			}
@@ -62,29 +58,27 @@ func (r *reader) read(docs ...*document) {
 			r.value(f.key, e.node, v.FieldByIndex(f.index), f.tag)
 		}
 	}
-	r.src = docs[0].src
 }
 
 // sections sorts a document's keys into values, and those of its short.
-func (r *reader) sections(root ast.Node, values map[string][]entry) {
-	m, ok := root.(ast.MapNode)
-	if !ok {
-		r.complain(r.placeOf(root), "a scenario is made of keys, such as \"groups:\"")
+func (r *reader) sections(root *strict.Node, values map[string][]entry) {
+	if root.Kind != strict.Section {
+		r.complain(root.At, "a scenario is made of keys, such as \"groups:\"")
 		return
 	}
-	var brief ast.MapNode
-	r.keys("", m, func(name string, at place, n ast.Node) {
+	var brief *strict.Node
+	root.Keys("", r.complain, func(name string, at strict.Place, n *strict.Node) {
 		if _, ok := fieldOf(reflect.TypeFor[file](), name); !ok {
 			r.complain(at, "%v", unknownKey(reflect.TypeFor[file](), "", name))
 			return
 		}
 		if name != "short" {
-			values[name] = append(values[name], entry{r.src, n, at})
+			values[name] = append(values[name], entry{n, at})
 			return
 		}
 		r.at["short"] = at
-		if s, ok := n.(ast.MapNode); ok {
-			brief = s
+		if n.Kind == strict.Section {
+			brief = n
 		} else {
 			r.complain(at, "short is not a section; it has keys of its own, such as below")
 		}
@@ -98,9 +92,9 @@ func (r *reader) sections(root ast.Node, values map[string][]entry) {
 var always = []string{"name", "about", "seed", "short"}
 
 // short reads what is different in a short run.
-func (r *reader) short(m ast.MapNode, values map[string][]entry) {
+func (r *reader) short(m *strict.Node, values map[string][]entry) {
 	allowed := reflect.TypeFor[file]()
-	r.keys("short", m, func(name string, at place, n ast.Node) {
+	m.Keys("short", r.complain, func(name string, at strict.Place, n *strict.Node) {
 		switch _, ok := fieldOf(allowed, name); {
 		case name == "below":
 			r.at["short.below"] = at
@@ -110,25 +104,11 @@ func (r *reader) short(m ast.MapNode, values map[string][]entry) {
 		case !ok:
 			r.complain(at, "%v", unknownKey(allowed, "short", name, always...))
 		case r.brief:
-			values[name] = append(values[name], entry{r.src, n, at})
+			values[name] = append(values[name], entry{n, at})
 		}
 	})
 	if _, ok := r.at["short.below"]; !ok {
 		r.complain(r.at["short"], "short.below is not set; say how short a run it is for")
-	}
-}
-
-// keys calls each for what is in m, but for what is there twice.
-func (r *reader) keys(key string, m ast.MapNode, each func(name string, at place, n ast.Node)) {
-	first := map[string]int{}
-	for it := m.MapRange(); it.Next(); {
-		name, at := it.Key().GetToken().Value, r.placeOf(it.Key())
-		if line, ok := first[name]; ok {
-			r.complain(at, "%s is set twice, first in line %d; keep one", join(key, name), line)
-			continue
-		}
-		first[name] = at.line
-		each(name, at, it.Value())
 	}
 }
 
@@ -140,8 +120,7 @@ type shorthand interface {
 // value reads node n into v, whose key and field tag are given. A scalar is
 // read as it is written: YAML's idea of its type does not count, so that "no"
 // is a fine name.
-func (r *reader) value(key string, n ast.Node, v reflect.Value, tag reflect.StructTag) {
-	at := r.placeOf(n)
+func (r *reader) value(key string, n *strict.Node, v reflect.Value, tag reflect.StructTag) {
 	if o, ok := v.Addr().Interface().(*overlay); ok {
 		o.add(r, key, n)
 		return
@@ -158,48 +137,46 @@ func (r *reader) value(key string, n ast.Node, v reflect.Value, tag reflect.Stru
 		r.value(key, n, v.Elem().Elem(), tag)
 		return
 	}
-	switch n := n.(type) {
-	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode, *ast.TagNode:
-		r.complain(at, "anchors, aliases and tags are not supported; write the value out")
-	case *ast.NullNode:
+	switch n.Kind {
+	case strict.Reference:
+		r.complain(n.At, "anchors, aliases and tags are not supported; write the value out")
+	case strict.Nothing:
 		switch {
 		case isSection(v) || isNamed(v): // nothing is set in it
 		case v.Kind() == reflect.String && choicesOf[v.Type()] == nil:
 			v.SetString("")
 		default:
-			r.complain(at, "%s has no value; give it one, or leave the line out", key)
+			r.complain(n.At, "%s has no value; give it one, or leave the line out", key)
 		}
-	case ast.MapNode:
-		r.mapping(key, at, n, v)
-	case *ast.SequenceNode:
-		r.sequence(key, at, n, v, tag)
-	case *ast.LiteralNode:
-		r.scalar(key, at, n.Value.Value, v, tag)
-	default:
-		r.scalar(key, at, n.GetToken().Value, v, tag)
+	case strict.Section:
+		r.section(key, n, v)
+	case strict.List:
+		r.list(key, n, v, tag)
+	case strict.Word:
+		r.scalar(key, n, v, tag)
 	}
 }
 
-func (r *reader) mapping(key string, at place, n ast.MapNode, v reflect.Value) {
+func (r *reader) section(key string, n *strict.Node, v reflect.Value) {
 	if isNamed(v) {
 		r.named(key, n, v)
 		return
 	}
-	if v.Kind() == reflect.Slice && r.src.lines == nil { // --with stages.rush.for=5s
-		r.entries(key, at, n, v)
+	if v.Kind() == reflect.Slice && n.At.InArgument() { // --with stages.rush.for=5s
+		r.entries(key, n, v)
 		return
 	}
 	if !isSection(v) {
-		r.complain(at, "%s is a section; it must be %s", key, shape(v))
+		r.complain(n.At, "%s is a section; it must be %s", key, shape(v))
 		return
 	}
 	values := map[string]entry{}
-	r.keys(key, n, func(name string, at place, n ast.Node) {
+	n.Keys(key, r.complain, func(name string, at strict.Place, n *strict.Node) {
 		if _, ok := fieldOf(v.Type(), name); !ok {
 			r.complain(at, "%v", unknownKey(v.Type(), key, name))
 			return
 		}
-		values[name] = entry{r.src, n, at}
+		values[name] = entry{n, at}
 	})
 	restart(v, func(key string) bool { return values[key].node != nil })
 	for _, f := range fieldsOf(v.Type()) {
@@ -207,7 +184,7 @@ func (r *reader) mapping(key string, at place, n ast.MapNode, v reflect.Value) {
 		if !ok {
 			continue
 		}
-		k := join(key, f.key)
+		k := strict.Join(key, f.key)
 		r.at[k] = e.at
 		for _, v := range r.targets(v, f) {
 			r.value(k, e.node, v, f.tag)
@@ -234,9 +211,9 @@ func (r *reader) targets(v reflect.Value, f field) []reflect.Value {
 
 // named reads a section whose keys are names, given by the user, of what is
 // alike. A name that is there already is overlaid.
-func (r *reader) named(key string, n ast.MapNode, v reflect.Value) {
-	r.keys(key, n, func(name string, at place, n ast.Node) {
-		k := join(key, name)
+func (r *reader) named(key string, n *strict.Node, v reflect.Value) {
+	n.Keys(key, r.complain, func(name string, at strict.Place, n *strict.Node) {
+		k := strict.Join(key, name)
 		r.at[k] = at
 		if name == "" || strings.ContainsAny(name, ". /#+%") {
 			r.complain(at, "%q in %s cannot be a name: it is empty, or has a blank or one of . / # + %% in it", name, key)
@@ -247,7 +224,7 @@ func (r *reader) named(key string, n ast.MapNode, v reflect.Value) {
 			i++
 		}
 		if i == v.Len() {
-			if r.src.lines == nil { // --with, where a new name is one misspelt
+			if at.InArgument() { // --with, where a new name is one misspelt
 				r.complain(at, "%s", unknown(strings.TrimSuffix(key, "s"), name, namesOf(v)))
 				return
 			}
@@ -260,8 +237,9 @@ func (r *reader) named(key string, n ast.MapNode, v reflect.Value) {
 }
 
 // entries overlays entries of a list by their names or numbers.
-func (r *reader) entries(key string, at place, n ast.MapNode, v reflect.Value) {
-	r.keys(key, n, func(name string, _ place, n ast.Node) {
+func (r *reader) entries(key string, n *strict.Node, v reflect.Value) {
+	at := n.At
+	n.Keys(key, r.complain, func(name string, _ strict.Place, n *strict.Node) {
 		var known []string
 		for i := range v.Len() {
 			e := v.Index(i)
@@ -276,34 +254,34 @@ func (r *reader) entries(key string, at place, n ast.MapNode, v reflect.Value) {
 				return
 			}
 		}
-		r.complain(at, "%s has no entry %q; there is %s", key, name, oneOf(known))
+		r.complain(at, "%s has no entry %q; there is %s", key, name, strict.OneOf(known))
 	})
 }
 
-func (r *reader) sequence(key string, at place, n *ast.SequenceNode, v reflect.Value, tag reflect.StructTag) {
+func (r *reader) list(key string, n *strict.Node, v reflect.Value, tag reflect.StructTag) {
 	if v.Kind() != reflect.Slice || isNamed(v) {
-		r.complain(at, "%s is a list; it must be %s", key, shape(v))
+		r.complain(n.At, "%s is a list; it must be %s", key, shape(v))
 		return
 	}
-	list := reflect.MakeSlice(v.Type(), len(n.Values), len(n.Values))
-	for i, item := range n.Values {
-		setDefaults(list.Index(i).Addr())
+	items := reflect.MakeSlice(v.Type(), len(n.Items), len(n.Items))
+	for i, item := range n.Items {
+		setDefaults(items.Index(i).Addr())
 		k := fmt.Sprintf("%s[%d]", key, i)
-		r.at[k] = r.placeOf(item)
-		r.value(k, item, list.Index(i), tag)
+		r.at[k] = item.At
+		r.value(k, item, items.Index(i), tag)
 	}
-	v.Set(list)
+	v.Set(items)
 }
 
-// scalar reads text into v and holds it to the bounds in tag.
-func (r *reader) scalar(key string, at place, text string, v reflect.Value, tag reflect.StructTag) {
-	err := r.word(text, v, tag.Get("unit"))
+// scalar reads a word into v and holds it to the bounds in tag.
+func (r *reader) scalar(key string, n *strict.Node, v reflect.Value, tag reflect.StructTag) {
+	err := r.word(n.Word, v, tag.Get("unit"))
 	if err != nil {
-		r.complain(at, "%s: %v", key, err)
+		r.complain(n.At, "%s: %v", key, err)
 		return
 	}
 	if low, high, ok := bounds(tag, v); ok && !(low <= number(v) && number(v) <= high) {
-		r.complain(at, "%s is %s; it must be %s to %s", key, text, tag.Get("min"), tag.Get("max"))
+		r.complain(n.At, "%s is %s; it must be %s to %s", key, n.Word, tag.Get("min"), tag.Get("max"))
 	}
 }
 
@@ -379,19 +357,4 @@ func shape(v reflect.Value) string {
 		return "a duration, such as 10s"
 	}
 	return "a single value"
-}
-
-// placeOf returns where n is written. A block's own token is the colon or the
-// dash in it, so the place of its first entry is the better one.
-func (r *reader) placeOf(n ast.Node) place {
-	switch b := n.(type) {
-	case *ast.MappingNode:
-		if !b.IsFlowStyle && len(b.Values) > 0 {
-			return r.placeOf(b.Values[0].Key)
-		}
-	case *ast.MappingValueNode:
-		return r.placeOf(b.Key)
-	}
-	p := n.GetToken().Position
-	return place{src: r.src, line: p.Line, column: max(p.Column, 1)}
 }

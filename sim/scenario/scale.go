@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"dormouse/configs/strict"
 	"dormouse/sim/radio"
 )
 
@@ -33,7 +34,7 @@ func (b *builder) pace(asked time.Duration) bool {
 		return true
 	}
 	if asked > longest {
-		b.complain(place{}, "%s is longer than ten years", duration(asked))
+		b.complain(strict.Place{}, "%s is longer than ten years", duration(asked))
 		return false
 	}
 	b.script = float64(asked) / float64(stated)

@@ -16,14 +16,13 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 
+	"dormouse/configs/strict"
 	"dormouse/sim"
 )
 
@@ -51,7 +50,7 @@ type Overrides struct {
 // A Scenario is a file that has been read, and found good. It is not safe for
 // concurrent use.
 type Scenario struct {
-	doc  *document
+	doc  *strict.Document
 	name string // without folder and ending
 	plan *sim.Plan
 	over Overrides // of plan
@@ -59,7 +58,7 @@ type Scenario struct {
 }
 
 // Load reads a file, or, if name is that of one, a scenario that comes with the
-// program. The error is [Problems] where the file is to blame.
+// program. The error is [strict.Problems] where the file is to blame.
 func Load(name string) (*Scenario, error) {
 	if text, ok := Source(name); ok {
 		return Parse(name+".yaml", text)
@@ -73,22 +72,14 @@ func Load(name string) (*Scenario, error) {
 
 // readFile returns the file's octets, or an error that says what to do.
 func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
+	text, err := strict.ReadFile(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, missing(name)
-	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("%s: it may not be read by this user; change its owner or mode", printable(name))
-	case err != nil:
-		return nil, fmt.Errorf("%s: cannot be opened: %w", printable(name), errors.Unwrap(err))
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if errors.Is(err, syscall.EISDIR) {
+	case errors.Is(err, syscall.EISDIR):
 		return nil, folder(name)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: cannot be read: %w", printable(name), errors.Unwrap(err))
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", strict.Printable(name), err)
 	}
 	return text, nil
 }
@@ -100,41 +91,41 @@ func missing(name string) error {
 		known = append(known, e.Name)
 	}
 	stem := strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))
-	if near := nearest(stem, known); near != "" {
-		return fmt.Errorf("there is no file %s; did you mean %q, which comes with the program?", printable(name), near)
+	if near := strict.Nearest(stem, known); near != "" {
+		return fmt.Errorf("there is no file %s; did you mean %q, which comes with the program?", strict.Printable(name), near)
 	}
 	return fmt.Errorf("there is no file %s, and no scenario of that name comes with the program; there are %s",
-		printable(name), strings.Join(known, ", "))
+		strict.Printable(name), strings.Join(known, ", "))
 }
 
 // folder says that name is one, and which scenarios may be in it.
 func folder(name string) error {
 	found, err := filepath.Glob(filepath.Join(name, "*.yaml"))
 	if err != nil || len(found) == 0 {
-		return fmt.Errorf("%s is a folder, with no .yaml in it; name a file", printable(name))
+		return fmt.Errorf("%s is a folder, with no .yaml in it; name a file", strict.Printable(name))
 	}
 	const few = 10
 	if len(found) > few {
 		found = append(found[:few:few], fmt.Sprintf("and %d more", len(found)-few))
 	}
-	return fmt.Errorf("%s is a folder; name a file in it: %s", printable(name), printable(strings.Join(found, ", ")))
+	return fmt.Errorf("%s is a folder; name a file in it: %s", strict.Printable(name), strict.Printable(strings.Join(found, ", ")))
 }
 
 // Parse reads a scenario. name is what messages call it. The error is
-// [Problems]: everything that is wrong.
+// [strict.Problems]: everything that is wrong.
 func Parse(name string, text []byte) (*Scenario, error) {
-	doc, problems := parseDocument(name, text, true)
-	if len(problems) > 0 {
-		return nil, problems
+	doc, problem := strict.Parse(name, text)
+	if problem != nil {
+		return nil, strict.Problems{problem}
 	}
 	s := &Scenario{doc: doc, name: strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))}
 	b := s.build(Overrides{})
-	problems = b.problems
+	problems := b.problems
 	if below := b.file.Short.Below; below > 0 && len(problems) == 0 {
 		problems = s.build(Overrides{Duration: asStated}).problems
 	}
 	if len(problems) > 0 {
-		return nil, problems.tidy()
+		return nil, problems.Tidy()
 	}
 	s.plan = b.plan
 	return s, nil
@@ -147,11 +138,11 @@ func (s *Scenario) Name() string { return s.plan.Name }
 func (s *Scenario) About() string { return s.plan.About }
 
 // Plan makes a plan of the scenario, a new one each time. The error is
-// [Problems].
+// [strict.Problems].
 func (s *Scenario) Plan(o Overrides) (*sim.Plan, error) {
 	b := s.build(o)
 	if len(b.problems) > 0 {
-		return nil, b.problems.tidy()
+		return nil, b.problems.Tidy()
 	}
 	s.plan, s.over, s.live = b.plan, o, nil
 	return b.plan, nil

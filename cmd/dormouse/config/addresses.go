@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"net/netip"
+
+	"dormouse/configs/strict"
 )
 
 // An opening is an address that is to be opened, and by what.
@@ -10,7 +12,7 @@ type opening struct {
 	network string // "tcp" or "udp"
 	address netip.AddrPort
 	by      string
-	at      place
+	at      strict.Place
 }
 
 // addresses complains about those that cannot be opened beside another.

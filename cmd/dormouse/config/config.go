@@ -70,6 +70,11 @@ type Durability struct {
 	// Most octets of data_dir. Beyond them, and below limits.disk_free_min,
 	// QoS 1 and 2 are refused until there is room again. 0: any number.
 	MaxBytes Bytes `yaml:"max_bytes" min:"0" max:"1024TiB"`
+
+	// How long a message may wait for a client. One that has waited longer is
+	// dropped, whatever its QoS, counted and logged; retained messages stay. At
+	// least twice mqttsn.max_sleep. 0s: any time.
+	MaxAge Duration `yaml:"max_age" min:"0s" max:"876000h"`
 }
 
 // A Listener is one address that clients come to.

@@ -7,17 +7,19 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"dormouse/configs/strict"
 )
 
 // problems loads text, of which something is wrong, and returns what.
-func problems(t *testing.T, text string, sets ...string) Problems {
+func problems(t *testing.T, text string, sets ...string) strict.Problems {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "d.yaml")
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, err := Load(name, sets)
-	var ps Problems
+	var ps strict.Problems
 	if !errors.As(err, &ps) {
 		t.Fatalf("Load(%.200q) error = %v, want Problems", text, err)
 	}
@@ -113,12 +115,12 @@ func TestProblems(t *testing.T) {
 		{"UDP's key on TCP", "listeners:\n  - {name: a, type: tcp, address: \"127.0.0.1:1\", sockets: 2}\n",
 			`d.yaml:2:59: listeners[0].sockets is for mqttsn-udp; leave it out`},
 		{"predefined", "mqttsn:\n  predefined:\n    - {id: 1, topic: a}\n    - {id: 1, topic: b}\n    - {topic: c}\n    - {id: 2}\n    - {id: 3, topic: a/+}\n    - {id: 4, topic: \"a/{id}\"}\n    - {id: 65535, topic: a}\n",
-			"d.yaml:9:12: mqttsn.predefined[6].id is 65535; it must be 1 to 65534\n" +
-				"d.yaml:4:12: id 1 is \"a\" already; give each topic its own\n" +
+			"d.yaml:4:12: id 1 is \"a\" already; give each topic its own\n" +
 				"d.yaml:5:7: mqttsn.predefined[2] has no id; give it one from 1 to 65534\n" +
 				"d.yaml:6:7: mqttsn.predefined[3] has no topic; give it one\n" +
 				"d.yaml:7:22: \"a/+\" cannot be published to: a topic has no + or # and does not begin with $\n" +
-				"d.yaml:8:22: \"a/{id}\" has a brace that is not {clientid}, the only one that is replaced"},
+				"d.yaml:8:22: \"a/{id}\" has a brace that is not {clientid}, the only one that is replaced\n" +
+				"d.yaml:9:12: mqttsn.predefined[6].id is 65535; it must be 1 to 65534"},
 		{"ADVERTISE to no one", "mqttsn:\n  advertise: {enabled: true}\n",
 			`d.yaml:2:24: mqttsn.advertise.enabled needs mqttsn.advertise.addresses to send to, such as [225.1.1.1:1884]`},
 		{"group that is none", "mqttsn:\n  multicast: {groups: [10.0.0.1]}\n",
@@ -174,6 +176,7 @@ func TestHostile29(t *testing.T) {
 
 // TestHostile68 refuses files made to exhaust: each at once, none by crashing.
 func TestHostile68(t *testing.T) {
+	const maxLines = 8000 // that are read
 	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\n"
 	for c := 'b'; c <= 'z'; c++ {
 		bomb += strings.ReplaceAll("C: &C [*P,*P,*P,*P,*P,*P,*P,*P,*P]\n", "C", string(c))
@@ -181,16 +184,16 @@ func TestHostile68(t *testing.T) {
 	}
 	for name, tt := range map[string]struct{ text, want string }{
 		"bomb":          {bomb, `there is no key "a"`},
-		"10 MB":         {strings.Repeat("# much ado\n", 1<<20), "longer than 256KiB"},
+		"10 MB":         {strings.Repeat("# much ado\n", 1<<20), "longer than 256 KiB"},
 		"deep brackets": {"version: " + strings.Repeat("[", 10_000), "brackets nest"},
 		"deep blocks":   {deep(200), "version is a section"},
 		"deep dashes":   {"version: 1\nnode:\n" + strings.Repeat("- ", 8000), ""},
 		"many keys":     {strings.Repeat("version: 1\n", maxLines), "set twice"},
 		"many unknown":  {strings.Repeat("x: 1\n", maxLines), `there is no key "x"`},
-		"long line":     {"node: {id: " + strings.Repeat("x", 20<<10) + "}", "16KiB"},
+		"long line":     {"node: {id: " + strings.Repeat("x", 20<<10) + "}", "16 KiB"},
 		"many lines":    {strings.Repeat("\n", maxLines+1), "8000 lines"},
 		"wide lines":    {"node: {\n" + strings.Repeat(strings.Repeat("x: 1,", 3000)+"\n", 17) + "}\n", `there is no key "x"`},
-		"binary":        {"\x00\x01\xff\xfe\n", "made of keys"},
+		"binary":        {"\x00\x01\xff\xfe\n", "not UTF-8"},
 		"quotes":        {strings.Repeat("\"\n", maxLines), ""},
 		"colons":        {strings.Repeat(strings.Repeat(": ", 8000)+"\n", 16), ""},
 	} {
@@ -199,7 +202,7 @@ func TestHostile68(t *testing.T) {
 			if !strings.Contains(ps.Error(), tt.want) {
 				t.Errorf("Load: %.300v; want %q in it", ps, tt.want)
 			}
-			if len(ps) > maxProblems+1 {
+			if len(ps) > strict.MaxProblems+1 {
 				t.Errorf("%d problems are more than anyone reads", len(ps))
 			}
 		})
@@ -325,9 +328,9 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte("mqttsn: {predefined: [{id: 1, topic: |\n x}], search_allow: &a [*a]}"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		r := newReader()
-		r.src = &source{name: "f", lines: strings.Split(string(text), "\n")}
 		c := Default()
-		r.document(text, reflect.ValueOf(c).Elem(), "")
+		d, problem := strict.Parse("f", text)
+		r.document(d, problem, reflect.ValueOf(c).Elem(), "")
 		r.validate(c)
 		if len(r.problems) > 0 && r.problems.Error() == "" {
 			t.Fatal("something is wrong but nothing is said")

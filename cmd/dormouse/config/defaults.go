@@ -19,7 +19,7 @@ func Default() *Config {
 	return &Config{
 		Version:    1,
 		DataDir:    "./dormouse-data",
-		Durability: Durability{Store: "pebble"},
+		Durability: Durability{Store: "pebble", MaxAge: Duration(72 * time.Hour)},
 		Listeners: []Listener{
 			listener("mqtt", "tcp", 1883),
 			listener("sn", "mqttsn-udp", 1884),

@@ -9,32 +9,29 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/goccy/go-yaml/ast"
+	"dormouse/configs/strict"
 )
 
 // value reads node n into v, whose key and field tag are given. A scalar is
 // read as it is written: YAML's idea of its type does not count, so that "no"
 // is a fine name and 1e3 is no port.
-func (r *reader) value(key string, n ast.Node, v reflect.Value, tag reflect.StructTag) {
-	at := r.placeOf(n)
-	switch n := n.(type) {
-	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode, *ast.TagNode:
-		r.complain(at, "anchors, aliases and tags are not supported; write the value out")
-	case *ast.NullNode:
-		r.null(key, at, v, tag)
-	case ast.MapNode:
-		r.mapping(key, at, n, v)
-	case *ast.SequenceNode:
-		r.sequence(key, at, n, v, tag)
-	case *ast.LiteralNode:
-		r.scalar(key, at, n.Value.Value, v, tag)
-	default:
-		r.scalar(key, at, n.GetToken().Value, v, tag)
+func (r *reader) value(key string, n *strict.Node, v reflect.Value, tag reflect.StructTag) {
+	switch n.Kind {
+	case strict.Reference:
+		r.complain(n.At, "anchors, aliases and tags are not supported; write the value out")
+	case strict.Nothing:
+		r.null(key, n.At, v, tag)
+	case strict.Section:
+		r.section(key, n, v)
+	case strict.List:
+		r.list(key, n, v, tag)
+	case strict.Word:
+		r.scalar(key, n.At, n.Word, v, tag)
 	}
 }
 
 // null reads a key without a value: an empty section sets nothing.
-func (r *reader) null(key string, at place, v reflect.Value, tag reflect.StructTag) {
+func (r *reader) null(key string, at strict.Place, v reflect.Value, tag reflect.StructTag) {
 	switch {
 	case v.Kind() == reflect.String:
 		r.scalar(key, at, "", v, tag)
@@ -43,54 +40,47 @@ func (r *reader) null(key string, at place, v reflect.Value, tag reflect.StructT
 	}
 }
 
-func (r *reader) mapping(key string, at place, n ast.MapNode, v reflect.Value) {
+func (r *reader) section(key string, n *strict.Node, v reflect.Value) {
 	if v.Kind() != reflect.Struct || isScalar(v) {
-		r.complain(at, "%s is a section; it must be %s", key, shape(v))
+		r.complain(n.At, "%s is a section; it must be %s", key, shape(v))
 		return
 	}
-	first := map[string]int{}
-	for it := n.MapRange(); it.Next(); {
-		name, at := it.Key().GetToken().Value, r.placeOf(it.Key())
-		if line, ok := first[name]; ok {
-			r.complain(at, "%s is set twice, first in line %d; keep one", join(key, name), line)
-			continue
-		}
-		first[name] = at.line
+	n.Keys(key, r.complain, func(name string, at strict.Place, n *strict.Node) {
 		f, ok := fieldOf(v.Type(), name)
 		if !ok {
 			r.bad[key] = true
 			r.complain(at, "%v", unknownKey(v.Type(), key, name))
-			continue
+			return
 		}
-		r.at[join(key, name)] = at
+		r.at[strict.Join(key, name)] = at
 		before := len(r.problems)
-		r.value(join(key, name), it.Value(), v.FieldByIndex(f.Index), f.Tag)
+		r.value(strict.Join(key, name), n, v.FieldByIndex(f.Index), f.Tag)
 		if len(r.problems) > before {
 			r.bad[key] = true
 		}
-	}
+	})
 }
 
-func (r *reader) sequence(key string, at place, n *ast.SequenceNode, v reflect.Value, tag reflect.StructTag) {
+func (r *reader) list(key string, n *strict.Node, v reflect.Value, tag reflect.StructTag) {
 	if v.Kind() != reflect.Slice {
-		r.complain(at, "%s is a list; it must be %s", key, shape(v))
+		r.complain(n.At, "%s is a list; it must be %s", key, shape(v))
 		return
 	}
-	list := reflect.MakeSlice(v.Type(), len(n.Values), len(n.Values))
-	for i, item := range n.Values {
-		e := list.Index(i)
+	items := reflect.MakeSlice(v.Type(), len(n.Items), len(n.Items))
+	for i, item := range n.Items {
+		e := items.Index(i)
 		if d, ok := e.Addr().Interface().(interface{ setDefaults() }); ok {
 			d.setDefaults()
 		}
 		k := fmt.Sprintf("%s[%d]", key, i)
-		r.at[k] = r.placeOf(item)
+		r.at[k] = item.At
 		r.value(k, item, e, tag)
 	}
-	v.Set(list)
+	v.Set(items)
 }
 
 // scalar reads text into v and holds it to the bounds in tag.
-func (r *reader) scalar(key string, at place, text string, v reflect.Value, tag reflect.StructTag) {
+func (r *reader) scalar(key string, at strict.Place, text string, v reflect.Value, tag reflect.StructTag) {
 	if !isScalar(v) {
 		r.complain(at, "%s is %q; it must be %s", key, text, shape(v))
 		return
@@ -192,24 +182,5 @@ func choices(allowed string) string {
 			words[i] = "empty"
 		}
 	}
-	last := len(words) - 1
-	if last == 0 {
-		return words[0]
-	}
-	return strings.Join(words[:last], ", ") + " or " + words[last]
-}
-
-// placeOf returns where n is written. A block's own token is the colon or the
-// dash in it, so the place of its first entry is the better one.
-func (r *reader) placeOf(n ast.Node) place {
-	switch b := n.(type) {
-	case *ast.MappingNode:
-		if !b.IsFlowStyle && len(b.Values) > 0 {
-			return r.placeOf(b.Values[0].Key)
-		}
-	case *ast.MappingValueNode:
-		return r.placeOf(b.Key)
-	}
-	p := n.GetToken().Position
-	return place{src: r.src, line: p.Line, column: max(p.Column, 1)}
+	return strict.OneOf(words)
 }

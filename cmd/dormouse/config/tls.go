@@ -12,6 +12,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"dormouse/configs/strict"
 )
 
 // Secured reports whether l speaks TLS.
@@ -128,7 +130,7 @@ func readPEM(key, file string) ([]byte, error) {
 }
 
 // tls complains about the certificates of l, whose key is key.
-func (r *reader) tls(key string, l *Listener, at func(string) place) {
+func (r *reader) tls(key string, l *Listener, at func(string) strict.Place) {
 	t := &l.TLS
 	switch {
 	case t.CertFile == "":
@@ -149,7 +151,7 @@ func (r *reader) tls(key string, l *Listener, at func(string) place) {
 }
 
 // web complains about where the WebSocket of l is and who may come.
-func (r *reader) web(key string, l *Listener, at func(string) place) {
+func (r *reader) web(key string, l *Listener, at func(string) strict.Place) {
 	if !strings.HasPrefix(l.Path, "/") || strings.ContainsAny(l.Path, "?#% ") {
 		r.complain(at("path"), "%s.path is %q; it must be a path such as /mqtt", key, l.Path)
 	}

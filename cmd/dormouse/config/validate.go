@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"dormouse/configs/strict"
 )
 
 // validate complains about settings that are each in bounds but do not go
@@ -24,6 +26,7 @@ func (r *reader) validate(c *Config) {
 	if c.DataDir == "" && c.Durability.Store == "pebble" {
 		r.complain(r.at["data_dir"], "data_dir is empty; name a directory, leave it out for %s, or set durability.store: memory", Default().DataDir)
 	}
+	r.ages(c)
 	r.memory(c.Limits.MemorySoft, c.Limits.MemoryHard)
 	if len(c.MQTT.Versions) == 0 {
 		r.complain(r.at["mqtt.versions"], "mqtt.versions is empty, so that no client could connect; name one, or leave it out for all")
@@ -47,6 +50,19 @@ func (r *reader) validate(c *Config) {
 
 // maxSocketPath is what sun_path of a unix socket has room for, in octets.
 const maxSocketPath = 107
+
+// ages complains if what comes for a sleeper may be too old when it wakes.
+func (r *reader) ages(c *Config) {
+	age, sleep := c.Durability.MaxAge, c.MQTTSN.MaxSleep
+	if age == 0 || sleep <= age/2 {
+		return
+	}
+	at, set := r.at["mqttsn.max_sleep"]
+	if !set {
+		at = r.at["durability.max_age"]
+	}
+	r.complain(at, "mqttsn.max_sleep is %v, more than half of durability.max_age, %v; what waits for a sleeper must not be too old before it has missed two wakes", sleep, age)
+}
 
 // memory complains about a hard bound below the soft one.
 func (r *reader) memory(soft, hard Percent) {
@@ -81,7 +97,7 @@ func (r *reader) listeners(c *Config) {
 		if r.bad[key] {
 			continue
 		}
-		at := func(name string) place {
+		at := func(name string) strict.Place {
 			if p, ok := r.at[key+"."+name]; ok {
 				return p
 			}
