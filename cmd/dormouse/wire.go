@@ -46,6 +46,7 @@ func coreOptions(c *config.Config, log zerolog.Logger) core.Options {
 		Messages: c.Limits.Queue.Messages,
 		Bytes:    int(c.Limits.Queue.Bytes),
 		Overflow: overflows[c.Limits.Queue.Overflow],
+		Age:      time.Duration(c.Durability.MaxAge),
 	}
 	o.Retained = core.RetainedLimits{
 		Messages:     c.Limits.Retained.Messages,

@@ -145,7 +145,7 @@ func TestEverySettingCounts(t *testing.T) {
 		"limits.unauthenticated_udp.prefix_v4=8", "limits.unauthenticated_udp.prefix_v6=64",
 		"sys_topics.enabled=false", "sys_topics.interval=7s", "sys_topics.allow=[any]",
 		"auth.anonymous.enabled=false", "auth.providers=[{type: passwd, file: f}]", "listeners.mqtt.security=insecure",
-		"durability.sync=none", "durability.max_bytes=1GiB", "limits.disk_free_min=1GiB",
+		"durability.sync=none", "durability.max_bytes=1GiB", "durability.max_age=100h", "limits.disk_free_min=1GiB",
 		"listeners.sn.sockets=7", "listeners.sn.recv_buffer=1MiB",
 	} {
 		key, _, _ := strings.Cut(set, "=")

@@ -61,7 +61,7 @@ func (r *reader) ages(c *Config) {
 	if !set {
 		at = r.at["durability.max_age"]
 	}
-	r.complain(at, "mqttsn.max_sleep is %v, more than half of durability.max_age, %v; what waits for a sleeper must not be too old before it has missed two wakes", sleep, age)
+	r.complain(at, "mqttsn.max_sleep is %v, more than half of durability.max_age, %v, so that what waits for a sleeper that is late may be too old; make it %v or less, or max_age %v or more", sleep, age, age/2, 2*sleep)
 }
 
 // memory complains about a hard bound below the soft one.
