@@ -71,3 +71,68 @@ func TestConnectAgainstTheProtocol(t *testing.T) {
 		b.connect(t, version, "a client id of more than 23 characters", named(version)).ping()
 	}
 }
+
+// TestClientIDs: who has none is given one, if it may have that.
+func TestClientIDs(t *testing.T) {
+	b := start(t, nil)
+	for _, tt := range []struct {
+		name    string
+		version byte
+		clean   bool
+		want    byte
+	}{
+		{"5", 5, true, 0}, {"5 kept", 5, false, 0}, {"3.1.1", 4, true, 0}, {"3.1.1 kept", 4, false, 2},
+	} {
+		_, ack := b.tryConnect(t, tt.version, "", func(pk *packets.Packet) { pk.Connect.Clean = tt.clean })
+		if ack.ReasonCode != tt.want {
+			t.Errorf("%s: CONNACK 0x%02x, want 0x%02x", tt.name, ack.ReasonCode, tt.want)
+		}
+		if tt.version == 5 && ack.Properties.AssignedClientID == "" {
+			t.Errorf("%s: the client is not told its id", tt.name)
+		}
+	}
+	if n := b.core.Stats().Connected; n != 3 {
+		t.Errorf("%d clients are connected, want 3", n)
+	}
+	p := b.dial(t)
+	p.raw("10 0e 0004 4d515454 06 02 003c 00 0001 61")
+	if ack := p.expect(packets.Connack); ack.ReasonCode != packets.Err3UnsupportedProtocolVersion.Code {
+		t.Errorf("version 6: CONNACK 0x%02x, want 0x01", ack.ReasonCode)
+	}
+	old := b.dial(t)
+	old.raw("10 0f 0006 4d5149736470 03 02 003c 0001 61")
+	old.expect(packets.Connack)
+	old.publish("t", "from MQTT 3.1", 1, 1)
+	old.expect(packets.Puback)
+}
+
+// TestUserNames: one that is no text is refused.
+func TestUserNames(t *testing.T) {
+	b := start(t, nil)
+	for user, want := range map[string]byte{"zoë": 0, "zo\xeb": 0x86, "zoë\x00": 0x86} {
+		_, ack := b.tryConnect(t, 5, "c", func(pk *packets.Packet) {
+			pk.Connect.UsernameFlag, pk.Connect.Username = true, []byte(user)
+		})
+		if ack.ReasonCode != want {
+			t.Errorf("user %q: CONNACK 0x%02x, want 0x%02x", user, ack.ReasonCode, want)
+		}
+	}
+}
+
+// TestConnack: an MQTT 5 client is told what it may count on, and no more.
+func TestConnack(t *testing.T) {
+	b := start(t, func(_ *coreOptions, o *Options) { o.ReceiveMaximum, o.MaxPacketSize = 7, 4096 })
+	_, ack := b.tryConnect(t, 5, "c", func(pk *packets.Packet) { pk.Properties.TopicAliasMaximum = 10 })
+	p := ack.Properties
+	if p.ReceiveMaximum != 7 || p.MaximumPacketSize != 4096 || p.TopicAliasMaximum != 16 ||
+		p.ServerKeepAliveFlag || p.SessionExpiryIntervalFlag || p.AssignedClientID != "" {
+		t.Errorf("CONNACK says %+v", p)
+	}
+	if p.MaximumQosFlag || p.RetainAvailableFlag || p.WildcardSubAvailableFlag || p.SharedSubAvailableFlag || p.SubIDAvailableFlag {
+		t.Errorf("CONNACK takes something back: %+v", p)
+	}
+	_, ack = b.tryConnect(t, 5, "c", func(pk *packets.Packet) { pk.Properties.AuthenticationMethod = "SCRAM" })
+	if ack.ReasonCode != packets.ErrBadAuthenticationMethod.Code {
+		t.Errorf("CONNACK 0x%02x, want 0x8c", ack.ReasonCode)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
 
@@ -376,104 +375,4 @@ func TestHostile58Repeats(t *testing.T) {
 	once.DUP = true
 	s.sends(once).gets("PUBACK PUBACK")
 	app.wants("ab=1")
-}
-
-// TestInboxFull: a shard that cannot keep up loses the newest datagrams, and
-// counts them; who brings them does not wait.
-func TestInboxFull(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.Shards = 1 })
-	batch := make([]transport.Datagram, maxDatagrams+100)
-	for i := range batch {
-		batch[i] = transport.Datagram{Peer: stranger(i), Buf: []byte{2, 0x16}}
-	}
-	w.g.Receive(batch)
-	w.wantCount("datagrams_dropped_total", "inbox_full", 100)
-	w.g.Receive([]transport.Datagram{{Peer: stranger(1), Buf: make([]byte, maxOctets)}})
-	w.wantCount("datagrams_dropped_total", "inbox_full", 101)
-	w.g.Step(w.now)
-	w.wantCount("datagrams_received_total", "", maxDatagrams)
-}
-
-// TestBurst: a shard has room for what fifty thousand sleepers send at one
-// moment, and looks after others before it is through with that.
-func TestBurst(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.Shards = 1 })
-	const sleepers = 50_000
-	batch := make([]transport.Datagram, sleepers)
-	for i := range batch {
-		id := fmt.Sprintf("a-sensor-of-%011d", i)
-		batch[i] = transport.Datagram{Peer: stranger(i), Buf: append([]byte{byte(2 + len(id)), 0x16}, id...)}
-	}
-	w.g.Receive(batch)
-	w.wantCount("datagrams_dropped_total", "inbox_full", 0)
-	w.g.shards[0].turn(w.now)
-	if n := w.count("datagrams_received_total", ""); n == 0 || n > sleepers/10 {
-		t.Errorf("one turn looks at %d datagrams", n)
-	}
-	w.g.Step(w.now)
-	w.wantCount("datagrams_received_total", "", sleepers)
-}
-
-// TestDrain: clients that are active and have no kept session are told; nobody
-// else notices anything, and nobody can connect.
-func TestDrain(t *testing.T) {
-	w := newWorld(t, nil)
-	app := w.app("app", "will")
-	active := w.at("10.0.0.1:7").connects("active", true, time.Minute)
-	kept := w.at("10.0.0.2:7").connects("kept", false, time.Minute)
-	asleep := w.at("10.0.0.3:7").connects("asleep", true, time.Minute).sleeps(time.Hour)
-	willing := w.at("10.0.0.4:7")
-	connectWithWill(willing, "willing", time.Minute)
-	w.g.drain()
-	w.settle()
-	active.gets("DISCONNECT")
-	kept.gets("")
-	asleep.gets("")
-	willing.gets("")
-	app.wants()
-	asleep.pings("asleep").gets("PINGRESP")
-	for _, s := range []*sensor{active, kept, w.at("10.0.0.9:7")} {
-		s.sends(&mqttsn.Connect{ProtocolID: 1, ClientID: []byte("kept")})
-		if a := last[*mqttsn.Connack](s); a.Reason != mqttsn.Congestion {
-			t.Errorf("CONNECT is answered by %v", a.Reason)
-		}
-	}
-	kept.pings("").gets("PINGRESP")
-	w.wantCount("connects_refused_total", "draining", 3)
-	active.sends(&mqttsn.Searchgw{}).gets("")
-}
-
-// TestDrainInTheWillDialogue: who is about to connect when we stop is refused,
-// and not accepted afterwards.
-func TestDrainInTheWillDialogue(t *testing.T) {
-	w := newWorld(t, nil)
-	s := w.at("10.0.0.1:7")
-	s.sends(&mqttsn.Connect{ProtocolID: 1, CleanSession: true, Will: true, ClientID: []byte("late")})
-	s.sends(&mqttsn.Willtopic{Topic: []byte("will")}).gets("WILLTOPICREQ WILLMSGREQ")
-	w.g.drain()
-	w.settle()
-	if a := last[*mqttsn.Connack](s); a.Reason != mqttsn.Congestion {
-		t.Errorf("CONNECT is answered by %v", a.Reason)
-	}
-	s.sends(&mqttsn.Willmsg{Payload: []byte("gone")}).gets("DISCONNECT")
-	w.wantCount("connects_refused_total", "draining", 1)
-	w.audit()
-}
-
-// TestValidate names everything that is wrong.
-func TestValidate(t *testing.T) {
-	good := DefaultConfig()
-	if err := good.Validate(); err != nil {
-		t.Errorf("the defaults: %v", err)
-	}
-	bad := DefaultConfig()
-	bad.Shards, bad.GatewayID, bad.Search.Rate, bad.MaxSessions = 0, 0, 0, 0
-	bad.Advertise = Advertise{Interval: 1500 * time.Millisecond, Addresses: []netip.AddrPort{{}}}
-	bad.Session.MaxRetries = -1
-	err := bad.Validate()
-	for _, key := range []string{"shards", "gateway_id", "search.rate", "max_sessions", "interval", "addresses", "retry.max"} {
-		if err == nil || !strings.Contains(err.Error(), key) {
-			t.Errorf("%v does not mention %s", err, key)
-		}
-	}
 }
