@@ -18,6 +18,7 @@ type state struct {
 	holders map[uint64]uint32 // Seq -> how many, where more than one hold a message
 	order   uint64            // of the last message taken
 	turn    uint64            // of the last batch
+	recent  recents
 }
 
 // A writer turns facts into what changes on the disk. It remembers the first
@@ -101,19 +102,32 @@ func (w *writer) publish(p *store.Published) {
 			holders++
 		}
 	}
-	if m := p.Message; m.Retain {
-		seq, _ := w.retained(m.Topic)
-		if seq < p.Seq {
-			w.unretain(m.Topic)
-			if len(m.Payload) > 0 {
-				w.put(retainedKey(w.key[:0], m.Topic), func(b []byte) []byte { return binary.AppendUvarint(b, p.Seq) })
-				holders++
-			}
-		}
+	if p.Message.Retain && w.retain(p) {
+		holders++
 	}
 	if holders > 0 {
 		w.message(p.Seq, p.Message, holders)
 	}
+}
+
+// retain has the topic retain p's message in place of what it retains, unless
+// that is later, or nothing if there is no payload. It reports whether it does.
+func (w *writer) retain(p *store.Published) bool {
+	topic := p.Message.Topic
+	before, any := w.retained(topic)
+	switch {
+	case any && before >= p.Seq:
+		return false
+	case len(p.Message.Payload) == 0:
+		w.unretain(topic)
+		return false
+	}
+	w.put(retainedKey(w.key[:0], topic), func(b []byte) []byte { return binary.AppendUvarint(b, p.Seq) })
+	w.recent.set(topic, p.Seq)
+	if any {
+		w.letGo(before)
+	}
+	return true
 }
 
 func (w *writer) message(seq uint64, m *store.Message, holders uint32) {
@@ -194,6 +208,9 @@ func (w *writer) settle(n number, id uint16) {
 
 // retained is the number of the message that a topic retains.
 func (w *writer) retained(topic string) (seq uint64, ok bool) {
+	if at := w.recent.find(topic); at != nil {
+		return *at, true
+	}
 	ok = w.get(retainedKey(w.key[:0], topic), func(r *reader) { seq = r.uint() })
 	return seq, ok
 }
@@ -201,6 +218,7 @@ func (w *writer) retained(topic string) (seq uint64, ok bool) {
 func (w *writer) unretain(topic string) {
 	if seq, ok := w.retained(topic); ok {
 		w.remove(retainedKey(w.key[:0], topic))
+		w.recent.forget(topic)
 		w.letGo(seq)
 	}
 }
