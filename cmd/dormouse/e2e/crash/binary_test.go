@@ -49,6 +49,7 @@ func buildAndRun(m *testing.M) int {
 // directory and on the same addresses.
 type victim struct {
 	dir, tcp, udp string
+	admin         string // where its metrics are
 	process       *exec.Cmd
 	ready         chan error    // gets nil, or why it is not
 	ended         chan struct{} // closed when the process is gone
@@ -102,7 +103,7 @@ func (v *victim) start() error {
 // attend reads what the broker opened, up to the line "ready", and sees it end.
 func (v *victim) attend(p *exec.Cmd, out io.Reader, ready chan<- error, ended chan<- struct{}) {
 	said := false
-	var tcp, udp string
+	var tcp, udp, admin string
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		if rest, ok := strings.CutPrefix(lines.Text(), "MQTT on "); ok {
 			tcp = strings.TrimSuffix(rest, "/tcp")
@@ -110,9 +111,12 @@ func (v *victim) attend(p *exec.Cmd, out io.Reader, ready chan<- error, ended ch
 		if rest, ok := strings.CutPrefix(lines.Text(), "MQTT-SN on "); ok {
 			udp = strings.TrimSuffix(rest, "/udp")
 		}
+		if rest, ok := strings.CutPrefix(lines.Text(), "Admin on "); ok {
+			admin, _, _ = strings.Cut(rest, " ")
+		}
 		if lines.Text() == "ready" && !said {
 			said = true
-			v.tcp, v.udp = tcp, udp
+			v.tcp, v.udp, v.admin = tcp, udp, admin
 			ready <- nil
 		}
 	}
