@@ -36,32 +36,38 @@ var mayImport = map[string][]string{
 
 	"configs/strict": {},
 
-	"sim": {"mqttsn", "mqttsn/client", "mqttsn/clock", "mqttsn/wheel", "sim/energy", "sim/ledger", "sim/payload", "sim/radio", "sim/workload"},
+	"sim": {"mqttsn", "mqttsn/client", "mqttsn/clock", "mqttsn/wheel", "sim/chance", "sim/energy", "sim/ledger", "sim/payload", "sim/radio", "sim/workload"},
 
+	"sim/bench":       {"mqttsn", "sim/udp"},
+	"sim/bench/echo":  {},
+	"sim/bench/mochi": {},
+
+	"sim/chance":   {},
 	"sim/drive":    {"mqttsn", "mqttsn/clock", "sim", "sim/payload", "sim/udp"},
 	"sim/energy":   {"mqttsn"}, // for the types of packets and their names
 	"sim/ledger":   {"mqttsn", "mqttsn/clock", "sim/payload"},
-	"sim/payload":  {},
-	"sim/radio":    {"mqttsn/clock"},
+	"sim/mistakes": {},
+	"sim/payload":  {"sim/chance"},
+	"sim/radio":    {"mqttsn/clock", "sim/chance", "sim/mistakes"},
 	"sim/report":   {"configs/strict", "mqttsn", "mqttsn/client", "sim", "sim/drive", "sim/energy", "sim/ledger", "sim/radio", "sim/workload"},
 	"sim/simtest":  {"mqttsn", "mqttsn/client", "sim", "sim/energy", "sim/payload", "sim/radio", "sim/workload"},
 	"sim/scenario": {"configs/strict", "mqttsn", "mqttsn/client", "sim", "sim/energy", "sim/payload", "sim/radio", "sim/report", "sim/workload"},
 	"sim/udp":      {"mqttsn"}, // for the forwarder's envelope
 	"sim/view":     {"mqttsn/client", "sim", "sim/ledger", "sim/radio"},
-	"sim/workload": {"mqttsn", "mqttsn/clock", "sim/payload"},
+	"sim/workload": {"mqttsn", "mqttsn/clock", "sim/chance", "sim/mistakes", "sim/payload"},
 
 	"cmd/dormouse/admin":  {"core", "core/auth", "mqttsn/gateway", "mqttsn/session"},
 	"cmd/dormouse/config": {"configs/strict"},
 	"cmd/dormouse": {"bridge", "cmd/dormouse/admin", "cmd/dormouse/config", "configs/strict", "core", "core/auth", "core/mqtt", "core/router", "core/store", "core/store/disk", "mqttsn", "mqttsn/client",
 		"mqttsn/clock", "mqttsn/gateway", "mqttsn/session", "mqttsn/transport", "mqttsn/transport/udp",
-		"sim", "sim/drive", "sim/payload", "sim/report", "sim/scenario", "sim/udp", "sim/view", "sim/workload"},
+		"sim", "sim/bench", "sim/bench/echo", "sim/drive", "sim/payload", "sim/report", "sim/scenario", "sim/udp", "sim/view", "sim/workload"},
 }
 
 // pure packages start no goroutine and touch no clock, network, file or lock:
 // the same calls give the same actions. They import the standard library only,
 // and of that nothing of these.
 var (
-	pure   = []string{"mqttsn", "mqttsn/session", "sim", "sim/energy", "sim/ledger", "sim/payload", "sim/radio", "sim/workload"}
+	pure   = []string{"mqttsn", "mqttsn/session", "sim", "sim/chance", "sim/energy", "sim/ledger", "sim/mistakes", "sim/payload", "sim/radio", "sim/workload"}
 	impure = []string{"net", "net/http", "os", "os/exec", "os/signal", "sync", "sync/atomic", "syscall",
 		"context", "log", "log/slog", "math/rand", "math/rand/v2", "runtime", "testing"}
 )
@@ -69,20 +75,20 @@ var (
 // only says who may import a foreign module at all.
 var only = map[string][]string{
 	"charm.land/":                  {"sim/view"},
-	"github.com/HdrHistogram/":     {"sim", "sim/report", "cmd/dormouse"},
-	"github.com/mochi-mqtt/":       {"core/mqtt"},
+	"github.com/HdrHistogram/":     {"sim", "sim/bench", "sim/report", "cmd/dormouse"},
+	"github.com/mochi-mqtt/":       {"core/mqtt", "sim/bench/mochi"},
 	"github.com/cockroachdb/":      {"core/store/disk"},
-	"github.com/eclipse/":          {"cmd/dormouse"},
+	"github.com/eclipse/":          {"cmd/dormouse", "sim/bench"},
 	"github.com/alecthomas/kong":   {"cmd/dormouse"},
 	"github.com/fxamacker/cbor/":   {"sim/payload"},
 	"github.com/goccy/go-yaml":     {"configs/strict"},
 	"github.com/gopacket/gopacket": {"cmd/dormouse"},
 	"github.com/gorilla/websocket": {"core/mqtt"},
 	"github.com/mattn/go-isatty":   {"cmd/dormouse"},
-	"github.com/prometheus/":       {"cmd/dormouse/admin", "sim/report", "cmd/dormouse"},
+	"github.com/prometheus/":       {"cmd/dormouse/admin", "sim/bench", "sim/report", "cmd/dormouse"},
 	"github.com/rs/zerolog":        {"cmd/dormouse", "cmd/dormouse/admin", "core", "core/mqtt", "core/store/disk"},
 	"pgregory.net/rapid":           {"core/store/storetest"},
-	"golang.org/x/":                {"mqttsn/client", "mqttsn/transport/udp", "sim/udp", "core/auth", "core/mqtt", "cmd/dormouse", "cmd/dormouse/admin"},
+	"golang.org/x/":                {"mqttsn/client", "mqttsn/transport/udp", "sim/bench", "sim/bench/echo", "sim/udp", "core/auth", "core/mqtt", "cmd/dormouse", "cmd/dormouse/admin"},
 }
 
 func TestLayers(t *testing.T) {

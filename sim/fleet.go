@@ -12,6 +12,7 @@ import (
 	"dormouse/mqttsn/client"
 	"dormouse/mqttsn/clock"
 	"dormouse/mqttsn/wheel"
+	"dormouse/sim/chance"
 	"dormouse/sim/energy"
 	"dormouse/sim/ledger"
 	"dormouse/sim/radio"
@@ -264,7 +265,7 @@ func (f *Fleet) elapsed(now clock.Time) time.Duration { return now.Sub(f.start) 
 
 func hash(s string) (h uint64) {
 	for i := range len(s) {
-		h = mix(h ^ uint64(s[i]))
+		h = chance.Mix(h ^ uint64(s[i]))
 	}
 	return h
 }

@@ -1,17 +1,11 @@
 package sim
 
-// mix scatters the bits of x: the finaliser of SplitMix64.
-func mix(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
-}
+import "dormouse/sim/chance"
 
 // seed derives one from others, such as a group's from the plan's.
 func seed(parts ...uint64) (s uint64) {
 	for _, p := range parts {
-		s = mix(s ^ p)
+		s = chance.Mix(s ^ p)
 	}
 	return s
 }

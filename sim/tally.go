@@ -81,6 +81,20 @@ const shown = 100
 // add adds what another shard counted of the group.
 func (s *GroupStats) add(o *GroupStats) {
 	s.Name = o.Name
+	s.Count(o)
+	for l, h := range o.Latency {
+		if h == nil {
+			continue
+		}
+		if s.Latency[l] == nil {
+			s.Latency[l] = hdrhistogram.New(shortest, longest, digits)
+		}
+		s.Latency[l].Merge(h)
+	}
+}
+
+// Count adds what another group or fleet counted, without latencies and energy.
+func (s *GroupStats) Count(o *GroupStats) {
 	s.Devices += o.Devices
 	for i, n := range o.States {
 		s.States[i] += n
@@ -96,15 +110,6 @@ func (s *GroupStats) add(o *GroupStats) {
 	s.Rebindings += o.Rebindings
 	s.Skipped += o.Skipped
 	s.Deaf += o.Deaf
-	for l, h := range o.Latency {
-		if h == nil {
-			continue
-		}
-		if s.Latency[l] == nil {
-			s.Latency[l] = hdrhistogram.New(shortest, longest, digits)
-		}
-		s.Latency[l].Merge(h)
-	}
 }
 
 // Add adds what another group or fleet counted.

@@ -12,6 +12,8 @@ import (
 	"hash/crc32"
 	"math"
 	"time"
+
+	"dormouse/sim/chance"
 )
 
 // A Tag tells one message of a run from all others.
@@ -132,7 +134,7 @@ func Parse(b []byte) (Tag, bool) {
 // warmer than nights, and no two readings are the same.
 func (t Tag) Value(at time.Duration) float64 {
 	const day = 24 * time.Hour
-	place := unit(mix(uint64(t.Device)<<8 | uint64(t.Stream)))
+	place := unit(chance.Mix(uint64(t.Device)<<8 | uint64(t.Stream)))
 	now := unit(t.noise())
 	sun := math.Sin(2 * math.Pi * float64(at%day) / float64(day))
 	return math.Round(100*(15+10*place+4*sun+0.5*now)) / 100

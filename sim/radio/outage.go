@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"dormouse/mqttsn/clock"
+	"dormouse/sim/chance"
+	"dormouse/sim/mistakes"
 )
 
 // Outages says when nothing is carried, in either direction. What is on the
@@ -30,12 +32,12 @@ type Site struct {
 // NewSite returns a site. The error is what is wrong with o, all of it.
 // Intervals count from start. Give each site a seed of its own.
 func NewSite(o Outages, seed uint64, start clock.Time) (*Site, error) {
-	var f faults
-	o.validate(&f, "")
-	if err := f.err(); err != nil {
+	var m mistakes.List
+	o.validate(&m, "")
+	if err := m.Err(); err != nil {
 		return nil, err
 	}
-	return &Site{*newOutages(o, mix(seed), start)}, nil
+	return &Site{*newOutages(o, chance.Mix(seed), start)}, nil
 }
 
 // outages are Outages made ready. The random ones are not kept but computed,

@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"dormouse/mqttsn/clock"
+	"dormouse/sim/chance"
 )
 
 // Config says what the radio of a group does. The zero Config is a perfect
@@ -116,10 +117,10 @@ func New(c Config, seed uint64, start clock.Time) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{
-		key:        mix(seed),
+		key:        chance.Mix(seed),
 		halfDuplex: c.HalfDuplex,
 		nat:        c.NAT,
-		cell:       newOutages(c.Outages, mix(seed), start),
+		cell:       newOutages(c.Outages, chance.Mix(seed), start),
 	}
 	if c.Site != nil {
 		m.site = &c.Site.outages

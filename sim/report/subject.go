@@ -36,7 +36,7 @@ func together(run *sim.Stats) *subject {
 	s := &subject{run: run}
 	for i := range run.Groups {
 		g := of(&run.Groups[i])
-		s.add(&g.GroupStats)
+		s.Count(&g.GroupStats)
 		s.merge(&g.GroupStats)
 		s.years = append(s.years, g.years...)
 		if g.life > 0 && (s.life == 0 || g.life < s.life) {
@@ -50,27 +50,9 @@ func together(run *sim.Stats) *subject {
 func sums(run *sim.Stats) *subject {
 	s := new(subject)
 	for i := range run.Groups {
-		s.add(&run.Groups[i])
+		s.Count(&run.Groups[i])
 	}
 	return s
-}
-
-func (s *subject) add(g *sim.GroupStats) {
-	s.Devices += g.Devices
-	for i, n := range g.States {
-		s.States[i] += n
-	}
-	s.Up.Add(&g.Up)
-	s.Down.Add(&g.Down)
-	s.Ledger.Add(&g.Ledger)
-	s.Connects += g.Connects
-	s.Refused += g.Refused
-	s.Lost += g.Lost
-	s.Wakes += g.Wakes
-	s.Reboots += g.Reboots
-	s.Rebindings += g.Rebindings
-	s.Skipped += g.Skipped
-	s.Deaf += g.Deaf
 }
 
 // merge adds what is dear to add: latencies and energy.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"dormouse/mqttsn/clock"
+	"dormouse/sim/chance"
 )
 
 // A State is what is remembered of one device. It is 48 octets; what follows
@@ -28,7 +29,7 @@ type State struct {
 // Nothing is due at the very start.
 func Begin(s *State, seed uint64, device, devices int, start clock.Time, noon time.Duration) {
 	*s = State{
-		seed:      uint32(mix(seed) >> 32),
+		seed:      uint32(chance.Mix(seed) >> 32),
 		place:     placeOf(seed, device, devices),
 		start:     start,
 		noon:      uint32((noon%day + day) % day / time.Millisecond),
@@ -68,7 +69,7 @@ func placeOf(seed uint64, device, devices int) uint32 {
 	for gcd(step, n) != 1 {
 		step++
 	}
-	rank := (uint64(device)*step + mix(seed)%n) % n
+	rank := (uint64(device)*step + chance.Mix(seed)%n) % n
 	return uint32((2*rank + 1) << 31 / n)
 }
 
@@ -93,19 +94,8 @@ const (
 	forStuck
 )
 
-// golden is 2⁶⁴ divided by the golden ratio, the step of SplitMix64.
-const golden = 0x9e3779b97f4a7c15
-
-// mix is the output function of SplitMix64 (Steele, Lea, Flood 2014).
-func mix(x uint64) uint64 {
-	x += golden
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
-}
-
 // draw returns the nth number drawn for a purpose, above 0 and below 1.
 func (s *State) draw(purpose uint64, n int64) float64 {
-	key := mix(uint64(s.seed)<<32|uint64(s.place)) + purpose*golden
-	return (float64(mix(mix(key)^uint64(n))>>12) + 0.5) / (1 << 52)
+	key := chance.Mix(uint64(s.seed)<<32|uint64(s.place)) + purpose*chance.Golden
+	return (float64(chance.Mix(chance.Mix(key)^uint64(n))>>12) + 0.5) / (1 << 52)
 }
