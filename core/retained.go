@@ -55,17 +55,17 @@ func (r *retained) room(l *letter) error {
 
 // set keeps l, or with an empty payload clears its topic. The caller holds mu.
 func (r *retained) set(l *letter) {
-	k, ok := r.topics.Find(l.Topic)
-	if ok {
-		r.forget(k)
-	}
 	if len(l.Payload) == 0 {
-		r.topics.Delete(l.Topic)
+		r.clear(l.Topic)
 		return
 	}
-	if !ok {
+	at := r.topics.Value(l.Topic)
+	k := *at
+	if k == nil {
 		k = new(keepsake)
-		r.topics.Set(l.Topic, k)
+		*at = k
+	} else {
+		r.forget(k)
 	}
 	k.letter = l
 	if counted(l) {

@@ -100,7 +100,7 @@ func TestMatches(t *testing.T) {
 			t.Errorf("Router with %q matches %q: %v", tt.filter, tt.topic, got)
 		}
 		var topics Topics[string]
-		topics.Set(tt.topic, tt.topic)
+		*topics.Value(tt.topic) = tt.topic
 		if got := len(walk(topics.Walk(tt.filter))) == 1; got != tt.want {
 			t.Errorf("Topics with %q matches %q: %v", tt.topic, tt.filter, got)
 		}
@@ -221,7 +221,7 @@ func TestTopicsAreWalkedByFilter(t *testing.T) {
 		var set Topics[string]
 		model := map[string]bool{}
 		for _, topic := range rapid.SliceOfN(topics, 0, 20).Draw(t, "topics") {
-			set.Set(topic, topic)
+			*set.Value(topic) = topic
 			model[topic] = true
 		}
 		if set.Len() != len(model) {
@@ -256,7 +256,7 @@ func TestTopicsAreWalkedByFilter(t *testing.T) {
 					t.Fatalf("Delete(%q)", topic)
 				}
 			} else {
-				set.Set(topic, topic)
+				*set.Value(topic) = topic
 				model[topic] = true
 			}
 			if _, ok := set.Find(topic); ok != model[topic] {
@@ -304,7 +304,7 @@ func BenchmarkWalk(b *testing.B) {
 	var set Topics[string]
 	for i := range 1_000_000 {
 		topic := fmt.Sprintf("sensors/%d/%d", i/10, i%10)
-		set.Set(topic, topic)
+		*set.Value(topic) = topic
 	}
 	b.ReportAllocs()
 	for b.Loop() {

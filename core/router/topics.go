@@ -24,7 +24,7 @@ type topicNode[V any] struct {
 type branches[V any] struct {
 	children []*topicNode[V] // nil: free
 	free     []int32
-	byLevel  map[string]*topicNode[V]
+	index    index // of children; nil: there are few
 }
 
 // Len is the number of topics.
@@ -42,8 +42,9 @@ func (t *Topics[V]) Find(topic string) (v V, ok bool) {
 	return n.value, n.set
 }
 
-// Set gives topic, which ValidTopic has passed, the value v.
-func (t *Topics[V]) Set(topic string, v V) {
+// Value returns where the value of topic is, which ValidTopic has passed, until
+// it is deleted. A new topic has the zero value.
+func (t *Topics[V]) Value(topic string) *V {
 	n := &t.root
 	for level, more := "", true; more; {
 		level, topic, more = strings.Cut(topic, "/")
@@ -54,9 +55,10 @@ func (t *Topics[V]) Set(topic string, v V) {
 		n = child
 	}
 	if !n.set {
+		n.set = true
 		t.size++
 	}
-	n.set, n.value = true, v
+	return &n.value
 }
 
 // Delete removes topic, and reports whether it was there.
@@ -91,35 +93,67 @@ func (n *topicNode[V]) delete(topic string) bool {
 }
 
 func (n *topicNode[V]) child(level string) *topicNode[V] {
-	if n.branches == nil {
+	b := n.branches
+	switch {
+	case b == nil:
+		return nil
+	case b.index == nil:
+		for _, child := range b.children {
+			if child != nil && child.level == level {
+				return child
+			}
+		}
 		return nil
 	}
-	return n.byLevel[level]
+	hash := indexOf(level, 0).hash
+	for i := b.index.home(hash); b.index[i].slot != 0; i = b.index.after(i) {
+		if e := b.index[i]; e.hash == hash && b.children[e.slot-1].level == level {
+			return b.children[e.slot-1]
+		}
+	}
+	return nil
 }
 
 func (n *topicNode[V]) grow(level string) *topicNode[V] {
 	if n.branches == nil {
-		n.branches = &branches[V]{byLevel: make(map[string]*topicNode[V])}
+		n.branches = new(branches[V])
 	}
+	b := n.branches
 	child := &topicNode[V]{level: level}
-	if last := len(n.free) - 1; last >= 0 {
-		child.slot = n.free[last]
-		n.free = n.free[:last]
-		n.children[child.slot] = child
+	if last := len(b.free) - 1; last >= 0 {
+		child.slot = b.free[last]
+		b.free = b.free[:last]
+		b.children[child.slot] = child
 	} else {
-		child.slot = int32(len(n.children))
-		n.children = append(n.children, child)
+		child.slot = int32(len(b.children))
+		b.children = append(b.children, child)
 	}
-	n.byLevel[level] = child
+	switch {
+	case b.index != nil:
+		b.index = b.index.grown(b.len())
+		b.index.put(indexOf(level, child.slot))
+	case b.len() > few:
+		b.index = b.index.grown(b.len())
+		for _, child := range b.children {
+			if child != nil {
+				b.index.put(indexOf(child.level, child.slot))
+			}
+		}
+	}
 	return child
 }
 
 func (n *topicNode[V]) prune(child *topicNode[V]) {
-	delete(n.byLevel, child.level)
-	if len(n.byLevel) == 0 {
+	b := n.branches
+	b.children[child.slot] = nil
+	b.free = append(b.free, child.slot)
+	switch {
+	case b.len() == 0:
 		n.branches = nil
-		return
+	case b.index != nil:
+		b.index.remove(indexOf(child.level, child.slot))
 	}
-	n.children[child.slot] = nil
-	n.free = append(n.free, child.slot)
 }
+
+// len is how many children there are.
+func (b *branches[V]) len() int { return len(b.children) - len(b.free) }
