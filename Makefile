@@ -1,4 +1,4 @@
-.PHONY: build run test soak check bench fuzz packages programs
+.PHONY: build run test soak check bench microbench fuzz packages programs
 
 # Where the race detector pays: what has goroutines or is called from many.
 CONCURRENT = ./core/... ./bridge/... ./mqttsn/gateway/... ./mqttsn/transport/... ./mqttsn/client/...
@@ -44,12 +44,17 @@ $(MQTTJS)/node_modules/.package-lock.json: $(MQTTJS)/package-lock.json | program
 check:
 	$(LINT) run ./...
 
-# The codec, the core, memory per sleeping sensor, and the whole binary: with
-# sensors, and with MQTT clients beside bare mochi and, if installed, Mosquitto;
-# the last is what durability costs.
+# What the whole of it does on this machine: one table, and the same as JSON.
+# Beside bare mochi and, if installed, Mosquitto. BENCH are flags and rows.
 bench: build
+	go build -trimpath -o bin/bare-mochi ./sim/bench/mochi
+	bin/dormouse bench table --json bin/bench.json $(BENCH)
+
+# What its parts cost: the codec, the core, memory per sleeping sensor, and what
+# durability costs.
+microbench:
 	go test -run '^$$' -bench . -benchmem ./mqttsn/... ./core/... ./bridge
-	go test -run '^$$' -bench . -benchtime 1x ./cmd/dormouse ./cmd/dormouse/e2e/crash
+	go test -run '^$$' -bench . -benchtime 1x ./cmd/dormouse/e2e/crash
 
 # Counted in runs: by the clock, go test may blame a run that it cuts off.
 fuzz:

@@ -22,6 +22,8 @@ type benchCmd struct {
 	Pub    benchPubCmd    `cmd:"" help:"MQTT clients that publish."`
 	Sub    benchSubCmd    `cmd:"" help:"MQTT clients that subscribe."`
 	Conn   benchConnCmd   `cmd:"" help:"MQTT clients that connect, and stay."`
+	Table  benchTableCmd  `cmd:"" help:"Measure what Dormouse does on this machine, beside what can be done."`
+	Echo   benchEchoCmd   `cmd:"" help:"Send back what comes by UDP: the most that this machine can do."`
 }
 
 // A crowd are the flags that say how many clients there are, and how they

@@ -58,11 +58,11 @@ func (c *benchMQTT) check(ctx context.Context) error {
 	return nil
 }
 
-// A bench is a crowd of MQTT clients at work.
-type bench struct {
+// A throng is a crowd of MQTT clients at work.
+type throng struct {
 	flags  *benchMQTT
 	prefix string
-	work   func(ctx context.Context, b *bench, c mqtt.Client, number int) error // with each client, once it is connected
+	work   func(ctx context.Context, b *throng, c mqtt.Client, number int) error // with each client, once it is connected
 	heard  mqtt.MessageHandler
 
 	connected, failed, published, received, lost atomic.Int64
@@ -76,13 +76,13 @@ type bench struct {
 // slowest is the longest time that is told from longer ones, in microseconds.
 const slowest = int64(time.Hour / time.Microsecond)
 
-func (c *benchMQTT) run(s *streams, work func(context.Context, *bench, mqtt.Client, int) error) error {
+func (c *benchMQTT) run(s *streams, work func(context.Context, *throng, mqtt.Client, int) error) error {
 	ctx, stop := interruptible()
 	defer stop()
 	if err := c.check(ctx); err != nil {
 		return err
 	}
-	b := &bench{flags: c, prefix: c.idPrefix(), work: work,
+	b := &throng{flags: c, prefix: c.idPrefix(), work: work,
 		connect: hdrhistogram.New(1, slowest, 3), answer: hdrhistogram.New(1, slowest, 3)}
 	b.heard = func(mqtt.Client, mqtt.Message) { b.received.Add(1) }
 	ctx, cancel := context.WithTimeout(ctx, c.arrival()+time.Duration(c.Duration))
@@ -122,7 +122,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // client lives one client's life.
-func (b *bench) client(ctx context.Context, number int) {
+func (b *throng) client(ctx context.Context, number int) {
 	w := b.flags.whom()
 	o := mqtt.NewClientOptions().
 		AddBroker("tcp://" + w.server().Host). // for its log; the connection is ours
@@ -159,21 +159,21 @@ func (b *bench) client(ctx context.Context, number int) {
 	c.Disconnect(goodbye)
 }
 
-func (b *bench) record(h *hdrhistogram.Histogram, began time.Time) {
+func (b *throng) record(h *hdrhistogram.Histogram, began time.Time) {
 	us := min(slowest, max(1, time.Since(began).Microseconds()))
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	h.RecordValue(us)
 }
 
-func (b *bench) fail(err error) {
+func (b *throng) fail(err error) {
 	b.failed.Add(1)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.last = err
 }
 
-func (b *bench) gone(err error) {
+func (b *throng) gone(err error) {
 	b.lost.Add(1)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -181,7 +181,7 @@ func (b *bench) gone(err error) {
 }
 
 // tell writes a line each second, until ctx ends.
-func (b *bench) tell(ctx context.Context, out io.Writer, began time.Time) {
+func (b *throng) tell(ctx context.Context, out io.Writer, began time.Time) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var before [3]int64
@@ -206,7 +206,7 @@ func (b *bench) tell(ctx context.Context, out io.Writer, began time.Time) {
 }
 
 // sum writes what came of it. The error says that clients failed.
-func (b *bench) sum(out io.Writer) error {
+func (b *throng) sum(out io.Writer) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	fmt.Fprintf(out, "clients    %d connected, %d failed, %d lost later\n", b.connected.Load(), b.failed.Load(), b.lost.Load())
@@ -238,7 +238,7 @@ func (b *bench) sum(out io.Writer) error {
 }
 
 // fill puts a client's own into a topic.
-func (b *bench) fill(topic string, number int) string {
+func (b *throng) fill(topic string, number int) string {
 	user := ""
 	if b.flags.Username != nil {
 		user = *b.flags.Username
@@ -267,7 +267,7 @@ func (c *benchPubCmd) Run(s *streams) error {
 		return usage("-s is %d; it must be 0 or more", c.Size)
 	}
 	payload := []byte(strings.Repeat("x", c.Size))
-	return c.run(s, func(ctx context.Context, b *bench, client mqtt.Client, number int) error {
+	return c.run(s, func(ctx context.Context, b *throng, client mqtt.Client, number int) error {
 		topic := b.fill(c.Topic, number)
 		tick := time.NewTicker(time.Duration(c.Every) * time.Millisecond)
 		defer tick.Stop()
@@ -301,7 +301,7 @@ func (c *benchSubCmd) Run(s *streams) error {
 	if c.QoS < 0 || c.QoS > 2 {
 		return usage("-q is %d; it must be 0, 1 or 2", c.QoS)
 	}
-	return c.run(s, func(ctx context.Context, b *bench, client mqtt.Client, number int) error {
+	return c.run(s, func(ctx context.Context, b *throng, client mqtt.Client, number int) error {
 		topic := b.fill(c.Topic, number)
 		token := client.Subscribe(topic, byte(c.QoS), nil)
 		if err := wait(ctx, token); err != nil {
@@ -319,7 +319,7 @@ type benchConnCmd struct{ benchMQTT }
 
 // Run runs it.
 func (c *benchConnCmd) Run(s *streams) error {
-	return c.run(s, func(ctx context.Context, _ *bench, _ mqtt.Client, _ int) error {
+	return c.run(s, func(ctx context.Context, _ *throng, _ mqtt.Client, _ int) error {
 		<-ctx.Done()
 		return nil
 	})

@@ -11,7 +11,7 @@ import (
 
 // TestMain has this binary be others, by the name that it is started under.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"dormouse": main, "dormouse-profiled": profiled, "bare-mochi": bareMochi})
+	testscript.Main(m, map[string]func(){"dormouse": main})
 }
 
 func TestScripts(t *testing.T) { testscript.Run(t, testscript.Params{Dir: "testdata"}) }

@@ -30,23 +30,12 @@ thresholds:
   - violations == 0
 `
 
-// A woken is what a mass wake came to.
-type woken struct {
-	Elapsed float64 `json:"elapsed_s"`
-	Shed    uint64
-	Broken  uint64
-	Used    []struct {
-		Who    string
-		CPU    float64 `json:"cpu_s"`
-		Memory float64 `json:"memory_octets"`
-	}
-	All struct{ Metrics map[string]float64 }
-}
-
-// wakeAll carries a mass wake out against "dormouse serve". All are asleep
-// after the arrival, in seconds, and wake at the double of it.
-func wakeAll(t testing.TB, devices, arrival int) (w woken) {
-	t.Helper()
+// TestMassWake: what five thousand sleepers are owed who wake at one moment,
+// each of them gets. All are asleep after the arrival, in seconds, and wake at
+// the double of it.
+func TestMassWake(t *testing.T) {
+	t.Parallel()
+	const devices, arrival = 5000, 6
 	dir := t.TempDir()
 	file, result := filepath.Join(dir, "mass-wake.yaml"), filepath.Join(dir, "result.json")
 	text := fmt.Sprintf(massWake, devices, 3*arrival, 2*arrival, arrival+arrival/2, arrival, arrival)
@@ -61,6 +50,10 @@ func wakeAll(t testing.TB, devices, arrival int) (w woken) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var w struct {
+		Shed, Broken uint64
+		All          struct{ Metrics map[string]float64 }
+	}
 	if err := json.Unmarshal(b, &w); err != nil {
 		t.Fatal(err)
 	}
@@ -68,32 +61,8 @@ func wakeAll(t testing.TB, devices, arrival int) (w woken) {
 		t.Errorf("%d datagrams were dropped, and %d invariants broken", w.Shed, w.Broken)
 	}
 	for _, name := range []string{"devices.asleep", "commands.accepted", "commands.delivered"} {
-		if w.All.Metrics[name] != float64(devices) {
+		if w.All.Metrics[name] != devices {
 			t.Errorf("%s is %v of %d devices", name, w.All.Metrics[name], devices)
 		}
-	}
-	return w
-}
-
-// TestMassWake: what five thousand sleepers are owed who wake at one moment,
-// each of them gets.
-func TestMassWake(t *testing.T) {
-	t.Parallel()
-	wakeAll(t, 5000, 6)
-}
-
-// BenchmarkMassWake is a hundred thousand of them, and says what that took of
-// the machine on both sides.
-func BenchmarkMassWake(b *testing.B) {
-	var w woken
-	for b.Loop() {
-		w = wakeAll(b, 100_000, 20)
-	}
-	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(w.Elapsed, "s")
-	b.ReportMetric(w.All.Metrics["drain.p99"], "drain-p99-s")
-	for _, u := range w.Used {
-		b.ReportMetric(u.CPU, u.Who+"-CPU-s")
-		b.ReportMetric(u.Memory/(1<<20), u.Who+"-MiB")
 	}
 }

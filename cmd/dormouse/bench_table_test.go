@@ -1,0 +1,109 @@
+package main
+
+import (
+	"encoding/json"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"dormouse/sim/bench"
+)
+
+// TestBenchTable has every row be measured, small, and holds it to its counts:
+// what was sent has arrived, or is counted. How long it took says nothing here.
+func TestBenchTable(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	mochi := filepath.Join(dir, "bare-mochi")
+	if out, err := exec.Command("go", "build", "-o", mochi, "dormouse/sim/bench/mochi").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	file := filepath.Join(dir, "table.json")
+	status, out, errs := command(t, "bench table --scale 0.002 --for 50ms --json %s --mochi %s", file, mochi)
+	if status != 0 {
+		t.Fatalf("bench table exits %d and prints\n%s%s", status, out, errs)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table bench.Table
+	if err := json.Unmarshal(b, &table); err != nil {
+		t.Fatalf("%v in %s", err, b)
+	}
+	seen := make(map[string]int) // by row: figures that count something
+	for _, f := range table.Figures {
+		n := func(name string) int {
+			v, ok := f.Counts[name]
+			if !ok {
+				t.Errorf("%s: %s counts no %s", f.Row, f.What, name)
+			}
+			return v
+		}
+		holds := true
+		switch {
+		case f.Counts == nil:
+			continue
+		case f.Row == "sleepers":
+			holds = n("sensors") == 2000
+		case f.Row == "wake":
+			holds = n("wakes") == 200 && n("delivered") == 200
+		case f.Row == "ingest": // what is sent again may arrive again
+			holds = n("acknowledged") > 0 && n("received") >= n("acknowledged") && n("received") <= n("acknowledged")+n("asked_again")
+		case f.Row == "qos0":
+			holds = n("sent") > 0 && n("received")+n("shed") == n("sent")
+		case f.Row == "fanout":
+			holds = n("messages") > 0 && n("delivered") == 20*n("messages") && n("lost") == 0
+		case f.Row == "mqtt":
+			holds = n("delivered") > 0 && n("lost") == 0 && f.Peers["mochi"] > 0 && f.Peers["mosquitto"] > 0
+		case f.Row == "growth":
+			holds = n("sensors") == 2 || n("sensors") == 20 || n("sensors") == 200 || n("sensors") == 2000
+		case f.Row == "retained":
+			holds = n("messages") == 200 && f.Peers["mochi"] > 0 && f.Peers["mosquitto"] > 0
+		case f.Row == "stalled":
+			holds = n("messages") > 0
+		}
+		if seen[f.Row]++; !holds {
+			t.Errorf("%s, %s, durability %s: %v, peers %v", f.Row, f.What, f.Durability, f.Counts, f.Peers)
+		}
+	}
+	for row, want := range map[string]int{
+		"sleepers": 2, "wake": 4, "ingest": 4, "qos0": 2, "fanout": 2, "mqtt": 9, "growth": 4, "idle": 1, "retained": 1, "stalled": 6,
+	} {
+		if seen[row] != want {
+			t.Errorf("row %s has %d figures that count; want %d", row, seen[row], want)
+		}
+		if !strings.Contains(out, "\n"+row+" ") {
+			t.Errorf("row %s is not in the table:\n%s", row, out)
+		}
+	}
+}
+
+// TestBenchTableUse: what cannot be measured is said before anything is.
+func TestBenchTableUse(t *testing.T) {
+	for line, says := range map[string]string{
+		"bench table speed":                        `there is no row "speed"`,
+		"bench table --scale 0":                    "scale is 0",
+		"bench table --for 0s":                     "0 s",
+		"bench table --durability maybe":           `durability is "maybe"`,
+		"bench table --json /nowhere/at/all":       "/nowhere/at/all cannot be written",
+		"bench echo -h 192.0.2.1:9":                "192.0.2.1:9",
+		"bench table idle --scale 0.001 --mochi /": "mochi",
+	} {
+		status, out, errs := command(t, "%s", line)
+		if status == 0 || !strings.Contains(errs, says) {
+			t.Errorf("%s exits %d and prints\n%s%s; want %q", line, status, out, errs, says)
+		}
+	}
+	taken, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	if status, _, errs := command(t, "bench echo -h %v", taken.LocalAddr()); status == 0 || !strings.Contains(errs, "address already in use") {
+		t.Errorf("on an address that is taken, bench echo exits %d and says %s", status, errs)
+	}
+}
