@@ -31,8 +31,8 @@ var errNothing = &failure{statusFailed, nil}
 // Run prints a line for each message.
 func (c *retainedLsCmd) Run(s *streams) error {
 	n, err := show(&c.inquiry, s.out, "/v1/retained", url.Values{"filter": {c.Filter}},
-		cells("TOPIC", "BYTES", "QOS", "PUBLISHER", "EXPIRES"), func(m admin.Retained) string {
-			return cells(cell(m.Topic), m.Bytes, m.QoS, cell(m.Publisher), moment(m.Expires))
+		cells("TOPIC", "BYTES", "QOS", "PUBLISHER", "PUBLISHED", "EXPIRES"), func(m admin.Retained) string {
+			return cells(cell(m.Topic), m.Bytes, m.QoS, cell(m.Publisher), moment(m.Published), moment(m.Expires))
 		})
 	if err == nil && n == 0 {
 		return errNothing

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -133,6 +134,22 @@ func TestOddNames(t *testing.T) {
 		if err := ask(t, c, "GET", "/v1/retained/message", url.Values{"topic": {topic}}, &m); err != nil || m.Topic != topic {
 			t.Errorf("asked for what is retained at %q the server answers %q, %v", topic, m.Topic, err)
 		}
+	}
+}
+
+// TestRetainedSince: a list says when each message was published.
+func TestRetainedSince(t *testing.T) {
+	at := time.Date(2030, 1, 2, 3, 4, 5, 600, time.UTC)
+	o := core.DefaultOptions()
+	o.Now = func() time.Time { return at }
+	b := core.New(o)
+	c := serve(t, b)
+	b.Publish(core.Identity{}, core.Message{Topic: "t", Payload: []byte("x"), Retain: true}, func(error) {})
+	at = at.Add(time.Hour)
+	var all []Retained
+	if err := ask(t, c, "GET", "/v1/retained", url.Values{"filter": {"t"}}, &all); err != nil || len(all) != 1 ||
+		!all[0].Published.Equal(time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)) {
+		t.Errorf("the list says %+v, %v; want one that was published an hour ago", all, err)
 	}
 }
 

@@ -17,6 +17,7 @@ type Retained struct {
 	Bytes     int       `json:"bytes"` // of its payload
 	QoS       int       `json:"qos"`
 	Publisher string    `json:"publisher"` // client id; empty: the broker
+	Published time.Time `json:"published,omitzero"`
 	Expires   time.Time `json:"expires,omitzero"`
 }
 
@@ -158,5 +159,9 @@ func badFilter(w http.ResponseWriter, filter string, err error) {
 }
 
 func newRetained(m *core.Message) Retained {
-	return Retained{Topic: m.Topic, Bytes: len(m.Payload), QoS: int(m.QoS), Publisher: m.Publisher, Expires: seconds(m.Expires)}
+	r := Retained{Topic: m.Topic, Bytes: len(m.Payload), QoS: int(m.QoS), Publisher: m.Publisher, Expires: seconds(m.Expires)}
+	if m.Taken != 0 {
+		r.Published = time.Unix(m.Taken, 0).UTC()
+	}
+	return r
 }

@@ -214,14 +214,14 @@ func TestRetained(t *testing.T) {
 		app.receive()
 	}
 
-	const head = "TOPIC BYTES QOS PUBLISHER EXPIRES"
+	const head = "TOPIC BYTES QOS PUBLISHER PUBLISHED EXPIRES"
 	_, stdout, _ := b.operate(t, "retained", "ls", "home/+")
 	if lines := strings.Split(strings.TrimSpace(stdout), "\n"); len(lines) != 4 || strings.Join(strings.Fields(lines[0]), " ") != head {
 		t.Errorf("retained ls prints\n%s", stdout)
 	}
-	b.wantOutput(t, []string{head, "home/a 2 1 app -"}, "retained", "ls", "home/a")
-	b.wantOutput(t, []string{head, `"home/c d" 1 2 app -`}, "retained", "ls", "home/c d")
-	b.wantOutput(t, []string{`[{"topic":"home/a","bytes":2,"qos":1,"publisher":"app"}]`}, "retained", "ls", "home/a", "-o", "json")
+	b.wantOutput(t, []string{head, "home/a 2 1 app @ -"}, "retained", "ls", "home/a")
+	b.wantOutput(t, []string{head, `"home/c d" 1 2 app @ -`}, "retained", "ls", "home/c d")
+	b.wantOutput(t, []string{`[{"topic":"home/a","bytes":2,"qos":1,"publisher":"app","published":"@"}]`}, "retained", "ls", "home/a", "-o", "json")
 	var listed []map[string]any
 	if b.decode(t, &listed, "retained", "ls", "-o", "json"); len(listed) != 4 {
 		t.Errorf("without a filter %d messages are listed, want 4 and no $SYS: %v", len(listed), listed)
@@ -240,8 +240,8 @@ func TestRetained(t *testing.T) {
 	if status, stdout, stderr := b.operate(t, "retained", "get", "home/b"); status != 0 || stdout != "\x00\xff\n" || stderr != "" {
 		t.Errorf("retained get prints %q %q, status %d", stdout, stderr, status)
 	}
-	b.wantOutput(t, []string{`{"topic":"home/b","bytes":3,"qos":0,"publisher":"app","payload_base64":"AP8K"}`}, "retained", "get", "home/b", "-o", "json")
-	b.wantOutput(t, []string{`{"topic":"home/a","bytes":2,"qos":1,"publisher":"app","payload":"on"}`}, "retained", "get", "home/a", "-o", "json")
+	b.wantOutput(t, []string{`{"topic":"home/b","bytes":3,"qos":0,"publisher":"app","published":"@","payload_base64":"AP8K"}`}, "retained", "get", "home/b", "-o", "json")
+	b.wantOutput(t, []string{`{"topic":"home/a","bytes":2,"qos":1,"publisher":"app","published":"@","payload":"on"}`}, "retained", "get", "home/a", "-o", "json")
 	b.wantFailure(t, 1, `nothing is retained at "home/x"`, "retained", "get", "home/x")
 	b.wantFailure(t, 2, "wildcards", "retained", "get", "home/#")
 
@@ -262,7 +262,7 @@ func TestRetained(t *testing.T) {
 	if slices.Sort(gone); !slices.Equal(gone, []string{`home/b="" at QoS 0`, `home/c d="" at QoS 0`}) {
 		t.Errorf("the subscriber sees %v", gone)
 	}
-	b.wantOutput(t, []string{head, "else 1 0 app -"}, "retained", "ls")
+	b.wantOutput(t, []string{head, "else 1 0 app @ -"}, "retained", "ls")
 }
 
 // get asks over HTTP. Without an answer the status is zero.
