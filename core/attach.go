@@ -155,6 +155,7 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	c.kept.Store(o.Expiry > 0)
 	c.recorded = recorded
 	c.attached, c.will, c.ends = s, will, 0
+	b.owed.turned(c, o.Sensor)
 	if c.mail != nil {
 		c.mail.again = 0
 	}

@@ -19,7 +19,10 @@ func (c *client) backlog() (l backlog) {
 }
 
 // backlogs is that of all clients together.
-type backlogs struct{ waiting, bytes, inflight atomic.Int64 }
+type backlogs struct {
+	waiting, bytes, inflight atomic.Int64
+	sensors                  atomic.Int64 // of waiting
+}
 
 // changed takes note that the backlog of c, which is locked, was before.
 func (s *backlogs) changed(c *client, before backlog) {
@@ -32,4 +35,19 @@ func (s *backlogs) changed(c *client, before backlog) {
 	add(&s.waiting, now.waiting-before.waiting)
 	add(&s.bytes, now.bytes-before.bytes)
 	add(&s.inflight, now.inflight-before.inflight)
+	if c.sensor {
+		add(&s.sensors, now.waiting-before.waiting)
+	}
+}
+
+// turned takes note that c, which is locked, is a sensor from now on, or is
+// none.
+func (s *backlogs) turned(c *client, sensor bool) {
+	switch waiting := int64(c.backlog().waiting); {
+	case sensor && !c.sensor:
+		s.sensors.Add(waiting)
+	case !sensor && c.sensor:
+		s.sensors.Add(-waiting)
+	}
+	c.sensor = sensor
 }

@@ -23,6 +23,7 @@ type client struct {
 
 	// mu guards what follows. The order is that of the smallest size.
 	gone     bool   // it is not the broker's any more
+	sensor   bool   // who attached last was one, as far as is known
 	ended    Ending // how the last attachment did; zero: not known
 	lastID   uint16
 	mu       sync.Mutex

@@ -36,6 +36,8 @@ func Each(b *Broker, yield func(name, help, label string, value uint64)) {
 		"Octets of their topics, payloads and properties. See limits.retained.bytes.", "", uint64(s.RetainedBytes))
 	yield("dormouse_messages_waiting",
 		"Messages in queues, one for each client that is to have it. Growing: clients that are away or slow.", "", uint64(s.Waiting))
+	yield("dormouse_messages_waiting_for_sensors",
+		"Those of them that are for sensors. Growing: sleep without a wake, or more than fits in one.", "", uint64(s.ForSensors))
 	yield("dormouse_messages_waiting_bytes",
 		"Octets of their topics, payloads and properties, though a message is kept once for all. See limits.queue.", "", uint64(s.WaitingBytes))
 	yield("dormouse_messages_inflight",

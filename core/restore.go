@@ -70,7 +70,7 @@ func (b *Broker) restoreFor(id string, do func(*client)) error {
 }
 
 func (b *Broker) restoreSession(f *store.Session) {
-	c := &client{id: f.ClientID, edge: f.Edge, recorded: true}
+	c := &client{id: f.ClientID, edge: f.Edge, recorded: true, sensor: f.Edge != ""}
 	c.kept.Store(f.Expiry > 0)
 	c.will = newWill(Identity{ClientID: f.ClientID, User: f.User}, f.Will, f.KeepWill)
 	now := b.o.Now()

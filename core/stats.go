@@ -15,6 +15,7 @@ type Stats struct {
 	Retained      int // retained messages, without our own below $SYS
 	RetainedBytes int // their topics, payloads and properties
 	Waiting       int // messages in queues, one for each who is to have it
+	ForSensors    int // of Waiting
 	WaitingBytes  int // their topics, payloads and properties
 	Inflight      int // messages taken from a queue and not acknowledged
 
@@ -117,6 +118,7 @@ func (b *Broker) Stats() Stats {
 
 	s.Connected = int(b.connected.Load())
 	s.Waiting = int(b.owed.waiting.Load())
+	s.ForSensors = int(b.owed.sensors.Load())
 	s.WaitingBytes = int(b.owed.bytes.Load())
 	s.Inflight = int(b.owed.inflight.Load())
 	s.Opened = b.opened.Load()

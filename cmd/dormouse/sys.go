@@ -14,6 +14,9 @@ func (s *server) addSys() {
 	b := s.broker
 	b.AddSys(func(yield func(name, value string)) { gateway.Sys(s.gateways(), yield) })
 	b.AddSys(func(yield func(name, value string)) { udp.Sys(s.conns(), yield) })
+	b.AddSys(func(yield func(name, value string)) {
+		yield("mqttsn/buffer/messages", strconv.Itoa(b.Stats().ForSensors))
+	})
 	b.AddSys(s.memory.sys)
 	b.AddSys(s.kept.sys)
 	for name, count := range map[string]func() uint64{
