@@ -30,6 +30,13 @@ func partedEdge(edge string) string {
 	return edgeParted + edge[1:]
 }
 
+// SavedEdge takes apart what a store keeps of a session for its edge: what
+// SaveEdge last stored, and whether the attachment that it tells of had ended.
+func SavedEdge(edge string) (state []byte, attached bool) {
+	c := &client{edge: edge}
+	return c.edgeState(), c.linked()
+}
+
 // edgeState is what SaveEdge last stored, or nil.
 func (c *client) edgeState() []byte {
 	if c.edge == "" {

@@ -20,7 +20,7 @@ const (
 	statusOK          = 0
 	statusFailed      = 1   // it ran and failed, or found fault
 	statusUsage       = 2   // wrong use, or a configuration that cannot be
-	statusBind        = 3   // an address or the store cannot be opened, or not by this user
+	statusBind        = 3   // an address cannot be opened, or the store not by this user or not now
 	statusUnreachable = 4   // the server does not answer
 	statusRefused     = 5   // the server does not take our name and password
 	statusTimeout     = 27  // what was waited for did not come

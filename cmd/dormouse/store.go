@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -50,9 +53,26 @@ func openStore(c *config.Config, log zerolog.Logger) (*keeping, error) {
 		k.Store, err = disk.Open(dir, diskOptions(c, log))
 	}
 	if err != nil {
-		return nil, &failure{statusBind, err}
+		return nil, storeFailure(err)
 	}
 	return k, nil
+}
+
+// storeFailure is err, which says why a store cannot be opened, with the exit
+// status for it: it is for somebody else, it is none, or else it is damaged or
+// the disk fails.
+func storeFailure(err error) error {
+	for status, whys := range map[int][]error{
+		statusBind:  {disk.ErrInUse, disk.ErrExposed, fs.ErrPermission, syscall.EROFS},
+		statusUsage: {disk.ErrNoStore, disk.ErrNotEmpty},
+	} {
+		for _, why := range whys {
+			if errors.Is(err, why) {
+				return &failure{status, err}
+			}
+		}
+	}
+	return err
 }
 
 // promise is what an acknowledgement is worth, in a word.
@@ -174,6 +194,8 @@ func (k *keeping) each(yield func(name, help, label string, value uint64)) {
 	yield("dormouse_store_disk_free_bytes", "Octets free on the disk of data_dir. Near limits.disk_free_min: make room.", "", s.Free)
 	yield("dormouse_store_full", "1 while QoS 1 and 2 are refused for want of room: free some, or see limits.disk_free_min and durability.max_bytes.", "", full)
 	yield("dormouse_store_commits_total", "Groups of changes written together.", "", s.Commits)
+	yield("dormouse_store_flushes_total", "Times that what was written lately went from the log to files of its own.", "", s.Flushes)
+	yield("dormouse_store_compactions_total", "Times that such files were merged, which the disk has to do beside all else.", "", s.Compactions)
 	yield("dormouse_store_refused_total", "Changes refused for want of room, each told to whom it was of. Any: see dormouse_store_full.", "", s.Refused)
 }
 

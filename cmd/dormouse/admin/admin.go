@@ -6,6 +6,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"io"
 	stdlog "log"
 	"net"
 	"net/http"
@@ -28,7 +29,7 @@ type Options struct {
 	Figures  []Figures
 	Times    []Times
 	Checks   func() []Check
-	Backup   func(dir string) error // nil: nothing is on disk
+	Backup   func(io.Writer) error // nil: nothing is on disk
 }
 
 // A Server answers operators. Use [New].

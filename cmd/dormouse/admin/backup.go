@@ -2,25 +2,44 @@ package admin
 
 import (
 	"net/http"
-	"path/filepath"
+	"time"
 )
 
-// backup copies what is kept to the directory in the query, which must not
-// exist, while all goes on.
-func (s *Server) backup(w http.ResponseWriter, r *http.Request) {
-	dir := r.URL.Query().Get("dir")
-	switch {
-	case s.o.Backup == nil:
+// pieceTime is how long one who asks for a backup may take nothing of it: what
+// it is made of stays on the disk meanwhile.
+const pieceTime = time.Minute
+
+// backup answers with a backup of what is kept, while all goes on.
+func (s *Server) backup(w http.ResponseWriter, _ *http.Request) {
+	if s.o.Backup == nil {
 		answerProblem(w, http.StatusConflict, "nothing is on disk: durability.store is memory")
 		return
-	case !filepath.IsAbs(dir):
-		answerProblem(w, http.StatusBadRequest, "%q is no path from the root", dir)
-		return
 	}
-	if err := s.o.Backup(dir); err != nil {
+	w.Header().Set("Content-Type", "application/gzip")
+	to := &patient{ResponseWriter: w, control: http.NewResponseController(w)}
+	switch err := s.o.Backup(to); {
+	case err == nil:
+		s.o.Log.Info().Str("event", "backup_created").Int64("bytes", to.n).Msg("an operator has made a backup")
+	case to.n == 0:
 		answerProblem(w, http.StatusInternalServerError, "%v", err)
-		return
+	default:
+		s.o.Log.Warn().Err(err).Str("event", "backup_failed").Msg("a backup that an operator has asked for breaks off")
+		breakOff()
 	}
-	s.o.Log.Info().Str("event", "backup_created").Str("dir", dir).Msg("an operator has made a backup")
-	w.WriteHeader(http.StatusNoContent)
+}
+
+// A patient writer gives whoever reads it a while for each piece.
+type patient struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	n       int64 // octets written
+}
+
+func (p *patient) Write(b []byte) (n int, err error) {
+	if err := p.control.SetWriteDeadline(time.Now().Add(pieceTime)); err != nil {
+		return 0, err
+	}
+	n, err = p.ResponseWriter.Write(b)
+	p.n += int64(n)
+	return n, err
 }

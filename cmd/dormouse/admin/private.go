@@ -17,7 +17,7 @@ func (s *Server) private() http.Handler {
 	mux.HandleFunc("GET /v1/retained", s.retained)
 	mux.HandleFunc("GET /v1/retained/message", s.retainedMessage)
 	mux.HandleFunc("DELETE /v1/retained", s.removeRetained)
-	mux.HandleFunc("POST /v1/backup", s.backup)
+	mux.HandleFunc("GET /v1/backup", s.backup)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -106,51 +106,6 @@ func TestKilledWithoutDisk(t *testing.T) {
 	b.wantFailure(t, 1, "nothing is retained", "retained", "get", "state")
 }
 
-// TestBackup: a copy that is made while all goes on is put back elsewhere, with
-// all that was acknowledged before it was asked for.
-func TestBackup(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	data, copied, other := filepath.Join(dir, "data"), filepath.Join(dir, "data-copy"), filepath.Join(dir, "other")
-	b := onData(t, data)
-	keeper := b.mqtt3(t, "keeper", keptSession)
-	keeper.subscribe("q", 1)
-	keeper.disconnect()
-	b.mosquittoPub(t, "state", "on", 1, "-r")
-	b.mosquittoPub(t, "q", "before", 1)
-	b.wantOutput(t, nil, "backup", "create", copied)
-	b.wantFailure(t, 1, "it exists", "backup", "create", copied)
-	b.mosquittoPub(t, "q", "after", 1)
-	inspect := func(status int, says string, args ...string) {
-		t.Helper()
-		got, stdout, stderr := run(t, args...)
-		if got != status || !strings.Contains(stdout+stderr, says) {
-			t.Errorf("dormouse %v ends with status %d and prints %q and %q; want %d and %q", args, got, stdout, stderr, status, says)
-		}
-	}
-	inspect(1, data+": it is in use", "store", "inspect", "--set", "data_dir="+data)
-	inspect(3, data+": it is in use", "serve", "--set", "data_dir="+data)
-	inspect(0, "1 sessions, 1 subscriptions, 2 messages, 1 waiting", "backup", "verify", copied)
-	inspect(2, "is not empty", "backup", "restore", copied, "--set", "data_dir="+data)
-	inspect(0, "1 sessions", "backup", "restore", copied, "--set", "data_dir="+other)
-	inspect(0, "1 sessions", "store", "inspect", "--set", "data_dir="+other)
-	inspect(0, "on", "store", "inspect", "--topic", "state", "--set", "data_dir="+other)
-	inspect(0, "1 messages, 6 octets", "store", "inspect", "--session", "keeper", "--set", "data_dir="+other)
-	inspect(1, `no session of "nobody"`, "store", "inspect", "--session", "nobody", "--set", "data_dir="+other)
-
-	elsewhere := start(t, "data_dir="+other)
-	keeper = elsewhere.mqtt3(t, "keeper", keptSession)
-	want(t, keeper.receive(), message{"q", "before", 1, false})
-	elsewhere.publish(t, "q", "new", 1)
-	want(t, keeper.receive(), message{"q", "new", 1, false})
-
-	if err := os.WriteFile(filepath.Join(copied, "MARK"), []byte("x"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	inspect(1, "MARK", "backup", "verify", copied)
-	inspect(1, "MARK", "backup", "restore", copied, "--set", "data_dir="+filepath.Join(dir, "third"))
-}
-
 // TestOthersMayReadTheData: then the server does not start, and says what to do.
 func TestOthersMayReadTheData(t *testing.T) {
 	t.Parallel()

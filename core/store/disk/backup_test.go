@@ -1,6 +1,8 @@
 package disk_test
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -30,10 +32,10 @@ func keeps(s store.Store, facts ...store.Fact) error {
 	return <-answer
 }
 
-// TestBackupOfALiveStore: a copy is made while four write; what was durable
-// before is in it, it is for us alone, and it is a store.
+// TestBackupOfALiveStore: it is made while four write; what was durable before
+// is in it, and becomes a store of ours alone.
 func TestBackupOfALiveStore(t *testing.T) {
-	dir, copied := filepath.Join(t.TempDir(), "store"), filepath.Join(t.TempDir(), "backup")
+	dir, other := filepath.Join(t.TempDir(), "store"), filepath.Join(t.TempDir(), "other")
 	s := open(t, dir, disk.Options{})
 	if err := keeps(s, &store.Session{ClientID: "ann", Expiry: time.Hour}, &store.Accepted{ClientID: "ann", ID: 1},
 		&store.Subscribed{ClientID: "ann", Subscription: store.Subscription{Filter: "a"}}); err != nil {
@@ -64,41 +66,53 @@ func TestBackupOfALiveStore(t *testing.T) {
 			}
 		})
 	}
-	if err := s.Checkpoint(copied); err != nil {
+	var backup bytes.Buffer
+	if err := s.Backup(&backup); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Checkpoint(copied); err == nil || !strings.Contains(err.Error(), "it exists") {
-		t.Errorf("a second time: %v", err)
-	}
-	if _, err := disk.Verify(dir, nil); err == nil || !strings.Contains(err.Error(), "in use by another process") {
+	if _, err := disk.Verify(dir, nil); !errors.Is(err, disk.ErrInUse) {
 		t.Errorf("Verify of an open store: %v", err)
 	}
 	close(stop)
 	all.Wait()
+	if left, _ := filepath.Glob(filepath.Join(dir, "*.new")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.Backup(new(bytes.Buffer)); err == nil {
+		t.Error("a store that is closed makes a backup")
+	}
 
-	c, err := disk.Verify(copied, nil)
-	if err != nil {
-		t.Fatal(err)
+	c, err := disk.VerifyBackup(bytes.NewReader(backup.Bytes()), nil, private(t))
+	if err != nil || c.Sessions != 1 || c.Subscriptions != 1 || c.Accepted != 1 || c.InFlight != 1 || c.Messages < before || c.Waiting != c.Messages-1 {
+		t.Errorf("the backup has %v, %v", c, err)
 	}
-	if c.Sessions != 1 || c.Subscriptions != 1 || c.Accepted != 1 || c.InFlight != 1 || c.Messages < before || c.Waiting != c.Messages-1 {
-		t.Errorf("the copy has %v", c)
+	restored, err := disk.Restore(&backup, nil, other)
+	if err != nil || restored != c {
+		t.Errorf("restored are %v, %v", restored, err)
 	}
-	if is, err := os.Stat(copied); err != nil || is.Mode().Perm() != 0o700 {
-		t.Errorf("the copy is %v, %v", is.Mode(), err)
+	if is, err := os.Stat(other); err != nil || is.Mode().Perm() != 0o700 {
+		t.Errorf("it is %v, %v", is.Mode(), err)
 	}
-	s = open(t, copied, disk.Options{})
+	s = open(t, other, disk.Options{})
 	if err := s.Load(func(store.Fact) error { return nil }); err != nil {
 		t.Error(err)
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	if left, _ := filepath.Glob(copied + ".*"); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+}
+
+// private is an empty directory that nobody else may read.
+func private(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
 	}
+	return dir
 }
 
 // TestDirectories that cannot be opened: what it says, and nothing was done.

@@ -63,6 +63,11 @@ type Options struct {
 	// likewise. Zero: any number.
 	MaxBytes uint64
 
+	// MemTable is how many octets that were written lately stay in memory, two
+	// or three times, before they become a file of their own: 1 KiB or more.
+	// Zero: 16 MiB.
+	MemTable uint64
+
 	// FS is where the directory is. Nil: the file system of the machine.
 	FS vfs.FS
 
@@ -80,6 +85,7 @@ type Store struct {
 	life     *life
 	readOnly bool
 	free     *space
+	backup   backingUp
 	tally
 
 	reclaimed time.Time // when the disk was last compacted because it is full

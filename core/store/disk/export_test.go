@@ -1,5 +1,8 @@
 package disk
 
+// Pack and Unpack make and take apart the file of a backup.
+var Pack, Unpack = pack, unpack
+
 // Look sees at once whether the disk has room.
 func (s *Store) Look() { s.free.look() }
 

@@ -10,6 +10,15 @@ import (
 	"github.com/rs/zerolog"
 )
 
+// Why a directory cannot be opened, but for what is damaged in it and what the
+// system says.
+var (
+	ErrInUse    = errors.New("it is in use by another process")
+	ErrExposed  = errors.New("others may read it")
+	ErrNoStore  = errors.New("it is no store")
+	ErrNotEmpty = errors.New("it is not empty") // and was to be
+)
+
 // A life is that of one opened store: it lasts until something fails that must
 // not be tried again, such as an fsync, whose second success would mean
 // nothing.

@@ -21,10 +21,12 @@ const (
 	formatNow       = "dormouse store 1\n"
 
 	newSuffix = ".new" // of a file that is to replace another
+
+	lockFile = "LOCK" // pebble's
 )
 
 // mayBeThere is what may be in a directory that is as good as empty.
-var mayBeThere = []string{"LOCK", formatFile + newSuffix, "lost+found"}
+var mayBeThere = []string{lockFile, formatFile + newSuffix, restoreDir, "lost+found"}
 
 // readFormat reports whether the store has begun; not if the directory is
 // empty.
@@ -37,7 +39,7 @@ func (s *Store) readFormat() (begun bool, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		for _, name := range names {
 			if !slices.Contains(mayBeThere, name) {
-				return false, fmt.Errorf("it has %s in it but no file %s: set data_dir to a directory that is empty or a store", name, formatFile)
+				return false, fmt.Errorf("%w: it has %s in it but no file %s: set data_dir to a directory that is empty or a store", ErrNoStore, name, formatFile)
 			}
 		}
 		return false, nil

@@ -1,11 +1,13 @@
 package disk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -13,7 +15,7 @@ import (
 )
 
 const (
-	memTableSize = 16 << 20 // octets; there are two or three at times
+	memTableSize = 16 << 20 // octets, by default
 	cacheSize    = 16 << 20 // octets
 
 	// reclaimEvery is how often a full disk is compacted for what was let go.
@@ -64,9 +66,9 @@ func (s *Store) open(readOnly bool) error {
 	if err := s.directory(readOnly); err != nil {
 		return err
 	}
-	lock, err := pebble.LockDirectory(s.dir, s.fs)
+	lock, err := s.lockDirectory()
 	if err != nil {
-		return fmt.Errorf("it is in use by another process (%w): end that, or set another data_dir", err)
+		return err
 	}
 	s.lock = lock
 	if err := s.openLocked(readOnly); err != nil {
@@ -75,13 +77,32 @@ func (s *Store) open(readOnly bool) error {
 	return nil
 }
 
+// lockDirectory keeps other processes out.
+func (s *Store) lockDirectory() (*pebble.Lock, error) {
+	lock, err := pebble.LockDirectory(s.dir, s.fs)
+	switch {
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return nil, err
+	case err != nil:
+		return nil, fmt.Errorf("%w (%w): end that, or set another data_dir", ErrInUse, err)
+	}
+	return lock, nil
+}
+
 func (s *Store) openLocked(readOnly bool) error {
 	begun, err := s.readFormat()
 	if err != nil {
 		return err
 	}
 	if !begun && readOnly {
-		return errors.New("there is no store")
+		return fmt.Errorf("%w: it is empty", ErrNoStore)
+	}
+	if !readOnly { // what was left there when somebody was killed
+		for _, left := range []string{copyDir, restoreDir} {
+			if err := s.free.fs.RemoveAll(s.fs.PathJoin(s.dir, left)); err != nil {
+				return err
+			}
+		}
 	}
 	if begun {
 		s.marked, err = readMark(s.fs, s.dir)
@@ -102,7 +123,7 @@ func (s *Store) openLocked(readOnly bool) error {
 		FormatMajorVersion: pebble.FormatValueSeparation,
 		Lock:               s.lock,
 		Logger:             log,
-		MemTableSize:       memTableSize,
+		MemTableSize:       cmp.Or(s.o.MemTable, memTableSize),
 		ReadOnly:           readOnly,
 	}
 	o.Experimental.CompactionScheduler = later
@@ -165,10 +186,12 @@ func (s *Store) directory(readOnly bool) error {
 	is, err := s.fs.Stat(s.dir)
 	switch {
 	case err == nil && !is.IsDir():
-		return errors.New("it is not a directory")
+		return fmt.Errorf("%w: it is not a directory", ErrNoStore)
 	case err == nil && s.o.FS == nil && is.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("others may read it (mode %04o): chmod 700 %s", is.Mode().Perm(), s.dir)
-	case !errors.Is(err, fs.ErrNotExist) || readOnly:
+		return fmt.Errorf("%w (mode %04o): chmod 700 %s", ErrExposed, is.Mode().Perm(), s.dir)
+	case errors.Is(err, fs.ErrNotExist) && readOnly:
+		return fmt.Errorf("%w: there is no such directory", ErrNoStore)
+	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
 	if err := s.fs.MkdirAll(s.dir, 0o700); err != nil {
@@ -208,6 +231,7 @@ func (s *Store) Close() error {
 	if err := s.life.Err(); err != nil {
 		return err // pebble may hang; the process ends
 	}
+	s.endBackups()
 	s.mark()
 	return s.closeFiles(s.db.Flush)
 }

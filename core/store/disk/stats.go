@@ -7,12 +7,14 @@ import (
 
 // Stats are the figures of a Store, counted since Open.
 type Stats struct {
-	Bytes   uint64 // that what is kept takes in its files
-	Free    uint64 // octets of the disk, when last looked at
-	Full    error  // why Write refuses what needs room, or nil
-	Refused uint64 // Writes, for want of room
-	Commits uint64
-	Syncs   Latency // of the commits that were synced
+	Bytes       uint64 // that what is kept takes in its files
+	Free        uint64 // octets of the disk, when last looked at
+	Full        error  // why Write refuses what needs room, or nil
+	Refused     uint64 // Writes, for want of room
+	Commits     uint64
+	Syncs       Latency // of the commits that were synced
+	Flushes     uint64  // of what was in memory to a file of its own
+	Compactions uint64  // of such files
 }
 
 // A Latency is how long something took.
@@ -62,6 +64,8 @@ func (s *Store) Stats() Stats {
 		Syncs:   Latency{Sum: time.Duration(s.syncTime.Load()), Within: make(map[time.Duration]uint64)},
 	}
 	r.Full = s.Full()
+	m := s.db.Metrics()
+	r.Flushes, r.Compactions = uint64(m.Flush.Count), uint64(m.Compact.Count)
 	for i := range s.syncs {
 		r.Syncs.Count += s.syncs[i].Load()
 		if i < len(SyncBounds) {

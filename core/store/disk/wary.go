@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -38,7 +39,7 @@ func (w waryFS) does(name, what string, do func() error) error {
 // isOurs reports whether a file is the store's directory or in it, rather than
 // of a backup.
 func (w waryFS) isOurs(name string) bool {
-	return name == w.free.dir || w.PathDir(name) == w.free.dir
+	return name == w.free.dir || w.PathDir(name) == w.free.dir && w.PathBase(name) != copyDir
 }
 
 // opens does what opens a file to be written.
@@ -53,8 +54,29 @@ func (w waryFS) opens(name, what string, do func() (vfs.File, error)) (f vfs.Fil
 	return &waryFile{f, w, name}, nil
 }
 
+// Create implements [vfs.FS]. A marker of pebble says by its name which file
+// counts, and the next one is made after that file and before the old one is
+// removed. So they reach the disk too, even one that takes the changes of a
+// directory in any order.
 func (w waryFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return w.opens(name, "create", func() (vfs.File, error) { return w.FS.Create(name, c) })
+	create := func() (vfs.File, error) {
+		return w.opens(name, "create", func() (vfs.File, error) { return w.FS.Create(name, c) })
+	}
+	if !strings.HasPrefix(w.PathBase(name), "marker.") {
+		return create()
+	}
+	dir := w.PathDir(name)
+	if err := syncDir(w, dir); err != nil {
+		return nil, err
+	}
+	f, err := create()
+	if err != nil {
+		return nil, err
+	}
+	if err := syncDir(w, dir); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 func (w waryFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
