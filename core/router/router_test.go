@@ -277,8 +277,9 @@ func TestTopicsAreWalkedByFilter(t *testing.T) {
 	})
 }
 
-func BenchmarkMatch(b *testing.B) {
-	r := New[int, int]()
+// crowded is a router with many filters, and topics to match.
+func crowded() (r *Router[int, int], topics []string) {
+	r = New[int, int]()
 	for i := range 100_000 {
 		r.Add(fmt.Sprintf("sensors/%d/cmd", i), i, 0)
 	}
@@ -286,7 +287,12 @@ func BenchmarkMatch(b *testing.B) {
 		r.Add(fmt.Sprintf("sensors/%d/#", i), i, 0)
 		r.Add(fmt.Sprintf("+/%d/temperature", i), i, 0)
 	}
-	for _, topic := range []string{"sensors/99999/cmd", "sensors/500/temperature", "nobody/wants/this"} {
+	return r, []string{"sensors/99999/cmd", "sensors/500/temperature", "nobody/wants/this"}
+}
+
+func BenchmarkMatch(b *testing.B) {
+	r, topics := crowded()
+	for _, topic := range topics {
 		b.Run(strings.ReplaceAll(topic, "/", "."), func(b *testing.B) {
 			n := 0
 			visit := func(e []Entry[int, int]) { n += len(e) }
@@ -296,6 +302,16 @@ func BenchmarkMatch(b *testing.B) {
 			}
 			b.ReportMetric(float64(n)/float64(b.N), "found/op")
 		})
+	}
+}
+
+// TestMatchAllocatesNothing: every message is matched.
+func TestMatchAllocatesNothing(t *testing.T) {
+	r, topics := crowded()
+	for _, topic := range topics {
+		if n := testing.AllocsPerRun(100, func() { r.Match(topic, func([]Entry[int, int]) {}) }); n > 0 {
+			t.Errorf("to match %s takes %v allocations", topic, n)
+		}
 	}
 }
 

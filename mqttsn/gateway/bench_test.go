@@ -20,14 +20,16 @@ type nobody struct{ transport.Transport }
 func (nobody) Send([]transport.Datagram) error { return nil }
 
 // bare is a gateway on a broker, without a network.
-func bare(b *testing.B, broker *core.Broker) *Gateway {
+func bare(b testing.TB, broker *core.Broker) *Gateway { return bareOn(b, nobody{}, broker) }
+
+func bareOn(b testing.TB, net transport.Transport, broker *core.Broker) *Gateway {
 	c := DefaultConfig()
 	c.Shards = runtime.GOMAXPROCS(0)
 	c.Strangers.Connects, c.Strangers.ResponsesPerPrefix = 1e9, 1e9
 	if err := c.Validate(); err != nil {
 		b.Fatal(err)
 	}
-	g := New(c, nobody{}, bridge.New(broker, bridge.DefaultConfig()), beginning)
+	g := New(c, net, bridge.New(broker, bridge.DefaultConfig()), beginning)
 	g.SetReady(true)
 	return g
 }
@@ -97,52 +99,4 @@ func BenchmarkTakeUp(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/sensors, "ns/sensor")
-}
-
-// BenchmarkPublish is a QoS 1 PUBLISH from a sensor, through decoder, session,
-// bridge and broker, and its PUBACK, without a network.
-func BenchmarkPublish(b *testing.B) {
-	g := bare(b, core.New(core.DefaultOptions()))
-	from := transport.Peer{Addr: netip.MustParseAddrPort("10.0.0.1:7")}
-	g.hear(from, &mqttsn.Connect{ProtocolID: 1, ClientID: []byte("sensor")})
-	g.Step(beginning)
-	p := &mqttsn.Publish{QoS: 1, Topic: mqttsn.Topic{Kind: mqttsn.TopicShort, ID: 'a'<<8 | 'b'}, Payload: []byte("21.5")}
-	batch := []transport.Datagram{{Peer: from}}
-	b.ReportAllocs()
-	for b.Loop() {
-		p.ID++
-		batch[0].Buf, _ = mqttsn.Append(batch[0].Buf[:0], mqttsn.V12, p)
-		g.Receive(batch)
-		g.Step(beginning)
-	}
-}
-
-// BenchmarkPing is a PINGREQ of an active client and its PINGRESP: what every
-// datagram costs at least.
-func BenchmarkPing(b *testing.B) {
-	g := bare(b, core.New(core.DefaultOptions()))
-	from := transport.Peer{Addr: netip.MustParseAddrPort("10.0.0.1:7")}
-	g.hear(from, &mqttsn.Connect{ProtocolID: 1, ClientID: []byte("sensor")})
-	g.Step(beginning)
-	batch := []transport.Datagram{{Peer: from, Buf: octets(&mqttsn.Pingreq{})}}
-	b.ReportAllocs()
-	for b.Loop() {
-		g.Receive(batch)
-		g.Step(beginning)
-	}
-}
-
-// BenchmarkWake is a sleeper's PINGREQ with nothing to be had, and PINGRESP.
-func BenchmarkWake(b *testing.B) {
-	g := bare(b, core.New(core.DefaultOptions()))
-	from := transport.Peer{Addr: netip.MustParseAddrPort("10.0.0.1:7")}
-	g.hear(from, &mqttsn.Connect{ProtocolID: 1, CleanSession: true, ClientID: []byte("sensor")})
-	g.hear(from, &mqttsn.Disconnect{Duration: time.Hour})
-	g.Step(beginning)
-	batch := []transport.Datagram{{Peer: from, Buf: octets(&mqttsn.Pingreq{ClientID: []byte("sensor")})}}
-	b.ReportAllocs()
-	for b.Loop() {
-		g.Receive(batch)
-		g.Step(beginning)
-	}
 }
