@@ -23,7 +23,8 @@ type Store interface {
 	// the order of Seq, with the Receivers it still has or has in flight;
 	// Unretained for each topic whose message is no longer retained but waits
 	// somewhere; then in the order in which they came Taken, each before its
-	// Received. It is called once, before any Write.
+	// Received. It is called once, before any Write. A Published and its
+	// Message are visit's until it returns; what they hold is to keep.
 	Load(visit func(Fact) error) error
 
 	// Close makes durable what was written and ends the store.

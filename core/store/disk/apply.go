@@ -301,7 +301,7 @@ func (w *writer) get(key []byte, read func(*reader)) bool {
 	}
 	if read != nil {
 		r := unseal(key, value)
-		read(r)
+		read(&r)
 		w.fail(r.end(key))
 	}
 	w.fail(done.Close())

@@ -13,7 +13,7 @@ import (
 // A letter is a message and its number.
 type letter struct {
 	seq uint64
-	*store.Message
+	store.Message
 }
 
 const (
@@ -30,19 +30,21 @@ const (
 type part struct {
 	read chan []letter // closed at the end
 	err  error         // to be read after that
+	used chan []letter // to be filled again: a million letters are not to be a million pieces of garbage
 }
 
-// letters visits all messages in order. As many are read at once as there are
-// processors.
+// letters visits all messages in order, each until visit returns. As many are
+// read at once as there are processors.
 func letters(db *pebble.DB, visit func(seq uint64, m *store.Message) error) error {
 	first, last, err := extent(db)
 	if err != nil || last < first {
 		return err
 	}
 	step := (last-first)/lettersParts + 1
+	used := make(chan []letter, lettersQueued)
 	parts := make([]*part, 0, lettersParts)
 	for from := first; from <= last; from += step {
-		parts = append(parts, &part{read: make(chan []letter, lettersQueued)})
+		parts = append(parts, &part{read: make(chan []letter, lettersQueued), used: used})
 		if from+step < from {
 			break
 		}
@@ -68,10 +70,14 @@ func letters(db *pebble.DB, visit func(seq uint64, m *store.Message) error) erro
 	defer close(quit)
 	for _, p := range parts {
 		for some := range p.read {
-			for _, l := range some {
-				if err := visit(l.seq, l.Message); err != nil {
+			for i := range some {
+				if err := visit(some[i].seq, &some[i].Message); err != nil {
 					return err
 				}
+			}
+			select {
+			case used <- some:
+			default:
 			}
 		}
 		if p.err != nil {
@@ -114,11 +120,11 @@ func messageSeq(key []byte) (uint64, error) {
 // someone quits.
 func (p *part) fill(db *pebble.DB, from, to uint64, quit <-chan struct{}) {
 	defer close(p.read)
-	some := make([]letter, 0, lettersAhead)
+	some := p.blank()
 	hand := func() bool {
 		select {
 		case p.read <- some:
-			some = make([]letter, 0, lettersAhead)
+			some = p.blank()
 			return true
 		case <-quit:
 			return false
@@ -135,7 +141,7 @@ func (p *part) fill(db *pebble.DB, from, to uint64, quit <-chan struct{}) {
 		if err := r.end(key); err != nil {
 			return err
 		}
-		some = append(some, letter{seq, &m})
+		some = append(some, letter{seq, m})
 		if len(some) == cap(some) && !hand() {
 			return errQuit
 		}
@@ -143,5 +149,15 @@ func (p *part) fill(db *pebble.DB, from, to uint64, quit <-chan struct{}) {
 	})
 	if len(some) > 0 {
 		hand()
+	}
+}
+
+// blank is room for letters.
+func (p *part) blank() []letter {
+	select {
+	case used := <-p.used:
+		return used[:0]
+	default:
+		return make([]letter, 0, lettersAhead)
 	}
 }

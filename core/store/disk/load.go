@@ -48,6 +48,9 @@ type loader struct {
 	held     []uint64 // seq of what is in flight and not received, in order
 	retained []uint64 // seq, in order
 	orphans  []uint64 // seq of what nobody holds
+
+	published store.Published // the last one visited
+	to        []place         // its receivers
 }
 
 func (s *Store) load(visit func(store.Fact) error) error {
@@ -180,13 +183,14 @@ func (l *loader) loadSessions() error {
 // message is no longer retained.
 func (l *loader) loadMessages() error {
 	var over []string // topics of what is no longer retained, perhaps
+	l.published.Receivers = l.receivers
 	err := letters(l.db, func(seq uint64, m *store.Message) error {
 		if err := l.missing(seq); err != nil {
 			return err
 		}
-		to := take(&l.waiting, func(p place) uint64 { return p.seq }, seq)
+		l.to = take(&l.waiting, func(p place) uint64 { return p.seq }, seq)
 		now := take(&l.retained, same, seq)
-		holders := len(to) + len(take(&l.held, same, seq)) + len(now)
+		holders := len(l.to) + len(take(&l.held, same, seq)) + len(now)
 		switch {
 		case holders == 0:
 			l.orphans = append(l.orphans, seq)
@@ -197,13 +201,8 @@ func (l *loader) loadMessages() error {
 		if m.Retain && len(now) == 0 {
 			over = append(over, m.Topic)
 		}
-		return l.visit(&store.Published{Seq: seq, Message: m, Receivers: func(yield func(store.Receiver) bool) {
-			for _, p := range to {
-				if !yield(p.Receiver) {
-					return
-				}
-			}
-		}})
+		l.published.Seq, l.published.Message = seq, m
+		return l.visit(&l.published)
 	})
 	if err == nil {
 		err = l.missing(math.MaxUint64)
@@ -220,6 +219,15 @@ func (l *loader) loadMessages() error {
 		}
 	}
 	return w.err
+}
+
+// receivers are those of what is published.
+func (l *loader) receivers(yield func(store.Receiver) bool) {
+	for _, p := range l.to {
+		if !yield(p.Receiver) {
+			return
+		}
+	}
 }
 
 func same(seq uint64) uint64 { return seq }

@@ -63,17 +63,17 @@ type reader struct {
 }
 
 // unseal is a reader of the body of the record at key.
-func unseal(key, value []byte) *reader {
+func unseal(key, value []byte) reader {
 	n := len(value) - 4
 	switch {
 	case n < 1:
-		return &reader{err: errShort}
+		return reader{err: errShort}
 	case binary.LittleEndian.Uint32(value[n:]) != checksum(key, value[:n]):
-		return &reader{err: errChecksum}
+		return reader{err: errChecksum}
 	case value[0] != recordVersion:
-		return &reader{err: fmt.Errorf("%w: %d, not %d", errVersion, value[0], recordVersion)}
+		return reader{err: fmt.Errorf("%w: %d, not %d", errVersion, value[0], recordVersion)}
 	}
-	return &reader{b: value[1:n]}
+	return reader{b: value[1:n]}
 }
 
 // end is the verdict on the record at key, once all of it is read.

@@ -83,7 +83,10 @@ func TestEachFieldIsKept(t *testing.T) {
 		}
 	}
 	all := samples()
-	read := func(kind int) *reader { return unseal([]byte("key"), all[kind]) }
+	read := func(kind int) *reader {
+		r := unseal([]byte("key"), all[kind])
+		return &r
+	}
 	flying := read(4).inFlight()
 	for _, tt := range []struct{ got, want any }{
 		{read(0).message(), m},
@@ -103,7 +106,7 @@ func TestRecords(t *testing.T) {
 	for kind, record := range samples() {
 		read := func(key string, b []byte) ([]byte, error) {
 			r := unseal([]byte(key), b)
-			again := kinds[kind](r)
+			again := kinds[kind](&r)
 			return seal(nil, []byte(key), again), r.end([]byte(key))
 		}
 		again, err := read("key", record)
@@ -141,13 +144,13 @@ func FuzzRecord(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kind byte, body []byte) {
 		read := kinds[int(kind)%len(kinds)]
 		r := unseal(nil, seal(nil, nil, func(b []byte) []byte { return append(b, body...) }))
-		write := read(r)
+		write := read(&r)
 		if r.end(nil) != nil {
 			return
 		}
 		record := seal(nil, nil, write)
 		r = unseal(nil, record)
-		again := read(r)
+		again := read(&r)
 		if err := r.end(nil); err != nil || !reflect.DeepEqual(seal(nil, nil, again), record) {
 			t.Fatalf("%x is read, written as %x and then: %v", body, record, err)
 		}

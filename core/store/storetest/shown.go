@@ -23,6 +23,10 @@ func loaded(t tb, s store.Store) string {
 	t.Helper()
 	var facts []store.Fact
 	err := s.Load(func(f store.Fact) error {
+		if p, ok := f.(*store.Published); ok {
+			m := *p.Message
+			f = &store.Published{Seq: p.Seq, Message: &m, Receivers: slices.Values(slices.Collect(p.Receivers))}
+		}
 		facts = append(facts, f)
 		return nil
 	})
