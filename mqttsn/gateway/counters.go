@@ -18,6 +18,7 @@ type counters struct {
 	answered, suppressed       atomic.Uint64 // strangers
 	refused                    [numRefusals]atomic.Uint64
 	minusOne                   [numVerdicts]atomic.Uint64
+	predefined                 atomic.Uint64 // PUBLISH that named its topic by an id of ours
 	events                     [session.NumEvents]atomic.Uint64
 	ended                      [session.OpenRefused + 1]atomic.Uint64
 	moves, hijacks             atomic.Uint64

@@ -49,6 +49,8 @@ func Each(gs []*Gateway, yield func(name, help, label string, value uint64)) {
 			"PUBLISH at QoS -1, and why it was refused. See mqttsn.qos_minus_one.", "result", name, t.minusOne[i])
 	}
 
+	yield("dormouse_mqttsn_predefined_publishes_total",
+		"PUBLISH by a predefined id. None, though sensors know such ids: see mqttsn.predefined.", "", t.predefined)
 	for i, name := range stateNames {
 		if i > 0 {
 			part("dormouse_mqttsn_sessions",
@@ -105,6 +107,7 @@ func Sys(gs []*Gateway, yield func(name, value string)) {
 	number("connects/refused", append(t.refused[:], t.ended[session.OpenRefused])...)
 	number("qos_minus_one/accepted", t.minusOne[published])
 	number("qos_minus_one/refused", t.minusOne[published+1:]...)
+	number("predefined/hits", t.predefined)
 	number("moves", t.moves)
 	number("hijack_attempts", t.hijacks)
 	for i, n := range t.events {
@@ -129,6 +132,7 @@ type totals struct {
 	answered, suppressed             uint64
 	refused                          [numRefusals]uint64
 	minusOne                         [numVerdicts]uint64
+	predefined                       uint64
 	events                           [session.NumEvents]uint64
 	ended                            [session.OpenRefused + 1]uint64
 	moves, hijacks                   uint64
@@ -155,6 +159,7 @@ func (t *totals) add(c *counters) {
 	t.suppressed += c.suppressed.Load()
 	addUp(t.refused[:], c.refused[:])
 	addUp(t.minusOne[:], c.minusOne[:])
+	t.predefined += c.predefined.Load()
 	addUp(t.events[:], c.events[:])
 	addUp(t.ended[:], c.ended[:])
 	t.moves += c.moves.Load()

@@ -5,6 +5,9 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
+
+	"dormouse/mqttsn"
 )
 
 // TestMetrics pins the names of the figures, which dashboards rely on.
@@ -26,6 +29,27 @@ func TestMetrics(t *testing.T) {
 	if b.String() != string(want) {
 		t.Errorf("the figures are\n%s\nand testdata/metrics.txt says\n%s", b.String(), want)
 	}
+}
+
+// TestPredefinedHits counts what clients publish by a predefined id, and what
+// strangers may, but no id that stands for nothing, and nothing unheard.
+func TestPredefinedHits(t *testing.T) {
+	w := newWorld(t, func(c *Config) {
+		c.Session.Predefined = map[uint16]string{1: "alarm"}
+		c.QoSMinusOne.From = Loopback
+	})
+	publish := func(qos mqttsn.QoS, kind mqttsn.TopicKind, id uint16) *mqttsn.Publish {
+		return &mqttsn.Publish{QoS: qos, ID: 7, Topic: mqttsn.Topic{Kind: kind, ID: id}}
+	}
+	s := w.at("10.0.0.1:7").connects("s", true, time.Minute)
+	s.sends(publish(1, mqttsn.TopicPredefined, 1)).gets("PUBACK")
+	s.sends(publish(1, mqttsn.TopicPredefined, 2)).gets("PUBACK")
+	s.sends(publish(0, mqttsn.TopicShort, 1))
+	w.wantCount("predefined_publishes_total", "", 1)
+	w.at("10.0.0.2:7").sends(publish(1, mqttsn.TopicPredefined, 1)).gets("DISCONNECT")
+	w.wantCount("predefined_publishes_total", "", 1)
+	w.at("127.0.0.1:7").sends(publish(mqttsn.QoSMinusOne, mqttsn.TopicPredefined, 1)).gets("")
+	w.wantCount("predefined_publishes_total", "", 2)
 }
 
 // TestSeveralGateways: the figures of all listeners are added up.

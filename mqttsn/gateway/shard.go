@@ -166,11 +166,24 @@ func (s *shard) receive(d transport.Datagram) {
 			s.count.minusOne[published].Add(1)
 		}
 	}
+	s.countPredefined(t, p)
 	if t == nil || !isOf(t.session, p) || s.g.draining.Load() && p.Type() == mqttsn.TypeConnect {
 		s.stranger(source{d.Peer, string(node)}, t, p)
 		return
 	}
 	s.handle(t, p)
+}
+
+// countPredefined counts a PUBLISH that may be heard, if it names its topic by
+// a predefined id.
+func (s *shard) countPredefined(t *seat, p mqttsn.Packet) {
+	m, ok := p.(*mqttsn.Publish)
+	if !ok || m.Topic.Kind != mqttsn.TopicPredefined || t == nil && m.QoS != mqttsn.QoSMinusOne {
+		return
+	}
+	if _, ok := s.g.cfg.Session.Predefined[m.Topic.ID]; ok {
+		s.count.predefined.Add(1)
+	}
 }
 
 // isOf reports whether p, which came from its address, is for the session: a
