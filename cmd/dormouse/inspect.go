@@ -117,7 +117,8 @@ func (in *inspection) visit(f store.Fact) error {
 			s.WaitingBytes += len(f.Message.Topic) + len(f.Message.Payload) + f.Message.Properties.Size()
 		}
 		if f.Message.Retain && f.Message.Topic == in.topic { // the last is the one
-			in.retained = f.Message
+			m := *f.Message // which is ours only here
+			in.retained = &m
 		}
 	case *store.Unretained:
 		if f.Topic == in.topic {
