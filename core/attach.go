@@ -30,7 +30,10 @@ func (b *Broker) Open(id Identity, o SessionOptions, sink Sink, done func(s *Ses
 	var s *Session
 	var e eviction
 	if err == nil {
+		turn := b.turns.of(id.ClientID)
+		turn.Lock()
 		s, e, err = b.attach(id, o, sink)
+		turn.Unlock()
 	}
 	if err != nil {
 		b.letGo(id.ClientID, sink)
@@ -40,8 +43,7 @@ func (b *Broker) Open(id Identity, o SessionOptions, sink Sink, done func(s *Ses
 	if e.sink != nil {
 		e.sink.Kick(TakenOver)
 	}
-	b.turns.pass(id.ClientID)
-	b.fire(e.will)
+	b.send(e.last)
 	b.store.Sync(func(err error) {
 		if err != nil {
 			done(nil, false, err)
@@ -74,8 +76,8 @@ func (s *Session) release() {
 // An eviction is what Open owes to those who were there before.
 type eviction struct {
 	present bool
-	sink    Sink  // to be kicked, or nil
-	will    *will // to be published, or nil
+	sink    Sink         // to be kicked, or nil
+	last    *publication // of the will, to be sent, or nil
 }
 
 // attach makes the Session and puts it in its place. On an error nothing has
@@ -117,7 +119,8 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 
 	resumed := known && !o.CleanStart && c.lasts(o.Sensor, b.o.Now())
 	e := eviction{present: resumed}
-	e.sink, e.will = c.evicted(sink, resumed)
+	kicked, last := c.evicted(sink, resumed)
+	e.sink = kicked
 	will := newWill(id, o.Will, o.Sensor)
 	if kept := c.will; will == nil && o.Sensor && !o.DeleteWill && resumed && kept != nil && kept.keep {
 		will = newWill(id, &kept.Will, true)
@@ -131,10 +134,11 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 		c.edge = partedEdge(edge)
 	}
 	recorded := isRecorded(o.Expiry, will)
-	err := b.writeOpen(c, id.User, o.Expiry, will, resumed, passing.facts)
+	var err error
+	e.last, err = b.writeOpen(c, id.User, o.Expiry, will, last, resumed, passing.facts)
 	if o.Expiry == 0 && recorded && errors.Is(err, ErrFull) { // it may come all the same
 		recorded = false
-		err = b.writeOpen(c, id.User, 0, nil, resumed, passing.facts)
+		e.last, err = b.writeOpen(c, id.User, 0, nil, last, resumed, passing.facts)
 	}
 	if err != nil {
 		c.edge = edge
@@ -196,11 +200,11 @@ func (c *client) evicted(sink Sink, resumed bool) (Sink, *will) {
 // Detach ends the attachment. The will follows from how.
 func (s *Session) Detach(how Ending, done func(error)) {
 	b, c := s.broker, s.client
-	var w *will
+	var p *publication
 	b.mu.Lock()
 	attached := s.lock()
 	if attached {
-		w = b.detach(s, how)
+		p = b.detach(s, how)
 	}
 	c.mu.Unlock()
 	b.unlock()
@@ -208,28 +212,29 @@ func (s *Session) Detach(how Ending, done func(error)) {
 		b.refuse(ErrDetached, done)
 		return
 	}
-	b.fire(w)
+	b.send(p)
 	b.store.Sync(done)
 }
 
 // letGo ends the attachment of a client to sink, if there is one, as lost.
 func (b *Broker) letGo(clientID string, sink Sink) {
-	var w *will
+	var p *publication
 	b.mu.Lock()
 	if c := b.clients[clientID]; c != nil {
 		c.mu.Lock()
 		if s := c.attached; s != nil && s.sink == sink {
-			w = b.detach(s, Lost)
+			p = b.detach(s, Lost)
 		}
 		c.mu.Unlock()
 	}
 	b.unlock()
-	b.fire(w)
+	b.send(p)
 }
 
 // detach ends the attachment s, whose client is locked as is b, and returns
-// the will to be published, or nil.
-func (b *Broker) detach(s *Session, how Ending) (w *will) {
+// the will to be sent, or nil.
+func (b *Broker) detach(s *Session, how Ending) *publication {
+	var w *will
 	c, now := s.client, b.o.Now()
 	c.attached, c.ended = nil, how
 	if how != Shutdown {
@@ -242,8 +247,7 @@ func (b *Broker) detach(s *Session, how Ending) (w *will) {
 		c.dropWill()
 	}
 	if s.expiry == 0 {
-		b.conclude(c)
-		return w
+		return b.conclude(c, w)
 	}
 	c.ends = ending(now, s.expiry)
 	b.schedule(c)
@@ -252,10 +256,12 @@ func (b *Broker) detach(s *Session, how Ending) (w *will) {
 		b.handBack(c, unacknowledged, false)
 	}
 	b.dropQoS0(c)
-	if c.kept.Load() && !c.linked() { // or else Resume finds it as it is
-		b.note(c.fact(s.user, s.expiry))
+	if !c.kept.Load() || c.linked() { // or else Resume finds it as it is
+		p, _ := b.concede(w, c.recorded, nil)
+		return p
 	}
-	return w
+	p, _ := b.concede(w, c.recorded, nil, c.left(s.user, s.expiry))
+	return p
 }
 
 // ending is when a session ends that was left now: zero for never.
@@ -295,17 +301,20 @@ func (b *Broker) dropQoS0(c *client) {
 	}
 }
 
-// conclude ends the session of c, which is locked as is b, and tells the store.
-func (b *Broker) conclude(c *client) {
+// conclude ends the session of c, which is locked as is b, and publishes w, if it
+// is not nil: that is to be sent. It tells the store.
+func (b *Broker) conclude(c *client, w *will) *publication {
 	passing := b.plan(c, unacknowledged, true)
 	facts := passing.facts
 	if c.recorded {
 		facts = append(facts, &store.Ended{ClientID: c.id})
 	}
-	if len(facts) == 0 || b.note(facts...) {
+	p, noted := b.concede(w, c.recorded, c, facts...)
+	if noted {
 		passing.finish()
 	}
 	b.end(c)
+	return p
 }
 
 // end forgets the session of c, which is locked as is b. It leaves it to the
@@ -352,17 +361,20 @@ func (b *Broker) tickClient(now int64) bool {
 	} else {
 		w = nil
 	}
-	if over := c.ends != 0 && c.ends <= now; over {
-		b.conclude(c)
+	var p *publication
+	switch over := c.ends != 0 && c.ends <= now; {
+	case over:
+		p = b.conclude(c, w)
 		b.expired.Add(1)
-	} else {
+	case w != nil && c.kept.Load():
 		b.schedule(c)
-		if w != nil && c.kept.Load() { // a restart is not to publish it again
-			b.note(c.fact(w.who.User, c.remaining(now)))
-		}
+		p, _ = b.concede(w, c.recorded, nil, c.left(w.who.User, c.remaining(now)))
+	default:
+		b.schedule(c)
+		p, _ = b.concede(w, c.recorded, nil)
 	}
 	c.mu.Unlock()
 	b.unlock()
-	b.fire(w)
+	b.send(p)
 	return true
 }

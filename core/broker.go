@@ -89,7 +89,7 @@ func (b *Broker) Publish(from Identity, m Message, done func(error)) {
 		err = b.shed(m.QoS)
 	}
 	if err == nil {
-		err = b.publish(m, nil, done)
+		err = b.publish(m, done)
 	}
 	if err != nil {
 		b.refuse(err, done)
@@ -150,7 +150,11 @@ func (b *Broker) refuse(err error, done func(error)) {
 // are lost, a restart brings back what was over. It reports whether they are
 // not.
 func (b *Broker) note(facts ...store.Fact) (noted bool) {
-	err := b.store.Write(facts...)
+	return b.noted(b.store.Write(facts...))
+}
+
+// noted takes note of an error, and reports whether there is none.
+func (b *Broker) noted(err error) bool {
 	if err != nil {
 		b.storeRefusals.Add(1)
 		b.o.Log.Error().Err(err).Str("event", "store_refused").Msg("the store refused what is already done")

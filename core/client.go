@@ -132,11 +132,23 @@ func (c *client) fact(user string, expiry time.Duration) *store.Session {
 	return f
 }
 
+// left is fact when nobody is attached any more.
+func (c *client) left(user string, remains time.Duration) *store.Session {
+	f := c.fact(user, remains)
+	f.Granted = true
+	return f
+}
+
+// octets is about how much room fact takes where it is stored.
+func (c *client) octets() int { return len(c.edge) + c.will.size() }
+
 // record writes what the store is to know about the session of s, if it is to
-// know it.
-func (s *Session) record() error {
+// know it. granted is as of the fact.
+func (s *Session) record(granted bool) error {
 	if !s.client.kept.Load() {
 		return nil
 	}
-	return s.broker.store.Write(s.client.fact(s.user, s.expiry))
+	f := s.client.fact(s.user, s.expiry)
+	f.Granted = granted
+	return s.broker.store.Write(f)
 }

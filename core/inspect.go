@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"iter"
 	"slices"
 	"time"
@@ -93,23 +94,24 @@ func (b *Broker) Kick(clientID string, purge bool) bool {
 	}
 	c.mu.Lock()
 	var sink Sink
-	var w *will
+	var p *publication
 	if s := c.attached; s != nil {
 		sink = s.sink
-		w = b.detach(s, Lost)
+		p = b.detach(s, Lost)
 	}
 	if purge && !c.gone {
-		if w == nil && c.will != nil && c.will.due != 0 {
+		var w *will
+		if c.will != nil && c.will.due != 0 {
 			w = c.will // its delay ends with the session
 		}
-		b.conclude(c)
+		p = cmp.Or(b.conclude(c, w), p)
 	}
 	c.mu.Unlock()
 	b.unlock()
 	if sink != nil {
 		sink.Kick(Kicked)
 	}
-	b.fire(w)
+	b.send(p)
 	return true
 }
 
@@ -137,7 +139,7 @@ func (b *Broker) Retained(filter string) (iter.Seq[Message], error) {
 func (b *Broker) RemoveRetained(by Identity, topic string, done func(error)) {
 	err := b.mayPublish(by, topic)
 	if err == nil {
-		err = b.publish(Message{Topic: topic, Publisher: by.ClientID, Retain: true, QoS: 1}, nil, done)
+		err = b.publish(Message{Topic: topic, Publisher: by.ClientID, Retain: true, QoS: 1}, done)
 	}
 	if err != nil {
 		b.refuse(err, done)

@@ -6,8 +6,10 @@ import (
 	"dormouse/core/store"
 )
 
-// writeOpen tells the store of what Open is about to do to c, after facts.
-func (b *Broker) writeOpen(c *client, user string, expiry time.Duration, w *will, resumed bool, facts []store.Fact) error {
+// writeOpen tells the store of what Open is about to do to c, after facts, and
+// that last, the will of the connection before, is published, which is then to be
+// sent.
+func (b *Broker) writeOpen(c *client, user string, expiry time.Duration, w, last *will, resumed bool, facts []store.Fact) (*publication, error) {
 	was := c.kept.Load()
 	replaced, begins := was && !resumed, !was && resumed && expiry > 0
 	if c.recorded && (!resumed || expiry == 0) {
@@ -18,23 +20,27 @@ func (b *Broker) writeOpen(c *client, user string, expiry time.Duration, w *will
 		w.store(f)
 		if resumed {
 			f.Edge = c.edge
+			f.Granted = c.recorded && w.size() <= c.will.size()
 		}
 		facts = append(facts, f)
 	}
 	if begins {
 		facts = append(facts, b.possessions(c)...)
 	}
-	if len(facts) == 0 {
-		return nil
+	var without *client
+	if !resumed {
+		without = c
 	}
 	if !replaced && !begins {
-		return b.store.Write(facts...)
+		b.topics.RLock()
+		defer b.topics.RUnlock()
+		return b.fire(last, c.recorded, without, facts)
 	}
 	// What was on its way to the old session must not be written into the new,
 	// and what goes to one that begins to be kept must be written.
 	b.topics.Lock()
 	defer b.topics.Unlock()
-	err := b.store.Write(facts...)
+	p, err := b.fire(last, c.recorded, without, facts)
 	switch {
 	case err != nil:
 	case replaced:
@@ -42,7 +48,7 @@ func (b *Broker) writeOpen(c *client, user string, expiry time.Duration, w *will
 	case begins:
 		c.kept.Store(true)
 	}
-	return err
+	return p, err
 }
 
 // isRecorded reports whether the store is to know of a session: it outlives its

@@ -15,6 +15,8 @@ type publication struct {
 	letter  *letter
 	to      []receiver
 	several []receiver // those that may be there more than once
+	without *client    // who is not to have it: its session ends with this
+	granted bool       // as of its fact
 	done    func(error)
 
 	visitor func([]router.Entry[*client, terms])   // visit, made once
@@ -29,32 +31,49 @@ type receiver struct {
 	via *via // as of its item
 }
 
-// publish sends m on its way, with the fact that it came if that must be kept
-// too. On an error it did not go, and done is not called.
-func (b *Broker) publish(m Message, origin *store.Accepted, done func(error)) error {
+// publish sends m on its way, with facts that must be kept if it is. On an error
+// it did not go, and done is not called.
+func (b *Broker) publish(m Message, done func(error), facts ...store.Fact) error {
 	if b.closed.Load() {
 		return ErrClosed
 	}
-	p := b.publications.Get().(*publication)
-	m.Taken = b.o.Now().Unix()
-	p.letter, p.done = &letter{Message: m}, done
-	if err := p.route(origin); err != nil {
+	p := b.publication(m, done)
+	b.topics.RLock()
+	err := p.route(facts)
+	b.topics.RUnlock()
+	if err != nil {
 		p.recycle()
 		return err
 	}
+	b.send(p)
+	return nil
+}
+
+func (b *Broker) publication(m Message, done func(error)) *publication {
+	p := b.publications.Get().(*publication)
+	m.Taken = b.o.Now().Unix()
+	p.letter, p.done = &letter{Message: m}, done
+	return p
+}
+
+// send has p, which is routed unless it is nil, go to its receivers once that is
+// durable.
+func (b *Broker) send(p *publication) {
+	if p == nil {
+		return
+	}
+	m := &p.letter.Message
 	if m.Publisher != "" || m.Topic[0] != '$' { // what the broker says of itself it has not received
 		b.received.messages.Add(1)
 		b.received.bytes.Add(uint64(len(m.Topic) + len(m.Payload)))
 	}
 	b.store.Sync(p.then)
-	return nil
 }
 
-// route finds the receivers and writes all to the store.
-func (p *publication) route(origin *store.Accepted) error {
+// route finds the receivers and writes all to the store, after facts.
+// Broker.topics must be locked, for reading at least.
+func (p *publication) route(facts []store.Fact) error {
 	b, l := p.broker, p.letter
-	b.topics.RLock()
-	defer b.topics.RUnlock()
 	b.router.Match(l.Topic, p.visitor)
 	p.merge()
 	if b.members > 0 {
@@ -62,7 +81,7 @@ func (p *publication) route(origin *store.Accepted) error {
 	}
 	if !l.Retain {
 		l.seq = b.lastSeq.Add(1)
-		return p.write(origin)
+		return p.write(facts)
 	}
 	b.retained.mu.Lock()
 	defer b.retained.mu.Unlock()
@@ -71,7 +90,7 @@ func (p *publication) route(origin *store.Accepted) error {
 		b.dropped.countFull(err)
 		return err
 	}
-	if err := p.write(origin); err != nil {
+	if err := p.write(facts); err != nil {
 		return err
 	}
 	b.retained.set(l)
@@ -81,7 +100,7 @@ func (p *publication) route(origin *store.Accepted) error {
 // visit notes the subscribers of one filter.
 func (p *publication) visit(entries []router.Entry[*client, terms]) {
 	for _, e := range entries {
-		if e.What.noLocal && e.Who.id == p.letter.Publisher {
+		if e.What.noLocal && e.Who.id == p.letter.Publisher || e.Who == p.without {
 			continue
 		}
 		r := newReceiver(e.Who, e.What, p.letter)
@@ -96,7 +115,7 @@ func (p *publication) visit(entries []router.Entry[*client, terms]) {
 // share notes who is to have it of the groups of one filter, each on its own.
 func (p *publication) share(groups []router.Entry[*group, struct{}]) {
 	for _, e := range groups {
-		if m := e.Who.choose(p.letter.QoS); m != nil {
+		if m := e.Who.choose(p.letter.QoS, p.without); m != nil {
 			p.to = append(p.to, m.receiver(p.letter))
 		}
 	}
@@ -136,15 +155,11 @@ func (p *publication) merge() {
 }
 
 // write hands the store what it must keep: the message for those who are owed
-// it, as the retained one, or only its origin.
-func (p *publication) write(origin *store.Accepted) error {
+// it, as the retained one, or only facts.
+func (p *publication) write(facts []store.Fact) error {
 	l := p.letter
-	var facts []store.Fact
-	if origin != nil {
-		facts = append(facts, origin)
-	}
 	if l.Retain && counted(l) || slices.ContainsFunc(p.to, receiver.owed) {
-		facts = append(facts, &store.Published{Seq: l.seq, Message: &l.Message, Receivers: p.owed})
+		facts = append(facts, &store.Published{Seq: l.seq, Message: &l.Message, Receivers: p.owed, Granted: p.granted})
 	}
 	if len(facts) == 0 {
 		return nil
@@ -202,6 +217,7 @@ func (p *publication) recycle() {
 		p.to, p.several = nil, nil
 	}
 	p.letter, p.done, p.to, p.several = nil, nil, p.to[:0], p.several[:0]
+	p.without, p.granted = nil, false
 	p.broker.publications.Put(p)
 }
 

@@ -57,12 +57,12 @@ func (s *Session) Publish(m Message, id uint16, done func(error)) {
 	turn := b.turns.of(c.id)
 	turn.RLock()
 	defer turn.RUnlock()
-	var origin *store.Accepted
+	var origin []store.Fact
 	attached, fresh := s.lock(), true
 	if attached && m.QoS == 2 {
 		fresh = c.box().take(id)
 		if c.kept.Load() {
-			origin = &store.Accepted{ClientID: c.id, ID: id}
+			origin = append(origin, &store.Accepted{ClientID: c.id, ID: id})
 		}
 	}
 	c.mu.Unlock()
@@ -76,7 +76,7 @@ func (s *Session) Publish(m Message, id uint16, done func(error)) {
 	}
 	err := b.shed(m.QoS)
 	if err == nil {
-		err = b.publish(m, origin, done)
+		err = b.publish(m, done, origin...)
 	}
 	if err != nil {
 		if m.QoS == 2 {
@@ -293,9 +293,9 @@ func (s *Session) change(done func(error), do func(*client)) {
 	b, c := s.broker, s.client
 	err := ErrDetached
 	if s.lock() {
-		edge, will, expiry := c.edge, c.will, s.expiry
+		edge, will, expiry, octets := c.edge, c.will, s.expiry, c.octets()
 		do(c)
-		if err = s.record(); err != nil {
+		if err = s.record(c.octets() <= octets); err != nil {
 			c.edge, c.will, s.expiry = edge, will, expiry
 		}
 	}

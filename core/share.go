@@ -78,9 +78,14 @@ func (c crowd) from(turn *atomic.Uint32) iter.Seq2[int, *member] {
 // attached; if there is none, one whose kept session keeps it. That is the
 // same again and again, so that what it keeps is in order. If there is no such
 // one either, it returns nil.
-func (g *group) choose(qos QoS) *member {
+//
+// without is not chosen.
+func (g *group) choose(qos QoS, without *client) *member {
 	chosen := -1
 	for at, m := range g.here.from(&g.turn) {
+		if m.client == without {
+			continue
+		}
 		if busy := m.at.busy.Load(); chosen < 0 || !busy {
 			chosen = at
 			if !busy {
@@ -93,7 +98,7 @@ func (g *group) choose(qos QoS) *member {
 		return g.here[chosen]
 	}
 	for at, m := range g.away.from(&g.keeper) {
-		if min(qos, m.qos) > 0 {
+		if min(qos, m.qos) > 0 && m.client != without {
 			g.keeper.Store(uint32(at))
 			return m
 		}

@@ -32,22 +32,51 @@ func (w *will) store(f *store.Session) {
 	}
 }
 
-// fire publishes w, if it is not nil and its author still may. Nobody waits
-// for it.
-func (b *Broker) fire(w *will) {
-	if w == nil || b.mayPublish(w.who, w.Topic) != nil {
-		return
+// size is what bounds on memory count of w; of nil, nothing.
+func (w *will) size() int {
+	if w == nil {
+		return 0
 	}
-	m := w.Message
-	m.Publisher = w.who.ClientID
-	if w.Lifetime > 0 {
-		m.Expires = b.o.Now().Add(w.Lifetime)
-	}
-	if err := b.publish(m, nil, func(error) {}); err != nil {
+	return len(w.Topic) + len(w.Payload) + w.Properties.Size()
+}
+
+// fire writes facts and, in the same Write, that w is published, if it is not nil
+// and its author still may: facts let go of w, and wherever the process ends, it is
+// published once. What fire returns, nil perhaps, is to be sent when no lock is
+// held. stored says that the store has w, so that there is room for it;
+// otherwise it may be given up. without does not get it.
+//
+// Broker.topics must be locked, for reading at least.
+func (b *Broker) fire(w *will, stored bool, without *client, facts []store.Fact) (*publication, error) {
+	if w != nil && b.mayPublish(w.who, w.Topic) == nil {
+		m := w.Message
+		m.Publisher = w.who.ClientID
+		if w.Lifetime > 0 {
+			m.Expires = b.o.Now().Add(w.Lifetime)
+		}
+		p := b.publication(m, func(error) {})
+		p.granted, p.without = stored, without
+		err := p.route(facts)
+		if err == nil {
+			b.wills.Add(1)
+			return p, nil
+		}
+		p.recycle()
 		b.o.Log.Warn().Err(err).Str("event", "will_refused").Str("client", m.Publisher).Msg("a will could not be published")
-		return
 	}
-	b.wills.Add(1)
+	if len(facts) == 0 {
+		return nil, nil
+	}
+	return nil, b.store.Write(facts...)
+}
+
+// concede is fire where nobody waits for facts and they cannot be refused, see
+// note. It reports whether they are noted.
+func (b *Broker) concede(w *will, stored bool, without *client, facts ...store.Fact) (p *publication, noted bool) {
+	b.topics.RLock()
+	defer b.topics.RUnlock()
+	p, err := b.fire(w, stored, without, facts)
+	return p, b.noted(err)
 }
 
 // lost returns the will to be published now that the connection of c was

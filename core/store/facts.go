@@ -16,6 +16,7 @@ type Published struct {
 	Seq       uint64 // identifies the message, and orders it
 	Message   *Message
 	Receivers iter.Seq[Receiver]
+	Granted   bool // as a will it was stored before: not to be refused for want of room
 }
 
 // Owed: the message Seq waits for one more session, which has it from another.
@@ -93,6 +94,7 @@ type Session struct {
 	KeepWill bool      // the will outlives the connection
 	WillDue  time.Time // when the will is to be published; zero: the client is not lost
 	Edge     string    // state of the edge, opaque
+	Granted  bool      // what is stored of it takes as much room: not to be refused for want of any
 }
 
 // Ended: a session and all that belongs to it is gone.

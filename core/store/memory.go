@@ -73,7 +73,8 @@ func (m *Memory) write(f Fact) {
 	case *Unretained:
 		m.unretain(f.Topic)
 	case *Session:
-		m.session(f.ClientID, true).Session = *f
+		s := m.session(f.ClientID, true)
+		s.Session, s.Granted = *f, false
 	case *Ended:
 		m.end(f.ClientID)
 	case *Subscribed:

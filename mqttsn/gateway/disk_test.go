@@ -40,8 +40,12 @@ func (d *disk) Write(facts ...store.Fact) error {
 
 // grows reports whether a full disk has no room for f.
 func grows(f store.Fact) bool {
-	switch f.(type) {
-	case *store.Published, *store.Session, *store.Subscribed, *store.Accepted:
+	switch f := f.(type) {
+	case *store.Published:
+		return !f.Granted
+	case *store.Session:
+		return !f.Granted
+	case *store.Subscribed, *store.Accepted:
 		return true
 	}
 	return false

@@ -267,14 +267,13 @@ func TestFullDisk(t *testing.T) {
 	s.says(publishTo(2, 0, 0, "QoS 0")).gets("")
 	app.wants(t, "up=QoS 0")
 	s.says(&mqttsn.Disconnect{Duration: time.Hour}).gets("DISCONNECT")
-	s.says(&mqttsn.Pingreq{}).gets("PINGRESP")
-	w.disk.full = false
-	s.says(&mqttsn.Pingreq{}).gets("PINGRESP")
-	s.says(publishTo(2, 1, 5, "x")).gets("PUBACK")
 	w.killed()
 	if c := w.g.clients.find("a"); c == nil || c.state != session.Asleep {
 		t.Errorf("%+v is not asleep", c)
 	}
+	s.says(&mqttsn.Pingreq{}).gets("PINGRESP")
+	w.disk.full = false
+	s.says(publishTo(2, 1, 5, "x")).gets("PUBACK")
 	other.says(connectKept("new")).gets("CONNACK")
 }
 
@@ -284,7 +283,7 @@ func TestFailedDisk(t *testing.T) {
 		connectKept("a"), publishTo(2, 1, 5, "x"), publishTo(2, 2, 6, "x"), &mqttsn.Pubrel{ID: 6}, &mqttsn.Register{ID: 7, Name: []byte("more")},
 		&mqttsn.Subscribe{QoS: 1, ID: 8, Topic: mqttsn.Topic{Kind: mqttsn.TopicName, Name: []byte("more")}},
 		&mqttsn.Unsubscribe{ID: 8, Topic: mqttsn.Topic{Kind: mqttsn.TopicName, Name: []byte("cmd")}},
-		&mqttsn.Disconnect{Duration: time.Hour}, &mqttsn.Willtopicupd{Topic: []byte("other")}, &mqttsn.Willmsgupd{},
+		&mqttsn.Disconnect{Duration: time.Hour}, &mqttsn.Disconnect{}, &mqttsn.Willtopicupd{Topic: []byte("other")}, &mqttsn.Willmsgupd{},
 	} {
 		w := durableWorld(t, nil)
 		s := settled(w)

@@ -143,7 +143,7 @@ func TestC11ResumedSession(t *testing.T) {
 
 	p.sends(connectClean(time.Minute)).gets("CONNACK 0", Active)
 	p.sends(publish(normal(3), 1, 9, "x")).gets("PUBACK 3 #9 rc2", Active)
-	p.sends(register("first", 5)).gets("REGACK 1 #5 rc0", Active)
+	p.sends(register("first", 5)).gets("REGACK 7 #5 rc0", Active) // what was sent before may come yet
 }
 
 // TestCleanSessionGoesOn: a CONNECT without CleanSession, from a client that

@@ -27,7 +27,7 @@ func (s *Session) connect(now clock.Time, clientID string, o *opening) {
 	s.state = Connecting
 	s.deadline = [numTimers]clock.Time{supervise: now.Add(s.cfg.DialogueTimeout)}
 	s.promises, s.slot, s.repeats, s.newWill = nil, nil, nil, nil
-	s.oweSleep, s.lastStep = false, 0
+	s.oweSleep, s.leaving, s.lastStep = false, false, 0
 	s.opening = o
 }
 

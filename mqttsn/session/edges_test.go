@@ -88,6 +88,10 @@ func TestForeignPingreq(t *testing.T) {
 func TestIDsAreUsedUp(t *testing.T) {
 	p := active(t)
 	p.s.topics = []topic{{name: "last", id: 0xFFFE}}
+	p.sends(register("from/the/first", 1)).gets("REGACK 1 #1 rc0", Active)
+	for id := range uint16(0xFFFE) {
+		p.cfg.Predefined[id] = "predefined"
+	}
 	p.sends(register("one/more", 1)).gets("REGACK 0 #1 rc1", Active)
 	p.has("one/more", 1, "x").gets("", Active).counted(NoTopicID, 1)
 }

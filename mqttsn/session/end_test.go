@@ -156,17 +156,17 @@ func TestUnstoredIDIsNotTold(t *testing.T) {
 	p.b.result[AskSave] = Busy
 	p.sends(wakeup).gets("PINGRESP", Asleep) // nothing to be done for it now
 	p.b.result[AskSave] = Done
-	p.sends(connect(0)).gets("CONNACK 0 | REGISTER a/b=1 #2", Active)
-	p.sends(regack(1, 2, mqttsn.Congestion)).waits(5*time.Minute).gets("REGISTER a/b=1 #3", Active)
+	p.sends(connect(0)).gets("CONNACK 0 | REGISTER a/b=3 #2", Active)
+	p.sends(regack(3, 2, mqttsn.Congestion)).waits(5*time.Minute).gets("REGISTER a/b=3 #3", Active)
 
 	p.b.stuck = true
-	p.sends(regack(1, 3, 0), puback(1, 1, 0)).gets("PUBLISH 1 q1 #1 dup x", Active)
+	p.sends(regack(3, 3, 0), puback(3, 1, 0)).gets("PUBLISH 3 q1 #1 dup x", Active)
 	p.has("a/c", 1, "y").gets("", Active)
 	p.sends(sleepFor(time.Hour)).gets("", Asleep)
 	p.b.stuck = false
 	p.settle()
 	p.gets("DISCONNECT", Asleep)
-	p.sends(wakeup).gets("REGISTER a/c=3 #5", Awake)
+	p.sends(wakeup).gets("REGISTER a/c=4 #5", Awake)
 }
 
 // TestStoreIsFull: what could not be stored is not promised, and what has
@@ -178,7 +178,7 @@ func TestStoreIsFull(t *testing.T) {
 	p.counted(Congested, 2)
 	p.sends(publish(short("up"), 1, 4, "x"), publish(short("up"), 2, 5, "y"), &mqttsn.Pubrel{ID: 5})
 	p.gets("PUBACK 30064 #4 rc0 | PUBREC #5 | PUBCOMP #5", Active)
-	p.sends(sleepFor(time.Hour)).gets("DISCONNECT", Asleep) // sleeping goes on
+	p.sends(sleepFor(time.Hour), sleepFor(time.Hour)).gets("", Asleep).counted(Congested, 4) // it sleeps, but may be missed
 	p.sends(wakeup).gets("PINGRESP", Asleep)
 	p.b.result[AskSave] = Done
 	p.sends(wakeup).gets("PINGRESP", Asleep)
@@ -284,4 +284,28 @@ func TestFlushGoesOnAfterAHold(t *testing.T) {
 	p.settle()
 	p.gets("PUBACK 30064 #5 rc0 | REGISTER a/b=1 #2", Awake)
 	p.sends(regack(1, 2, 0), puback(1, 1, 0)).gets("PUBLISH 1 q1 #1 x | PINGRESP", Asleep)
+}
+
+// TestGoodbyeIsStored: a client that is told that it has left is not missed
+// after a restart.
+func TestGoodbyeIsStored(t *testing.T) {
+	p := active(t)
+	p.b.stuck = true
+	p.sends(bye).passes(time.Hour).sends(bye, ping, publish(short("ab"), 1, 1, "x")).has("ab", 1, "y").gets("", Active)
+	p.b.stuck = false
+	p.settle()
+	p.gets("DISCONNECT | gone: by client", Disconnected).asked("detach clean")
+
+	p = asleep(t)
+	p.b.stuck = true
+	p.sends(bye, connect(time.Minute)).gets("", Connecting)
+	p.b.stuck = false
+	p.settle()
+	p.gets("CONNACK 0", Active)
+
+	p = active(t)
+	p.b.result[AskDetach] = Failed
+	p.sends(bye).gets("gone: by client", Disconnected)
+
+	newPeer(t).sends(connectWill(false), bye).gets("WILLTOPICREQ | DISCONNECT | gone: by client", Disconnected)
 }

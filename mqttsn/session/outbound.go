@@ -42,7 +42,7 @@ func (s *Session) busy() bool { return s.slot != nil && s.slot.step != idle }
 
 // listening reports whether the client may be sent to on our own account.
 func (s *Session) listening() bool {
-	return (s.state == Active || s.state == Awake) && s.deadline[hold] == 0
+	return (s.state == Active || s.state == Awake) && s.deadline[hold] == 0 && !s.leaving
 }
 
 // Deliver takes in a message for the client, whenever it comes: a session that

@@ -111,7 +111,7 @@ func (s *Session) reject(p promise, r mqttsn.Reason, out *Actions) {
 // Complete takes in the broker's answer to a Request.
 func (s *Session) Complete(now clock.Time, a Answer, out *Actions) {
 	if a.Kind == AskSave && a.Tag == s.saveTag && a.Result == Done {
-		s.unsaved = false
+		s.saved()
 	}
 	i := slices.IndexFunc(s.promises, func(p promise) bool { return p.tag == a.Tag })
 	if i < 0 {
@@ -153,9 +153,14 @@ func (s *Session) settle(now clock.Time, p promise, out *Actions) {
 	accepted := p.reason == mqttsn.Accepted
 	switch p.says {
 	case mqttsn.TypeDisconnect:
-		// Said by rest. A client that is not stored as asleep because the store
-		// is full may sleep all the same: the next flush stores it.
-		s.oweSleep = s.oweSleep && !p.mute && (accepted || p.reason == mqttsn.Congestion)
+		if s.leaving {
+			s.left(!p.mute, out)
+			return
+		}
+		s.oweSleep = s.oweSleep && accepted // said by rest
+		if p.reason == mqttsn.Congestion {
+			out.count(Congested)
+		}
 		return
 	case mqttsn.TypeRegister:
 		s.stored(now, p.id, accepted, out)
@@ -181,6 +186,7 @@ func (s *Session) settle(now clock.Time, p promise, out *Actions) {
 	}
 	if p.reason == mqttsn.Congestion {
 		out.count(Congested)
+		s.forgetUnstored()
 	}
 	if p.mute {
 		return

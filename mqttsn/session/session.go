@@ -75,6 +75,7 @@ type Session struct {
 	tag          uint32 // of the last request
 	saveTag      uint32 // of the last AskSave
 	lastRegister uint16 // MsgId of our last REGISTER
+	lastID       uint16 // the normal topic id given last, be it in a session that a CONNECT ended
 
 	version   mqttsn.Version
 	state     State
@@ -84,6 +85,7 @@ type Session struct {
 	unsaved   bool        // what AskSave has stored is not how it is
 	oweSleep  bool        // Asleep, and the request to sleep is not yet acknowledged
 	drained   bool        // Awake, and the broker's queue is empty
+	leaving   bool        // the client has said goodbye, and the broker has yet to store that
 	heardFrom bool        // anything came since the exchange in the slot began
 }
 
@@ -109,7 +111,7 @@ func (s *Session) SleepDuration() time.Duration { return s.sleep }
 
 // Wakes returns when a client that is Asleep wakes by its own word, else zero.
 func (s *Session) Wakes() clock.Time {
-	if s.state != Asleep {
+	if s.state != Asleep || s.leaving {
 		return 0
 	}
 	return s.deadline[supervise].Add(s.sleep - sleepGrace(s.sleep))
@@ -121,7 +123,7 @@ func (s *Session) TopicIDs() int { return len(s.topics) }
 
 // Ready reports whether the session can take a Delivery now.
 func (s *Session) Ready() bool {
-	return (s.state == Active || s.state == Awake) && !s.busy() && s.deadline[hold] == 0
+	return s.listening() && !s.busy()
 }
 
 // Deadline returns when Tick is next wanted, or zero for never. It may change
@@ -138,6 +140,9 @@ func (s *Session) dialect() dialect { return dialects[s.version] }
 
 // Handle takes in a packet from the peer. It keeps nothing of p.
 func (s *Session) Handle(now clock.Time, p mqttsn.Packet, out *Actions) {
+	if s.leaving && p.Type() != mqttsn.TypeConnect {
+		return // the answer is on its way
+	}
 	s.hear(now)
 	if s.dialect().mayArrive(p)&(1<<s.state) == 0 {
 		out.count(OutOfState)
@@ -195,10 +200,25 @@ func (s *Session) lose(why Reason, out *Actions) {
 }
 
 // leave ends the virtual connection at the client's wish: no will, and the
-// request is acknowledged, rule 62.
+// request is acknowledged, rule 62, once that is stored. After a restart nobody
+// is to miss the client, or its will would be published.
 func (s *Session) leave(out *Actions) {
+	if !s.attached {
+		s.left(true, out)
+		return
+	}
+	s.leaving = true
+	s.deadline = [numTimers]clock.Time{}
 	s.detach(Clean, out)
-	s.dialect().goodbye(out)
+	s.promises = []promise{{says: mqttsn.TypeDisconnect, tag: s.tag, owed: 1}}
+}
+
+// left ends what leave began. Nobody knows whether it is stored if it is not to
+// be said: then the client, which hears nothing, asks again.
+func (s *Session) left(say bool, out *Actions) {
+	if say {
+		s.dialect().goodbye(out)
+	}
 	s.over(ByClient, out)
 }
 
@@ -236,7 +256,7 @@ func (s *Session) over(why Reason, out *Actions) {
 	s.deadline = [numTimers]clock.Time{}
 	s.topics, s.promises, s.slot, s.repeats = nil, nil, nil, nil
 	s.opening, s.will, s.newWill = nil, nil, nil
-	s.sleep, s.oweSleep = 0, false
+	s.sleep, s.oweSleep, s.leaving = 0, false, false
 	out.Gone = why
 }
 

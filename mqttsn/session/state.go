@@ -133,6 +133,7 @@ func (s *Session) read(b []byte) (k stored, ok bool) {
 			id:      binary.BigEndian.Uint16(b[1:]),
 			refused: b[0]&stateRefused != 0,
 			told:    b[0]&stateTold != 0,
+			stored:  true,
 		}
 		length := int(binary.BigEndian.Uint16(b[3:]))
 		b = b[stateTopicFixed:]

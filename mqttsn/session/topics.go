@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"time"
 
 	"dormouse/mqttsn"
@@ -20,6 +21,7 @@ type topic struct {
 	kind    mqttsn.TopicKind
 	told    bool // the client has been told the id on this connection
 	kept    bool // and AskSave has had that
+	stored  bool // AskSave has had the topic, and it is stored
 	refused bool // the client does not want the name
 }
 
@@ -59,22 +61,49 @@ func (s *Session) allot(name string) *topic {
 	if !s.room(name) {
 		return nil
 	}
-	id := uint16(0)
-	for i := range s.topics {
-		if t := &s.topics[i]; t.kind == mqttsn.TopicNormal {
-			id = max(id, t.id)
-		}
-	}
-	for taken := true; taken; {
-		id++
-		_, taken = s.cfg.Predefined[id]
-	}
-	if id == 0xFFFF {
+	id := s.nextID()
+	if id == 0 {
 		return nil
 	}
 	s.topics = append(s.topics, topic{name: name, id: id, kind: mqttsn.TopicNormal})
 	s.unsaved = true
 	return &s.topics[len(s.topics)-1]
+}
+
+// nextID returns a normal id that nothing of the client has, nor had lately, or
+// zero if there is none: what it sent before a CONNECT may come after it, and is
+// not to mean another topic.
+func (s *Session) nextID() uint16 {
+	for i := range s.topics {
+		if t := &s.topics[i]; t.kind == mqttsn.TopicNormal {
+			s.lastID = max(s.lastID, t.id)
+		}
+	}
+	for range 0xFFFF {
+		s.lastID++
+		_, predefined := s.cfg.Predefined[s.lastID]
+		if s.lastID != 0 && s.lastID != 0xFFFF && !predefined && s.topicByID(s.lastID) == nil {
+			return s.lastID
+		}
+	}
+	return 0
+}
+
+// forgetUnstored forgets topics that nobody has heard of, if no answer is under
+// way that may tell of one: there was no room to store them, and what is already
+// stored has to fit when it is stored again.
+func (s *Session) forgetUnstored() {
+	if len(s.promises) == 0 {
+		s.topics = slices.DeleteFunc(s.topics, func(t topic) bool { return !t.stored && !t.told })
+	}
+}
+
+// saved notes that all is stored.
+func (s *Session) saved() {
+	s.unsaved = false
+	for i := range s.topics {
+		s.topics[i].stored = true
+	}
 }
 
 // allotAtWish is allot for a request of the client, which has an allowance:

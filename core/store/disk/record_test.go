@@ -77,7 +77,7 @@ func TestEachFieldIsKept(t *testing.T) {
 	m, s, sub, to := full()
 	for _, v := range []any{m, *m.Properties, s, *s.Will, sub, to} {
 		for i, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
-			if reflect.ValueOf(v).FieldByIndex(f.Index).IsZero() {
+			if f.Name != "Granted" && reflect.ValueOf(v).FieldByIndex(f.Index).IsZero() { // it is of the moment
 				t.Errorf("%T: field %d, %s, is not tried", v, i, f.Name)
 			}
 		}

@@ -65,7 +65,7 @@ func (m *machine) writes() {
 	over := false
 	for i, f := range once {
 		if p, ok := f.(*store.Published); ok {
-			once[i] = &store.Published{Seq: p.Seq, Message: p.Message, Receivers: func(yield func(store.Receiver) bool) {
+			once[i] = &store.Published{Seq: p.Seq, Message: p.Message, Granted: p.Granted, Receivers: func(yield func(store.Receiver) bool) {
 				if over {
 					m.t.Error("Receivers were used after the Write")
 				}
@@ -91,8 +91,10 @@ func (m *machine) writes() {
 func grows(f store.Fact) bool {
 	switch f := f.(type) {
 	case *store.Published:
-		return len(f.Message.Payload) > 0 || !f.Message.Retain
-	case *store.Session, *store.Subscribed, *store.Accepted:
+		return !f.Granted && (len(f.Message.Payload) > 0 || !f.Message.Retain)
+	case *store.Session:
+		return !f.Granted
+	case *store.Subscribed, *store.Accepted:
 		return true
 	}
 	return false
@@ -186,7 +188,7 @@ func (m *machine) fact(log []store.Fact) store.Fact {
 		seq, messages, flying = past(log)
 	)
 	facts := []store.Fact{
-		&store.Session{ClientID: client, Edge: topic},
+		&store.Session{ClientID: client, Edge: topic, Granted: m.n(2) > 0},
 		&store.Subscribed{ClientID: client, Subscription: store.Subscription{Filter: topic, QoS: store.QoS(m.n(3))}},
 		&store.Unsubscribed{ClientID: client, Filter: topic},
 		&store.Accepted{ClientID: client, ID: id},
@@ -204,7 +206,7 @@ func (m *machine) fact(log []store.Fact) store.Fact {
 		receivers := []string{"ann", "bob", "eve", "eve $share/g/a"}
 		first := m.n(len(receivers))
 		receivers = append(receivers[first:], receivers[:first]...)
-		return &store.Published{Seq: seq + 1, Message: message(topic, m.pick("", "x")), Receivers: to(receivers[:m.n(5)]...)}
+		return &store.Published{Seq: seq + 1, Message: message(topic, m.pick("", "x")), Receivers: to(receivers[:m.n(5)]...), Granted: m.n(4) == 0}
 	case n < 17:
 		old := 1 + uint64(m.n(int(seq)))
 		return owed(client+" $share/g/a", old, messages[old])
