@@ -55,6 +55,7 @@ func (b *Bridge) Open(c session.Client, r *session.Request, seat session.Seat) s
 		Will:       will(r.Will),
 		Sensor:     true,
 		DeleteWill: !r.KeepWill,
+		Saves:      !r.CleanSession,
 	}
 	if !r.CleanSession {
 		o.Expiry = b.cfg.SessionExpiry

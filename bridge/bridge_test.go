@@ -364,7 +364,7 @@ func TestBeforeItIsOpen(t *testing.T) {
 		b := New(c, DefaultConfig())
 		for _, failure := range []error{nil, errors.New("disk full")} {
 			s := new(seat)
-			l := b.Open(session.Client{ID: fmt.Sprint("client ", failure)}, &session.Request{Kind: session.AskOpen}, s)
+			l := b.Open(session.Client{ID: fmt.Sprint("client ", failure)}, &session.Request{Kind: session.AskOpen, CleanSession: true}, s)
 			l.Ask(&session.Request{Kind: session.AskDetach, Ending: session.Lost, Tag: 5})
 			if _, ok := l.Next(); ok || len(s.answers) > 0 {
 				t.Fatalf("too early: %+v", s.answers)

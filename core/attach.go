@@ -44,14 +44,19 @@ func (b *Broker) Open(id Identity, o SessionOptions, sink Sink, done func(s *Ses
 		e.sink.Kick(TakenOver)
 	}
 	b.send(e.last)
-	b.store.Sync(func(err error) {
+	opened := func(err error) {
 		if err != nil {
 			done(nil, false, err)
 			return
 		}
 		done(s, e.present, nil)
 		s.ready()
-	})
+	}
+	if o.Saves {
+		opened(nil)
+		return
+	}
+	b.store.Sync(opened)
 }
 
 // ready lets the mail go, once Open is answered.

@@ -61,6 +61,11 @@ type SessionOptions struct {
 	// DeleteWill has a nil Will of a Sensor delete the stored one: the client said
 	// that it wants none.
 	DeleteWill bool
+
+	// Saves says that SaveEdge follows, and that the client is told nothing
+	// before that is answered: one write then does for both, and Open is
+	// answered before it is durable.
+	Saves bool
 }
 
 // Forever is an Expiry without end.

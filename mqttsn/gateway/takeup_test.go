@@ -60,6 +60,27 @@ func settled(w *world) *sensor {
 	return s
 }
 
+// TestConnectWaitsOnce: CONNACK of a kept session comes after one sync, whether
+// or not the session is new.
+func TestConnectWaitsOnce(t *testing.T) {
+	w := durableWorld(t, nil)
+	s := w.at("10.0.0.1:7")
+	for _, session := range []string{"new", "kept", "of another address"} {
+		s.sends(connectKept("a"))
+		w.settle()
+		s.gets("")
+		for n := len(w.disk.queue); n > 0; n-- { // what is written until then shares the sync
+			w.disk.step()
+		}
+		w.settle()
+		s.gets("CONNACK")
+		w.syncs()
+		if session == "kept" {
+			s = w.at("10.0.0.2:7")
+		}
+	}
+}
+
 // TestEveryAnswerWaitsForItsWrite kills the broker at every step of every
 // exchange that a sensor may begin. No answer comes before all that it promises
 // is durable; when the sensor repeats its request after the restart, without a

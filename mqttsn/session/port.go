@@ -75,7 +75,7 @@ type Seat interface {
 type RequestKind uint8
 
 const (
-	AskOpen        RequestKind = iota + 1 // CleanSession, Will, KeepWill. Answered; if it is refused, the seat holds nothing
+	AskOpen        RequestKind = iota + 1 // CleanSession, Will, KeepWill. Answered, but a kept session is stored only once the AskSave that follows is answered; if it is refused, the seat holds nothing
 	AskPublish                            // Topic, Payload, QoS, Retain; ID at QoS 2. Answered at QoS 1 and 2. An ID not yet released is answered again, not published
 	AskRelease                            // ID of the PUBREL. Answered, also if the ID is unknown
 	AskSubscribe                          // Topic (a filter), QoS. Answered
