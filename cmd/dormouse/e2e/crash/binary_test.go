@@ -19,7 +19,7 @@ import (
 	"dormouse/mqttsn/clock"
 )
 
-var kills = flag.Int("crash.kills", 3, "how many times to run the real binary and kill it")
+var kills = flag.Int("crash.kills", 20, "how many times to kill the real binary")
 
 // patience bounds every wait: running out of it is a failure, and nothing is
 // ever proven by it.
@@ -68,7 +68,7 @@ func newVictim(dir string) (*victim, error) {
 func (v *victim) start() error {
 	args := []string{"serve"}
 	for _, s := range []string{
-		"data_dir=" + filepath.Join(v.dir, "data"),
+		"data_dir=" + v.data(),
 		"listeners.mqtt.address=" + v.tcp,
 		"listeners.sn.address=" + v.udp,
 		"listeners.ws.address=127.0.0.1:0",
@@ -147,14 +147,16 @@ func (v *victim) kill() {
 }
 
 // TestNothingIsLostByKill: the real binary under 32 sensors, half of which
-// sleep, and 8 MQTT clients is killed at random instants, at times while it
-// starts, and at times when all who sleep have only to wake.
+// sleep, and 8 MQTT clients is killed at random instants, in the midst of what
+// it does with its files, while it starts, and when all who sleep have only to
+// wake.
 func TestNothingIsLostByKill(t *testing.T) {
-	first, n := uint64(time.Now().UnixNano()), *kills
+	first, n := uint64(time.Now().UnixNano()), (*kills+len(aims)-1)/len(aims)
 	if *seed != 0 {
 		first, n = *seed, 1
 	}
 	start := time.Now()
+	saw := &deaths{at: make(map[string]int)}
 	var all sync.WaitGroup
 	next := make(chan uint64)
 	for range 4 {
@@ -165,7 +167,7 @@ func TestNothingIsLostByKill(t *testing.T) {
 					t.Error(err)
 					continue
 				}
-				if wrong := killAll(seed, dir); len(wrong) > 0 {
+				if wrong := killAll(seed, dir, saw); len(wrong) > 0 {
 					blame(t, seed, wrong)
 				}
 				os.RemoveAll(dir)
@@ -177,11 +179,15 @@ func TestNothingIsLostByKill(t *testing.T) {
 	}
 	close(next)
 	all.Wait()
-	t.Logf("%d brokers killed several times each, in %v; seeds from %d", n, time.Since(start).Round(time.Second), first)
+	t.Logf("%d brokers killed %v in %v, having flushed %d times and compacted %d times; seeds from %d",
+		n, saw.at, time.Since(start).Round(time.Second), saw.flushes, saw.compactions, first)
+	if n >= 4 && (saw.at[whileTable] == 0 || saw.at[whileLog] == 0 || saw.flushes == 0 || saw.compactions == 0) {
+		t.Error("the brokers had too little to do, or were never killed in the midst of it")
+	}
 }
 
 // killAll is one run. It returns what was wrong.
-func killAll(seed uint64, dir string) (wrong []string) {
+func killAll(seed uint64, dir string, saw *deaths) (wrong []string) {
 	p := &plan{h: newHistory(), seed: seed, sensors: 32, apps: 8, pace: 100 * time.Millisecond, retry: 300 * time.Millisecond}
 	p.h.realTime = true
 	v, err := newVictim(dir)
@@ -228,7 +234,7 @@ func killAll(seed uint64, dir string) (wrong []string) {
 		return []string{"the MQTT clients do not get ready"}
 	}
 	p.running.Store(true)
-	if err := v.dieOften(p); err != nil {
+	if err := v.dieOften(p, saw); err != nil {
 		return []string{err.Error()}
 	}
 	soon(p.h.complete)
@@ -241,37 +247,6 @@ func killAll(seed uint64, dir string) (wrong []string) {
 	p.h.kept = kept
 	p.h.mu.Unlock()
 	return p.h.check()
-}
-
-// dieOften has it die at moments of the plan. At the last, all is said, and who
-// sleeps will do nothing any more but wake.
-func (v *victim) dieOften(p *plan) error {
-	dice := p.rand(1000)
-	ms := func(n int) <-chan time.Time { return time.After(time.Duration(dice.IntN(n)) * time.Millisecond) }
-	for i := range 4 {
-		<-ms(800)
-		if i == 3 {
-			p.calm.Store(true)
-		}
-		v.kill()
-		for range dice.IntN(3) { // again, while it starts
-			if err := v.start(); err != nil {
-				return err
-			}
-			<-ms(60)
-			v.kill()
-		}
-		p.h.mu.Lock()
-		p.h.life++
-		p.h.mu.Unlock()
-		if err := v.start(); err != nil {
-			return err
-		}
-		if err := v.await(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // soon waits until done, and reports whether that was in time.

@@ -75,6 +75,9 @@ func (f *forgetful) flush(n int) {
 	}
 }
 
+func (f *forgetful) aim()       {}
+func (f *forgetful) gone() bool { return false }
+
 func (f *forgetful) keep(facts []store.Fact) {
 	if f.cheats == losesTheLast {
 		facts, f.last = f.last, facts

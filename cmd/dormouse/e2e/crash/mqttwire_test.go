@@ -87,9 +87,10 @@ func (w *mqttWire) sends(p packets.ControlPacket) {
 	case *packets.SubscribePacket:
 		w.asks[p.MessageID] = p.Topics
 	case *packets.PublishPacket:
-		w.h.sent(w.who, p.TopicName, string(p.Payload), p.Qos, p.Retain)
+		payload := light(p.Payload)
+		w.h.sent(w.who, p.TopicName, payload, p.Qos, p.Retain)
 		if p.Qos > 0 {
-			w.carries[p.MessageID] = string(p.Payload)
+			w.carries[p.MessageID] = payload
 		}
 	}
 }
@@ -123,7 +124,7 @@ func (w *mqttWire) gets(p packets.ControlPacket) {
 
 // publish takes a message, once at QoS 2 for each packet identifier.
 func (w *mqttWire) publish(p *packets.PublishPacket) {
-	payload := string(p.Payload)
+	payload := light(p.Payload)
 	if p.Qos == 2 {
 		switch had, again := w.taken[p.MessageID]; {
 		case again && had != payload:

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -73,10 +74,34 @@ func (a *pahoApp) publish() {
 	topic := []string{"s/" + a.someone(a.dice), "all", "r/" + a.id}[a.dice.IntN(3)]
 	payload := fmt.Sprint(a.id, "/", a.count)
 	a.h.begun(a.wire.s, payload)
-	t := a.c.Publish(topic, byte(1+a.dice.IntN(2)), topic[0] == 'r', payload)
+	retain := topic[0] == 'r'
+	said := []byte(payload)
+	if retain {
+		said = heavy(payload)
+	}
+	t := a.c.Publish(topic, byte(1+a.dice.IntN(2)), retain, said)
 	if t.WaitTimeout(time.Second) && errors.Is(t.Error(), mqtt.ErrNotConnected) { // else Paho sends it in another connection
 		a.h.refrained(payload)
 	}
+}
+
+// ballast goes with what MQTT clients have retained, so that the broker has
+// much to write. It does not get smaller by compression.
+var ballast = func() []byte {
+	b := make([]byte, 240<<10)
+	rand.NewChaCha8([32]byte{}).Read(b)
+	return b
+}()
+
+// heavy is payload with ballast.
+func heavy(payload string) []byte { return append([]byte(payload+" "), ballast...) }
+
+// light is the payload without its ballast, if that is whole.
+func light(payload []byte) string {
+	if s, rest, ok := bytes.Cut(payload, []byte(" ")); ok && bytes.Equal(rest, ballast) {
+		return string(s)
+	}
+	return string(payload)
 }
 
 // retained asks what is retained below r.
@@ -103,7 +128,7 @@ func retained(address string) (map[string]string, error) {
 			if m.Topic() == "end" {
 				return kept, nil
 			}
-			kept[m.Topic()] = string(m.Payload())
+			kept[m.Topic()] = light(m.Payload())
 		case <-time.After(patience):
 			return nil, fmt.Errorf("asking for what is retained: no end")
 		}

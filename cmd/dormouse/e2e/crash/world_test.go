@@ -44,6 +44,11 @@ type engine interface {
 	// turn lets time pass on the disk.
 	turn()
 
+	// aim may have the life end by itself, in the midst of what the disk does.
+	// gone reports that it has: crash is to be called.
+	aim()
+	gone() bool
+
 	// crash ends a life without a word: what is not durable may be forgotten.
 	crash()
 }
@@ -189,9 +194,9 @@ func (w *world) step() {
 	}
 }
 
-// pass lets time pass.
+// pass lets time pass, up to a crash at the soonest.
 func (w *world) pass(d time.Duration) {
-	for until := w.now.Add(d); w.now < until; {
+	for until := w.now.Add(d); w.now < until && !w.engine.gone(); {
 		w.step()
 		next := clock.Sooner(w.net.Next(), until)
 		next = clock.Sooner(next, w.ticked.Add(appTick))
@@ -239,6 +244,7 @@ func (w *world) live(crashes int) []string {
 	}
 	w.running.Store(true)
 	for i := range crashes {
+		w.engine.aim()
 		w.pass(time.Duration(w.dice.IntN(4000)) * time.Millisecond)
 		w.jump()
 		if i == crashes-1 {
