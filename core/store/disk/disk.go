@@ -60,7 +60,8 @@ type Options struct {
 	DiskFreeMin uint64
 
 	// MaxBytes is how many octets the store may take: beyond that Write refuses
-	// likewise. Zero: any number.
+	// likewise. Logs that are written over again and the merging of files come
+	// on top, at most 16 times MemTable. Zero: any number.
 	MaxBytes uint64
 
 	// MemTable is how many octets that were written lately stay in memory, two
@@ -83,6 +84,7 @@ type Store struct {
 	db       *pebble.DB
 	lock     *pebble.Lock
 	life     *life
+	later    *later
 	readOnly bool
 	free     *space
 	backup   backingUp
@@ -93,24 +95,25 @@ type Store struct {
 
 	state // the committer's, and Load's before it
 
-	mu        sync.Mutex
-	committer sync.Cond // waits for work
-	answerer  sync.Cond // waits for what may be answered
-	queue     []store.Fact
-	queued    int           // octets that queue takes, about
-	waiting   []func(error) // Syncs that the answerer has not taken, the oldest first
-	asked     uint64        // Syncs that ever came
-	taken     uint64        // of them, whose facts the committer has taken
-	durable   uint64        // of them, that may be answered
-	answered  uint64        // of them, that were
-	working   bool          // the committer has a turn
-	due       bool          // facts have waited long enough though nobody asks
-	over      bool          // what is dirty has been so long enough
-	dirty     bool          // something was committed without a sync
-	synced    uint64        // the last turn that the disk has
-	closing   bool          // nothing is taken any more
-	idle      bool          // the committer has ended
-	committed chan struct{} // closed when the committer has ended
-	allSaid   chan struct{} // closed when the answerer has
-	unwatched chan struct{} // closed when the watch has
+	mu         sync.Mutex
+	committer  sync.Cond // waits for work
+	answerer   sync.Cond // waits for what may be answered
+	queue      []store.Fact
+	queued     int           // octets that queue takes, about
+	waiting    []func(error) // Syncs that the answerer has not taken, the oldest first
+	asked      uint64        // Syncs that ever came
+	taken      uint64        // of them, whose facts the committer has taken
+	durable    uint64        // of them, that may be answered
+	answered   uint64        // of them, that were
+	working    bool          // the committer has a turn
+	committing int           // octets that it takes, about
+	due        bool          // facts have waited long enough though nobody asks
+	over       bool          // what is dirty has been so long enough
+	dirty      bool          // something was committed without a sync
+	synced     uint64        // the last turn that the disk has
+	closing    bool          // nothing is taken any more
+	idle       bool          // the committer has ended
+	committed  chan struct{} // closed when the committer has ended
+	allSaid    chan struct{} // closed when the answerer has
+	unwatched  chan struct{} // closed when the watch has
 }

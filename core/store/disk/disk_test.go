@@ -74,3 +74,19 @@ func TestPowerLoss(t *testing.T) {
 }
 
 func rng(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 2)) }
+
+// TestNoCompactionDelaysAStart: none may begin before the store is loaded, and
+// then it may.
+func TestNoCompactionDelaysAStart(t *testing.T) {
+	s := open(t, "data", disk.Options{FS: vfs.NewMem()})
+	defer s.Close()
+	if s.MayCompact() {
+		t.Error("a compaction may begin before the store is loaded")
+	}
+	if err := s.Load(func(store.Fact) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if !s.MayCompact() {
+		t.Error("no compaction may begin though the store is loaded")
+	}
+}

@@ -8,3 +8,12 @@ func (s *Store) Look() { s.free.look() }
 
 // Mark says at once how far the disk has it.
 func Mark(s *Store) { s.mark() }
+
+// MayCompact reports whether a compaction may begin now.
+func (s *Store) MayCompact() bool {
+	ok, turn := s.later.TrySchedule()
+	if ok {
+		turn.Done()
+	}
+	return ok
+}

@@ -7,8 +7,8 @@ import (
 )
 
 // A later schedules compactions as pebble does on its own, but none before
-// begin. If opening a store fails, pebble frees what a compaction that it has
-// begun by then goes on using.
+// begin: until the store is loaded they would be in the way, and if opening it
+// fails, pebble frees what a compaction that it has begun by then goes on using.
 type later struct {
 	// The one that looks for work only where work ends: there is no other
 	// reason for it here, since the number allowed at once does not change.

@@ -70,7 +70,10 @@ func (s *Store) load(visit func(store.Fact) error) error {
 	if err == nil {
 		err = s.removeOrphans(l.orphans)
 	}
-	s.known = err == nil
+	if err == nil {
+		s.known = true
+		s.later.begin()
+	}
 	return err
 }
 

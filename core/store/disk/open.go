@@ -49,7 +49,7 @@ func newStore(dir string, o Options) *Store {
 		s.fs = vfs.Default
 	}
 	s.free = newSpace(s.fs, dir, o.DiskFreeMin)
-	s.free.most, s.free.used = o.MaxBytes, s.size
+	s.free.most, s.free.used, s.free.waits = o.MaxBytes, s.used, s.unwritten
 	s.committer.L, s.answerer.L = &s.mu, &s.mu
 	s.life.told = func() {
 		s.mu.Lock()
@@ -113,7 +113,7 @@ func (s *Store) openLocked(readOnly bool) error {
 		return err
 	}
 	log := pebbleLog{s.life, s.o.Log}
-	later := newLater()
+	s.later = newLater()
 	o := &pebble.Options{
 		CacheSize:          cacheSize,
 		DisableTableStats:  true,
@@ -126,7 +126,7 @@ func (s *Store) openLocked(readOnly bool) error {
 		MemTableSize:       cmp.Or(s.o.MemTable, memTableSize),
 		ReadOnly:           readOnly,
 	}
-	o.Experimental.CompactionScheduler = later
+	o.Experimental.CompactionScheduler = s.later
 	if begun {
 		if err := s.peek(o); err != nil {
 			return err
@@ -135,7 +135,6 @@ func (s *Store) openLocked(readOnly bool) error {
 	if s.db, err = pebble.Open(s.dir, o); err != nil {
 		return err
 	}
-	later.begin()
 	if err := s.begin(begun); err != nil {
 		return errors.Join(err, s.db.Close())
 	}
