@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,9 +49,15 @@ type front struct {
 	lost     losses // as the log knows
 }
 
+// openGC is by how many percent memory may grow before it is looked through for
+// garbage, while what was kept is taken up. Hardly any of that is garbage, and
+// by the default a third of the time would go into looking.
+const openGC = 400
+
 // open wires what c describes and opens its listeners; nobody is served yet.
 // On error nothing stays open.
 func open(c *config.Config, log zerolog.Logger) (*server, error) {
+	defer debug.SetGCPercent(debug.SetGCPercent(openGC))
 	known, err := auth.New(authOptions(c))
 	if err != nil {
 		return nil, &failure{statusUsage, err}

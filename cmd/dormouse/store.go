@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"syscall"
 	"time"
@@ -96,17 +95,11 @@ func (k *keeping) caveat() string {
 	return ""
 }
 
-// restoreGC is by how many percent memory may grow before it is looked through
-// for garbage, while what was kept is taken up.
-const restoreGC = 400
-
 // restore has broker take up what was kept.
 func (k *keeping) restore(broker *core.Broker) error {
 	if k.Store == nil {
 		return nil
 	}
-	// Hardly anything that is read is garbage; a start is over before there is much.
-	defer debug.SetGCPercent(debug.SetGCPercent(restoreGC))
 	began := time.Now()
 	if err := broker.Restore(); err != nil {
 		return fmt.Errorf("the store cannot be read: %w", err)
