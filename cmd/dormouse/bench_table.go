@@ -30,7 +30,8 @@ type benchTableCmd struct {
 
 // Help lists the rows.
 func (c *benchTableCmd) Help() string {
-	return "Each row starts brokers of its own on loopback and puts them under load; what\nthat takes of the machine they do not have. All rows take ten minutes.\n\nRows:\n" + bench.Help()
+	return "Each row starts brokers of its own on loopback and puts them under load; what that takes of the machine " +
+		"they do not have. All rows take ten minutes.\n\nRows:\n\n" + bench.Help()
 }
 
 // Run prints the table, also when a row has failed.

@@ -57,13 +57,13 @@ var rows = []row{
 	{"stalled", "what one subscriber that stops reading does to others", (*harness).stalled},
 }
 
-// Help is a line for each row.
+// Help is an indented line for each row.
 func Help() string {
 	var b strings.Builder
 	for _, r := range rows {
-		fmt.Fprintf(&b, "%s: %s\n", r.name, r.help)
+		fmt.Fprintf(&b, "    %-9s %s\n", r.name, r.help)
 	}
-	return b.String()
+	return strings.TrimRight(b.String(), "\n")
 }
 
 // Check finds what cannot be.
@@ -71,7 +71,7 @@ func (o *Options) Check() error {
 	var errs []error
 	for _, name := range o.Rows {
 		if !slices.ContainsFunc(rows, func(r row) bool { return r.name == name }) {
-			errs = append(errs, fmt.Errorf("there is no row %q; the rows are\n%s", name, strings.TrimSpace(Help())))
+			errs = append(errs, fmt.Errorf("there is no row %q; the rows are\n%s", name, Help()))
 		}
 	}
 	for _, d := range o.Durabilities {
@@ -107,12 +107,13 @@ func Run(ctx context.Context, o Options, tell io.Writer) (*Table, error) {
 			return h.table, errors.Join(append(errs, context.Cause(ctx))...)
 		}
 		h.row = r.name
-		began := time.Now()
+		began, spent := time.Now(), ownCPU()
 		fmt.Fprintf(tell, "%s: %s\n", r.name, r.help)
 		if err := r.measure(h); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", r.name, err))
 		}
-		fmt.Fprintf(tell, "%s: took %v\n", r.name, time.Since(began).Round(time.Second/10))
+		fmt.Fprintf(tell, "%s: took %v, and the load itself %v of CPU time\n", r.name,
+			time.Since(began).Round(time.Second/10), (ownCPU() - spent).Round(time.Second/10))
 	}
 	return h.table, errors.Join(errs...)
 }

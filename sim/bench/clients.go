@@ -31,6 +31,7 @@ type clients struct {
 	buf    []byte
 	events []unix.EpollEvent
 
+	keep      bool                 // their sessions are
 	onMessage func(payload []byte) // of each PUBLISH that comes; nil: nothing
 	received  int                  // PUBLISH packets
 	other     int                  // packets of all other types
@@ -97,7 +98,7 @@ func (l *clients) dial(name string) *client {
 		return c
 	}
 	p := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
-	p.ProtocolName, p.ProtocolVersion, p.CleanSession, p.ClientIdentifier = "MQTT", 4, true, name
+	p.ProtocolName, p.ProtocolVersion, p.CleanSession, p.ClientIdentifier = "MQTT", 4, !l.keep, name
 	l.ask(c, p)
 	return c
 }

@@ -89,24 +89,31 @@ func (h *harness) retained() error {
 // messages a second. Their latency is measured with that subscriber reading,
 // and with it stalled, by turns.
 func (h *harness) stalled() error {
-	const rounds = 4
 	for qos := range byte(3) {
-		b, err := h.startDormouse(None)
-		if err != nil {
+		if err := h.stalledOf(qos); err != nil {
 			return err
 		}
-		defer b.stop()
-		reads, stalls := &feed{broker: b, qos: qos}, &feed{broker: b, qos: qos, stall: true}
-		for range rounds {
-			if err := errors.Join(reads.run(h.For/4), stalls.run(h.For/4)); err != nil {
-				return err
-			}
-		}
-		what := fmt.Sprintf("p99 beside a subscriber of QoS %d that ", qos)
-		h.add(None, what+"reads", reads.p99(), "ms").count("messages", len(reads.latency))
-		h.add(None, what+"stalls", stalls.p99(), "ms").count("messages", len(stalls.latency))
 	}
 	return nil
+}
+
+func (h *harness) stalledOf(qos byte) error {
+	const rounds = 4
+	b, err := h.startDormouse(None)
+	if err != nil {
+		return err
+	}
+	defer b.stop()
+	reads, stalls := &feed{broker: b, qos: qos}, &feed{broker: b, qos: qos, stall: true}
+	for range rounds {
+		if err := errors.Join(reads.run(h.For/4), stalls.run(h.For/4)); err != nil {
+			return err
+		}
+	}
+	what := fmt.Sprintf("p99 beside a subscriber of QoS %d that ", qos)
+	h.add(None, what+"reads", reads.p99(), "ms").count("messages", len(reads.latency))
+	h.add(None, what+"stalls", stalls.p99(), "ms").count("messages", len(stalls.latency))
+	return b.alive()
 }
 
 // A feed is messages to one subscriber, who stalls or not, and others whose

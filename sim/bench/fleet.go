@@ -118,7 +118,10 @@ type task struct {
 	window int           // most of them that are under way at a time
 	rate   float64       // those that begin in a second; 0: as the window allows
 	repeat time.Duration // how long those that are done begin again; 0: each does it once
-	hold   func() bool   // nobody begins meanwhile; nil: never
+
+	// hold has nobody begin while it reports true. It is told how many are under
+	// way. nil: never.
+	hold func(busy int) bool
 }
 
 func (f *fleet) everybody() []int32 {
@@ -180,7 +183,7 @@ func (f *fleet) perform(t task) outcome {
 		r.now = time.Since(r.start)
 		over := t.repeat > 0 && r.now >= t.repeat
 		for !over && len(r.idle) > 0 && r.busy < t.window &&
-			(t.rate == 0 || float64(begun) < t.rate*r.now.Seconds()) && (t.hold == nil || !t.hold()) {
+			(t.rate == 0 || float64(begun) < t.rate*r.now.Seconds()) && (t.hold == nil || !t.hold(r.busy)) {
 			e := r.idle[0]
 			r.idle = r.idle[1:]
 			r.begin(e)
