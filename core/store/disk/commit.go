@@ -43,7 +43,7 @@ func (s *Store) commit() {
 		}
 		s.took(t, time.Since(began))
 		s.finish(t)
-		s.free.wrote(t.size)
+		s.free.mayLook()
 	}
 }
 
@@ -64,7 +64,7 @@ func (s *Store) nextTurn() (t turn, more bool) {
 			t.push = s.over && s.o.Sync == SyncNever
 			t.sync = changed && (wanted && s.o.Sync == SyncAlways || s.over && !t.push || s.closing)
 			s.queue, s.queued, s.due, s.over = nil, 0, false, false
-			s.taken, s.working = s.asked, true
+			s.taken, s.working, s.committing = s.asked, true, t.size
 			return t, true
 		}
 		s.due, s.over = false, false
@@ -117,7 +117,8 @@ func (s *Store) apply(t turn) error {
 func (s *Store) finish(t turn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.durable, s.working = t.upTo, false
+	s.durable, s.working, s.committing = t.upTo, false, 0
+	s.free.since.Add(int64(t.size))
 	if t.sync {
 		s.synced = s.turn
 	}

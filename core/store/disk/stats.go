@@ -7,7 +7,7 @@ import (
 
 // Stats are the figures of a Store, counted since Open.
 type Stats struct {
-	Bytes       uint64 // that what is kept takes in its files
+	Bytes       uint64 // that its files take
 	Free        uint64 // octets of the disk, when last looked at
 	Full        error  // why Write refuses what needs room, or nil
 	Refused     uint64 // Writes, for want of room
@@ -56,15 +56,15 @@ func (c *tally) took(t turn, d time.Duration) {
 
 // Stats returns the figures.
 func (s *Store) Stats() Stats {
+	m := s.db.Metrics()
 	r := Stats{
-		Bytes:   s.size(),
+		Bytes:   m.DiskSpaceUsage(),
 		Free:    s.free.avail.Load(),
 		Refused: s.refused.Load(),
 		Commits: s.commits.Load(),
 		Syncs:   Latency{Sum: time.Duration(s.syncTime.Load()), Within: make(map[time.Duration]uint64)},
 	}
 	r.Full = s.Full()
-	m := s.db.Metrics()
 	r.Flushes, r.Compactions = uint64(m.Flush.Count), uint64(m.Compact.Count)
 	for i := range s.syncs {
 		r.Syncs.Count += s.syncs[i].Load()
@@ -83,10 +83,18 @@ func (s *Store) Full() error {
 	return s.free.refusal()
 }
 
-// size is the octets that what is kept takes in the files of pebble. Logs that
-// pebble keeps to write them anew are none of it, some 64 MiB at most.
-func (s *Store) size() uint64 {
+// used is the octets that what is kept takes in the files of pebble: without
+// logs, or their ends, that are only there to be written over, and without what
+// goes when files have been merged.
+func (s *Store) used() uint64 {
 	m := s.db.Metrics()
 	total := m.Total()
 	return uint64(total.TablesSize) + m.WAL.Size + m.BlobFiles.LiveSize
+}
+
+// unwritten is the octets, about, that the committer has yet to write.
+func (s *Store) unwritten() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queued + s.committing
 }

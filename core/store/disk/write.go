@@ -49,7 +49,7 @@ func (s *Store) Write(facts ...store.Fact) error {
 		return s.life.Err()
 	case s.closing:
 		return errClosed
-	case grows && s.free.full.Load():
+	case grows && !s.free.admits(s.queued+s.committing+size):
 		s.refused.Add(1)
 		return s.free.refusal()
 	case grows && s.queued > maxQueued:
