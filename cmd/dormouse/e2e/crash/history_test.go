@@ -2,6 +2,8 @@ package crash
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -41,7 +43,9 @@ type subscriber struct {
 	who     string
 	filters map[string]byte // QoS by filter, granted before anything was published
 	got     []reception
-	left    bool // it does not come back for what waits
+	has     map[string]bool // payloads of got
+	owed    map[string]bool // payloads that were acknowledged and are to come
+	left    bool            // it does not come back for what waits
 }
 
 type reception struct {
@@ -69,7 +73,7 @@ func (h *history) complain(format string, args ...any) {
 func (h *history) subscriber(who string) *subscriber {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := &subscriber{who: who, filters: make(map[string]byte)}
+	s := &subscriber{who: who, filters: make(map[string]byte), has: make(map[string]bool), owed: make(map[string]bool)}
 	h.subscribers = append(h.subscribers, s)
 	return s
 }
@@ -108,8 +112,15 @@ func (h *history) acked(payload string) {
 	defer h.mu.Unlock()
 	h.clock++
 	delete(h.under, payload)
-	if p := h.known[payload]; p != nil && p.acked == 0 {
-		p.acked = h.clock
+	p := h.known[payload]
+	if p == nil || p.acked != 0 {
+		return
+	}
+	p.acked = h.clock
+	for _, s := range h.subscribers {
+		if p.qos > 0 && s.wants(p.topic) > 0 && !s.has[payload] {
+			s.owed[payload] = true
+		}
 	}
 }
 
@@ -121,6 +132,8 @@ func (h *history) received(s *subscriber, r reception) {
 	h.clock++
 	r.life = h.life
 	s.got = append(s.got, r)
+	s.has[r.payload] = true
+	delete(s.owed, r.payload)
 }
 
 // assigned notes that the broker has a topic id stand for a name: it does not
@@ -158,20 +171,11 @@ func (h *history) blame(format string, args ...any) {
 }
 
 // waits says what s must still get.
-func (h *history) waits(s *subscriber) (payloads []string) {
+func (s *subscriber) waits() (payloads []string) {
 	if s.left {
 		return nil
 	}
-	got := make(map[string]bool)
-	for _, r := range s.got {
-		got[r.payload] = true
-	}
-	for _, p := range h.publications {
-		if p.acked != 0 && p.qos > 0 && s.wants(p.topic) > 0 && !got[p.payload] {
-			payloads = append(payloads, p.payload)
-		}
-	}
-	return payloads
+	return slices.Sorted(maps.Keys(s.owed))
 }
 
 // complete reports whether all have all that was acknowledged, and wills, and
@@ -185,7 +189,7 @@ func (h *history) complete() bool {
 		}
 	}
 	for _, s := range h.subscribers {
-		if len(h.waits(s)) > 0 {
+		if !s.left && len(s.owed) > 0 {
 			return false
 		}
 	}
@@ -233,7 +237,7 @@ func (h *history) check() []string {
 		order[p] = i
 	}
 	for _, s := range h.subscribers {
-		for _, payload := range h.waits(s) {
+		for _, payload := range s.waits() {
 			h.complain("%s never got %s, which was acknowledged", s.who, payload)
 		}
 		h.checkWhatCame(s, order)

@@ -12,7 +12,7 @@ import (
 
 var (
 	seed  = flag.Uint64("crash.seed", 0, "the only seed to run")
-	seeds = flag.Int("crash.seeds", 60, "how many seeds to run in virtual time")
+	seeds = flag.Int("crash.seeds", 300, "how many seeds to run in virtual time")
 )
 
 // seedsToRun are the seeds of this run.
