@@ -140,13 +140,13 @@ func (in *inspection) session(f *store.Session) *keptSession {
 	if !attached || !ok {
 		return s
 	}
-	s.State, s.Listener, s.SavedAt, s.TopicIDs = saved.State.String(), saved.Listener, saved.At, saved.TopicIDs
+	s.State, s.Listener, s.SavedAt, s.TopicIDs = saved.State.String(), saved.Listener, saved.At.UTC(), saved.TopicIDs
 	if saved.Peer.IsValid() {
 		s.Remote = saved.Peer.String()
 	}
 	if saved.State == session.Asleep {
 		in.asleep++
-		s.SleepSeconds, s.LostAt = int64(saved.Sleep/time.Second), saved.Lost
+		s.SleepSeconds, s.LostAt = int64(saved.Sleep/time.Second), saved.Lost.UTC()
 	}
 	return s
 }
@@ -259,18 +259,7 @@ func (in *inspection) showTopic(out io.Writer, inJSON bool) error {
 		_, err := out.Write(m.Payload)
 		return err
 	}
-	taken := time.Time{}
-	if m.Taken != 0 {
-		taken = time.Unix(m.Taken, 0).UTC()
-	}
-	return encode(out, struct {
-		Topic     string    `json:"topic"`
-		Payload   []byte    `json:"payload"` // base64
-		QoS       int       `json:"qos"`
-		Publisher string    `json:"publisher"`
-		Published time.Time `json:"published,omitzero"`
-		Expires   time.Time `json:"expires,omitzero"`
-	}{m.Topic, m.Payload, int(m.QoS), m.Publisher, taken, m.Expires})
+	return encode(out, admin.NewRetainedMessage(m))
 }
 
 // encode prints v in one line.

@@ -29,6 +29,18 @@ type RetainedMessage struct {
 	Base64  []byte  `json:"payload_base64,omitempty"`
 }
 
+// NewRetainedMessage is m in these terms.
+func NewRetainedMessage(m *core.Message) RetainedMessage {
+	full := RetainedMessage{Retained: newRetained(m)}
+	if utf8.Valid(m.Payload) {
+		text := string(m.Payload)
+		full.Payload = &text
+	} else {
+		full.Base64 = m.Payload
+	}
+	return full
+}
+
 // Octets are the payload.
 func (m *RetainedMessage) Octets() []byte {
 	if m.Payload != nil {
@@ -78,15 +90,8 @@ func (s *Server) retainedMessage(w http.ResponseWriter, r *http.Request) {
 		if m.Topic != topic {
 			continue
 		}
-		full := RetainedMessage{Retained: newRetained(&m)}
-		if utf8.Valid(m.Payload) {
-			text := string(m.Payload)
-			full.Payload = &text
-		} else {
-			full.Base64 = m.Payload
-		}
 		w.Header().Set("Content-Type", "application/json")
-		answer(w, full)
+		answer(w, NewRetainedMessage(&m))
 		return
 	}
 	answerProblem(w, http.StatusNotFound, "nothing is retained at %q", topic)

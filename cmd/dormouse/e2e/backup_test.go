@@ -131,7 +131,7 @@ func TestInspectStore(t *testing.T) {
 		LostAt    time.Time `json:"lost_at"`
 	}
 	var retained struct {
-		Payload   []byte
+		Payload   string
 		Published time.Time
 	}
 	inJSON(&counts)
@@ -143,7 +143,7 @@ func TestInspectStore(t *testing.T) {
 	if len(sessions) != 2 || sessions[1].State != "asleep" || time.Until(sessions[1].LostAt) < time.Hour {
 		t.Errorf("the sessions are %+v", sessions)
 	}
-	if string(retained.Payload) != "on" || time.Since(retained.Published) > time.Hour {
+	if retained.Payload != "on" || time.Since(retained.Published) > time.Hour {
 		t.Errorf("retained is %+v", retained)
 	}
 	wantStatus(t, 1, `no session of "nobody"`, "store", "inspect", "--session", "nobody", "--set", "data_dir="+data)
