@@ -188,7 +188,7 @@ func (f *flow) whole() error {
 		return err
 	}
 	if missing := f.acked - int(f.sub.count.Load()); missing > 0 {
-		return errors.Join(fmt.Errorf("%d of %d acknowledged messages did not reach the subscriber", missing, f.acked), f.sub.err)
+		return errors.Join(fmt.Errorf("%d of %d acknowledged messages did not reach the subscriber", missing, f.acked), f.sub.failed())
 	}
 	return nil
 }

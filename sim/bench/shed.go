@@ -77,5 +77,5 @@ func (h *harness) flood(rate float64) (*losses, error) {
 	sub.await(l.sent)
 	after, err := b.shed()
 	l.received, l.shed = int(sub.count.Load()), after-before
-	return l, errors.Join(err, r.err, sub.err, b.alive())
+	return l, errors.Join(err, r.err, sub.failed(), b.alive())
 }
