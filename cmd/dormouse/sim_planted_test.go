@@ -216,7 +216,7 @@ var plantable = []struct {
 	{"a will is published for one who is there", func(p *planted) {
 		p.ask = func(l *plantedLink, r *session.Request) {
 			l.Link.Ask(r)
-			if r.Kind == session.AskPublish && r.QoS == 1 && p.once(1200) {
+			if r.Kind == session.AskPublish && r.QoS == 1 && p.once(1000) {
 				p.publish("will/"+l.id, []byte("lost"))
 			}
 		}

@@ -119,6 +119,7 @@ func sysReadersOf(c *config.Config) sysReaders {
 func sessionConfig(c *config.Config) session.Config {
 	s := session.DefaultConfig()
 	s.RetryInterval = time.Duration(c.MQTTSN.Retry.Interval)
+	s.RetryJitter = float64(c.MQTTSN.Retry.Jitter) / 100
 	s.MaxRetries = c.MQTTSN.Retry.Max
 	s.MaxSleep = time.Duration(c.MQTTSN.MaxSleep)
 	s.MaxPacket = c.MQTTSN.MaxPacket

@@ -126,7 +126,7 @@ func TestEverySettingCounts(t *testing.T) {
 		"mqtt.shared_subscriptions=false",
 		"mqttsn.gateway_id=7", "mqttsn.advertise.interval=1m", "mqttsn.search.answer=false",
 		"mqttsn.search.hop_limit=7", "mqttsn.search.rate=7/s", "mqttsn.search_allow=[any]",
-		"mqttsn.retry.interval=7s", "mqttsn.retry.max=7", "mqttsn.max_sleep=7m", "mqttsn.session_expiry=7m",
+		"mqttsn.retry.interval=7s", "mqttsn.retry.jitter=7%", "mqttsn.retry.max=7", "mqttsn.max_sleep=7m", "mqttsn.session_expiry=7m",
 		"mqttsn.topic_ids.per_client=7", "mqttsn.topic_ids.registers_per_minute=7",
 		"mqttsn.predefined=[{id: 1, topic: a}]", "mqttsn.qos_minus_one.enabled=true",
 		"mqttsn.qos_minus_one.topics=[7]", "mqttsn.qos_minus_one.rate_per_source=7/s",

@@ -58,6 +58,7 @@ func newWorldOn(t testing.TB, net memnet.Config, d *disk, change func(*Config)) 
 	c.Forwarders = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	c.Search.Allow = c.Forwarders
 	c.Strangers.ResponsesPerPrefix, c.Strangers.Connects = 1e6, 1e6
+	c.Session.RetryJitter = 0 // so that it is plain when
 	c.Log = func(n Notice) { w.notices = append(w.notices, n) }
 	c.Wall = w.wall
 	if change != nil {

@@ -14,6 +14,12 @@ type Config struct {
 	// a packet again (T_RETRY, 1.2 §7.2). 1 s to 5 min; default 10 s.
 	RetryInterval time.Duration
 
+	// RetryJitter is by how much of RetryInterval at the most a packet is sent
+	// again later than that, each client's at another time: those who lost
+	// something at one moment do not all get it again at one moment, too. 0 to
+	// 1; default 0.2.
+	RetryJitter float64
+
 	// MaxRetries is how often a packet is sent again (N_RETRY, 1.2 §7.2).
 	// 0 to 20; default 4.
 	MaxRetries int
@@ -74,6 +80,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		RetryInterval:      10 * time.Second,
+		RetryJitter:        0.2,
 		MaxRetries:         4,
 		CongestionWait:     5 * time.Minute,
 		DialogueTimeout:    time.Minute,
@@ -102,6 +109,9 @@ func (c *Config) Validate() error {
 		}
 	}
 	span("retry.interval", c.RetryInterval, time.Second, 5*time.Minute)
+	if !(0 <= c.RetryJitter && c.RetryJitter <= 1) {
+		errs = append(errs, fmt.Errorf("retry.jitter is %v; it must be 0 to 1", c.RetryJitter))
+	}
 	count("retry.max", c.MaxRetries, 0, 20)
 	span("congestion_wait", c.CongestionWait, time.Second, time.Hour)
 	span("dialogue_timeout", c.DialogueTimeout, time.Second, 10*time.Minute)

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"time"
+
 	"dormouse/mqttsn"
 	"dormouse/mqttsn/clock"
 )
@@ -136,7 +138,7 @@ func (s *Session) stored(now clock.Time, registerID uint16, ok bool, out *Action
 // transmit sends the packet of the exchange's step and starts the retry timer.
 func (s *Session) transmit(now clock.Time, out *Actions) {
 	x := s.slot
-	s.deadline[retry] = now.Add(s.cfg.RetryInterval)
+	s.deadline[retry] = now.Add(s.patience())
 	switch x.step {
 	case registering:
 		out.packet.register = mqttsn.Register{TopicID: x.topic.ID, ID: x.registerID, Name: []byte(x.Topic)}
@@ -157,6 +159,24 @@ func (s *Session) transmit(now clock.Time, out *Actions) {
 		out.packet.pubrel.ID = x.ID
 		out.send(s.version, &out.packet.pubrel)
 	}
+}
+
+// patience is how long to wait for the answer to what is sent now. Its jitter
+// is drawn from whose it is and which it is: FNV-1a, and the end of MurmurHash3
+// to spread names that differ by a digit.
+func (s *Session) patience() time.Duration {
+	h := uint32(2166136261)
+	mix := func(b byte) { h = (h ^ uint32(b)) * 16777619 }
+	mix(s.slot.tries)
+	mix(byte(s.slot.ID))
+	for i := range len(s.clientID) {
+		mix(s.clientID[i])
+	}
+	h = (h ^ h>>16) * 0x85ebca6b
+	h = (h ^ h>>13) * 0xc2b2ae35
+	h ^= h >> 16
+	most := s.cfg.RetryJitter * float64(s.cfg.RetryInterval)
+	return s.cfg.RetryInterval + time.Duration(most*float64(h)/(1<<32))
 }
 
 // resume takes up the exchange where the last flush left it.

@@ -27,6 +27,7 @@ type peer struct {
 
 func newPeer(t *testing.T, options ...func(*Config)) *peer {
 	p := &peer{t: t, cfg: DefaultConfig(), b: newBroker(), now: clock.Time(time.Hour)}
+	p.cfg.RetryJitter = 0 // so that it is plain when
 	p.cfg.Predefined = map[uint16]string{2: "alarm", 5: "sensors/{clientid}/t", 6: "$SYS/x"}
 	for _, o := range options {
 		o(&p.cfg)

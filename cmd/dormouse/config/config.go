@@ -67,8 +67,10 @@ type Durability struct {
 	// sees fit. Without "always" a kill may lose what was acknowledged, too.
 	Sync Sync `yaml:"sync"`
 
-	// Most octets of data_dir. Beyond them, and below limits.disk_free_min,
-	// QoS 1 and 2 are refused until there is room again. 0: any number.
+	// Most octets of what is kept in data_dir; logs and the merging of files take
+	// up to 256 MiB more for a while. Beyond them, and below
+	// limits.disk_free_min, QoS 1 and 2 are refused until there is room again.
+	// 0: any number.
 	MaxBytes Bytes `yaml:"max_bytes" min:"0" max:"1024TiB"`
 
 	// How long a message may wait for a client. One that has waited longer is
@@ -246,6 +248,10 @@ type Search struct {
 type Retry struct {
 	// Time until the first repetition.
 	Interval Duration `yaml:"interval" min:"1s" max:"5m"`
+
+	// At most so much later, each client at another time, so that not all who
+	// lost something at one moment are sent it again at one moment.
+	Jitter Percent `yaml:"jitter" min:"0%" max:"100%"`
 
 	// Repetitions before the client is taken for lost.
 	Max int `yaml:"max" min:"0" max:"10"`

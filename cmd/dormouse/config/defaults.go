@@ -40,7 +40,7 @@ func Default() *Config {
 			Advertise:        Advertise{Interval: Duration(15 * time.Minute)},
 			Search:           Search{Answer: true, HopLimit: 1, Rate: 20},
 			SearchAllow:      []Network{loopback, linkLocal, private},
-			Retry:            Retry{Interval: Duration(10 * time.Second), Max: 4},
+			Retry:            Retry{Interval: Duration(10 * time.Second), Jitter: 20, Max: 4},
 			MaxSleep:         Duration(24 * time.Hour),
 			SessionExpiry:    Duration(24 * time.Hour),
 			TopicIDs:         TopicIDs{PerClient: 1000, RegistersPerMinute: 60},
