@@ -2,6 +2,7 @@ package core
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"dormouse/core/store"
@@ -119,6 +120,38 @@ func TestQoS2GoesByDurableSteps(t *testing.T) {
 	s.answers(nil)
 	if !said {
 		t.Error("PUBREL never goes")
+	}
+}
+
+// TestQoS2SharesAWrite: the packet identifiers of all that waits at QoS 2 are
+// stored together, as far as the window goes; a sensor's one by one.
+func TestQoS2SharesAWrite(t *testing.T) {
+	for _, tt := range []struct {
+		sensor bool
+		want   [][]string // by write
+	}{
+		{false, [][]string{{"a=1/2", "a=2/2", "a=3/2"}, {"a=4/2"}}},
+		{true, [][]string{{"a=1/2"}, {"a=2/2"}, {"a=3/2"}, {"a=4/2"}}},
+	} {
+		s := new(slow)
+		w := newWorld(t, func(o *Options) { o.Store, o.MaxInflight = s, 3 })
+		p := &person{w: w, id: "p"}
+		p.opensAgain(SessionOptions{Expiry: Forever, Sensor: tt.sensor})
+		s.answers(nil)
+		p.Subscribe(Subscription{Filter: "#", QoS: 2}, func(QoS, error) {})
+		s.answers(nil)
+		for i := range uint16(4) {
+			p.Publish(message(2, fmt.Sprint("a=", i+1)), i+1, func(error) {})
+		}
+		s.answers(nil)
+		for _, want := range tt.want {
+			p.gets()
+			if n := len(s.waiting); n != 1 {
+				t.Fatalf("sensor %v: before %q %d wait for the store", tt.sensor, want, n)
+			}
+			s.answers(nil)
+			p.gets(want...)
+		}
 	}
 }
 

@@ -9,7 +9,7 @@ import "dormouse/core/store"
 func (s *Session) Next() (Delivery, bool) {
 	for {
 		d, ok, taken := s.pull()
-		if taken == 0 {
+		if len(taken) == 0 {
 			return d, ok
 		}
 		s.broker.store.Sync(func(err error) {
@@ -20,13 +20,13 @@ func (s *Session) Next() (Delivery, bool) {
 	}
 }
 
-// pull is Next, but for the packet identifier that it took, unless that is
-// zero, for a message of QoS 2, which is to be shown when that is durable.
-func (s *Session) pull() (_ Delivery, _ bool, taken uint16) {
+// pull is Next, but for the packet identifiers, if any, that it took for
+// messages of QoS 2, which are to be shown when those are durable.
+func (s *Session) pull() (_ Delivery, _ bool, taken []uint16) {
 	b, c := s.broker, s.client
 	if !s.lock() {
 		c.mu.Unlock()
-		return Delivery{}, false, 0
+		return Delivery{}, false, nil
 	}
 	before := c.backlog()
 	d, ok, taken := s.next()
@@ -38,7 +38,7 @@ func (s *Session) pull() (_ Delivery, _ bool, taken uint16) {
 			b.sent.messages.Add(1)
 			b.sent.bytes.Add(uint64(len(d.Topic) + len(d.Payload)))
 		}
-	} else if taken == 0 {
+	} else if len(taken) == 0 {
 		// A replay that has not found anything yet goes on when asked again.
 		s.armed = true
 		sink = c.wake(b.o.MaxInflight)
@@ -54,44 +54,69 @@ func (s *Session) pull() (_ Delivery, _ bool, taken uint16) {
 	return d, ok, taken
 }
 
-func (s *Session) next() (_ Delivery, _ bool, taken uint16) {
+func (s *Session) next() (_ Delivery, _ bool, taken []uint16) {
 	b, c := s.broker, s.client
 	m := c.mail
 	if m == nil || s.held > 0 {
-		return Delivery{}, false, 0
+		return Delivery{}, false, nil
 	}
 	if m.again < len(m.inflight) {
 		it := &m.inflight[m.again]
 		if it.unsure {
-			return Delivery{}, false, 0
+			return Delivery{}, false, nil
 		}
 		d := it.delivery()
 		d.DUP, it.unseen = !it.unseen, false
 		m.again++
-		return d, true, 0
+		return d, true, nil
 	}
 	if len(m.inflight) >= b.o.MaxInflight {
-		return Delivery{}, false, 0
+		return Delivery{}, false, nil
 	}
 	it, ok := b.pull(c)
 	if !ok {
-		return Delivery{}, false, 0
+		return Delivery{}, false, nil
 	}
-	if it.qos > 0 {
-		kept := c.kept.Load()
-		it.id = c.nextID()
-		it.unsure = kept && it.qos == 2
-		it.unseen = it.unsure
-		m.inflight = append(m.inflight, it)
-		if kept {
-			b.note(&store.Taken{Receiver: it.receiver(c.id), Seq: it.seq, ID: it.id})
-		}
-		if it.unsure {
-			return Delivery{}, false, it.id
-		}
-		m.again++
+	if it.qos == 0 {
+		return it.delivery(), true, nil
 	}
-	return it.delivery(), true, 0
+	it = b.take(c, it)
+	if it.unsure {
+		return Delivery{}, false, append(s.takeMore(), it.id)
+	}
+	m.again++
+	return it.delivery(), true, nil
+}
+
+// take puts it in flight.
+func (b *Broker) take(c *client, it item) item {
+	kept := c.kept.Load()
+	it.id = c.nextID()
+	it.unsure = kept && it.qos == 2
+	it.unseen = it.unsure
+	c.mail.inflight = append(c.mail.inflight, it)
+	if kept {
+		b.note(&store.Taken{Receiver: it.receiver(c.id), Seq: it.seq, ID: it.id})
+	}
+	return it
+}
+
+// takeMore takes what comes next at QoS 2, too, so that one write does for many.
+// What may expire, or go to somebody else, stays where it is until it can go out,
+// and so does all that is for a sensor, which has one message at a time.
+func (s *Session) takeMore() (taken []uint16) {
+	b, m := s.broker, s.client.mail
+	if s.sensor || len(m.replays) > 0 {
+		return nil
+	}
+	for len(m.inflight) < b.o.MaxInflight && m.waits() > 0 {
+		next := m.waiting[m.head]
+		if next.qos < 2 || next.member() != nil || !next.Expires.IsZero() || b.tooOld(next.letter) {
+			break
+		}
+		taken = append(taken, b.take(s.client, m.remove(0)).id)
+	}
+	return taken
 }
 
 // Coming reports, once Next has returned false, whether there is a message all
@@ -106,13 +131,15 @@ func (s *Session) Coming() bool {
 	return !s.armed || m != nil && m.again < len(m.inflight) && m.inflight[m.again].unsure
 }
 
-// ascertain notes that the store has the packet identifier id.
-func (b *Broker) ascertain(c *client, id uint16) {
+// ascertain notes that the store has the packet identifiers.
+func (b *Broker) ascertain(c *client, ids []uint16) {
 	var sink Sink
 	c.mu.Lock()
 	if c.mail != nil {
-		if i := c.mail.flying(id); i >= 0 {
-			c.mail.inflight[i].unsure = false
+		for _, id := range ids {
+			if i := c.mail.flying(id); i >= 0 {
+				c.mail.inflight[i].unsure = false
+			}
 		}
 		sink = c.wake(b.o.MaxInflight)
 	}
