@@ -27,7 +27,7 @@ func TestWaitingForSensors(t *testing.T) {
 	want("with two messages for a sensor and another client", 2)
 	w.restarts()
 	want("after a restart", 2)
-	sleeper = w.opens("sleeper", keep)
+	w.opens("sleeper", keep)
 	want("with the sensor's session taken over", 0)
 	says("a=3")
 	want("with one more for that", 0)
