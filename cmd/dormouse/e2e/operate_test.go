@@ -149,6 +149,7 @@ func TestClients(t *testing.T) {
 		`{"delay_seconds":0,"qos":1,"retain":true,"topic":"apps/gone"}]`; string(got) != want {
 		t.Errorf("of the app it says %s, want %s", got, want)
 	}
+	b.wantFigure(t, "buffer/messages", 1)
 }
 
 // decode has a command succeed and decodes the JSON that it prints.

@@ -38,6 +38,7 @@ func TestQoSMinusOneByPredefinedID(t *testing.T) {
 		t.Fatalf("dormouse pub ends with status %d: %s", status, stderr)
 	}
 	want(t, sub.receive(), message{topic: "alarm", payload: "fire"})
+	b.wantFigure(t, "predefined/hits", 1)
 }
 
 // TestEachQoSUpward publishes from a sensor by each kind of topic id at each
