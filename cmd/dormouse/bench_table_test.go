@@ -21,11 +21,12 @@ func TestBenchTable(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", mochi, "dormouse/sim/bench/mochi").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	file := filepath.Join(dir, "table.json")
-	status, out, errs := command(t, "bench table --scale 0.002 --for 50ms --json %s --mochi %s", file, mochi)
+	file, kept := filepath.Join(dir, "table.json"), t.TempDir()
+	status, out, errs := command(t, "bench table --scale 0.002 --for 50ms --json %s --mochi %s --dir %s", file, mochi, kept)
 	if status != 0 {
 		t.Fatalf("bench table exits %d and prints\n%s%s", status, out, errs)
 	}
+	isEmpty(t, kept)
 	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -84,22 +85,32 @@ func TestBenchTable(t *testing.T) {
 	}
 }
 
+// isEmpty finds what brokers have left behind.
+func isEmpty(t *testing.T, dir string) {
+	t.Helper()
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("in %s is left %v, %v", dir, left, err)
+	}
+}
+
 // TestBenchTableUse: what cannot be measured is said before anything is.
 func TestBenchTableUse(t *testing.T) {
+	kept := t.TempDir()
 	for line, says := range map[string]string{
-		"bench table speed":                        `there is no row "speed"`,
-		"bench table --scale 0":                    "scale is 0",
-		"bench table --for 0s":                     "0 s",
-		"bench table --durability maybe":           `durability is "maybe"`,
-		"bench table --json /nowhere/at/all":       "/nowhere/at/all cannot be written",
-		"bench echo -h 192.0.2.1:9":                "192.0.2.1:9",
-		"bench table idle --scale 0.001 --mochi /": "mochi",
+		"bench table speed":                                      `there is no row "speed"`,
+		"bench table --scale 0":                                  "scale is 0",
+		"bench table --for 0s":                                   "0 s",
+		"bench table --durability maybe":                         `durability is "maybe"`,
+		"bench table --json /nowhere/at/all":                     "/nowhere/at/all cannot be written",
+		"bench echo -h 192.0.2.1:9":                              "192.0.2.1:9",
+		"bench table idle --scale 0.001 --mochi / --dir " + kept: "mochi",
 	} {
 		status, out, errs := command(t, "%s", line)
 		if status == 0 || !strings.Contains(errs, says) {
 			t.Errorf("%s exits %d and prints\n%s%s; want %q", line, status, out, errs, says)
 		}
 	}
+	isEmpty(t, kept)
 	taken, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

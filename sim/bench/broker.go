@@ -29,7 +29,9 @@ type broker struct {
 }
 
 func (b *broker) stop() {
-	b.process.stop()
+	if b.process != nil {
+		b.process.stop()
+	}
 	os.RemoveAll(b.dir) // what is left is in the system's place for such
 }
 
@@ -45,14 +47,14 @@ const (
 // startDormouse starts it on free ports of loopback. The bounds that keep
 // strangers from doing what a benchmark does are out of the way; its queues
 // are as they come.
-func (h *harness) startDormouse(d Durability, sets ...string) (*broker, error) {
+func (h *harness) startDormouse(d Durability) (*broker, error) {
 	b, err := h.newBroker()
 	if err != nil {
 		return nil, err
 	}
 	b.socket = filepath.Join(b.dir, "admin.sock")
 	args := []string{"dormouse", "serve"}
-	for _, set := range append([]string{
+	sets := []string{
 		`listeners=[{name: mqtt, type: tcp, address: "127.0.0.1:0"}, {name: sn, type: mqttsn-udp, address: "127.0.0.1:0"}]`,
 		"admin.listen=127.0.0.1:0",
 		"admin.unix_socket=" + b.socket,
@@ -64,7 +66,8 @@ func (h *harness) startDormouse(d Durability, sets ...string) (*broker, error) {
 		"limits.unauthenticated_udp.responses_per_prefix=1000000/s",
 		"limits.retained.per_publisher=1000000",
 		"limits.retained.replay_per_subscribe=1000000",
-	}, append(sets, h.Set...)...) {
+	}
+	for _, set := range append(sets, h.Set...) {
 		args = append(args, "--set", set)
 	}
 	ready := make(chan struct{})
@@ -84,7 +87,11 @@ func (h *harness) startDormouse(d Durability, sets ...string) (*broker, error) {
 	if err == nil {
 		err = b.await(h.ctx, ready)
 	}
-	return b, err
+	if err != nil {
+		b.stop()
+		return nil, err
+	}
+	return b, nil
 }
 
 func (h *harness) newBroker() (*broker, error) {
@@ -100,7 +107,6 @@ func (b *broker) await(ctx context.Context, ready <-chan struct{}) error {
 	case <-b.ended:
 		return b.alive()
 	case <-ctx.Done():
-		b.stop()
 		return context.Cause(ctx)
 	}
 }
@@ -130,11 +136,16 @@ log_dest none
 
 // startPeer starts a broker that does not choose its own port, and waits until
 // it accepts clients.
-func (h *harness) startPeer(name string, command func(at string, b *broker) (*exec.Cmd, error)) (*broker, error) {
+func (h *harness) startPeer(name string, command func(at string, b *broker) (*exec.Cmd, error)) (_ *broker, err error) {
 	b, err := h.newBroker()
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			b.stop()
+		}
+	}()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -159,7 +170,6 @@ func (h *harness) startPeer(name string, command func(at string, b *broker) (*ex
 			return nil, err
 		}
 		if time.Since(since) > silence {
-			b.stop()
 			return nil, fmt.Errorf("%s does not listen on %s: %w", name, at, err)
 		}
 	}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,7 +22,8 @@ const silence = 10 * time.Second
 // is read than is to be known. Its methods do nothing once one of them has
 // failed; err says why.
 type clients struct {
-	broker string // its name, for errors
+	ctx    context.Context // they fail when it ends
+	broker string          // its name, for errors
 	at     netip.AddrPort
 	err    error
 
@@ -46,13 +48,13 @@ type client struct {
 	id     uint16
 }
 
-func newClients(broker string, at netip.AddrPort) (*clients, error) {
+func newClients(ctx context.Context, broker string, at netip.AddrPort) (*clients, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
 	return &clients{
-		broker: broker, at: at, epoll: epoll,
+		ctx: ctx, broker: broker, at: at, epoll: epoll,
 		byFD:   make(map[int32]*client),
 		buf:    make([]byte, 256<<10),
 		events: make([]unix.EpollEvent, 256),
@@ -197,6 +199,9 @@ func (l *clients) send(c *client, octets []byte) {
 // turn reads what there is, or comes within so many milliseconds, and answers
 // it.
 func (l *clients) turn(wait int) {
+	if l.ctx.Err() != nil {
+		l.fail(context.Cause(l.ctx))
+	}
 	if l.err != nil {
 		return
 	}

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,17 +14,17 @@ import (
 func (h *harness) idleClients() error {
 	n := h.size(5000)
 	return h.beside("memory of an idle MQTT client", "KiB", "clients", n, func(b *broker) (float64, error) {
-		l, err := newClients(b.name, b.mqtt)
+		l, err := newClients(h.ctx, b.name, b.mqtt)
 		if err != nil {
 			return 0, err
 		}
 		defer l.close()
-		b.rest()
+		b.rest(h.ctx)
 		before, _ := b.rss()
 		for i := range n {
 			l.subscribe(l.dial(fmt.Sprintf("idle-%d", i)), fmt.Sprintf("idle/%d", i), 1)
 		}
-		b.rest()
+		b.rest(h.ctx)
 		after, _ := b.rss()
 		return float64(after-before) / float64(n) / 1024, l.err
 	})
@@ -59,7 +60,7 @@ func (h *harness) retained() error {
 	const patience = 4 * time.Second
 	n := h.size(100_000)
 	return h.beside(fmt.Sprintf("%s retained messages", number(float64(n))), "ms", "messages", n, func(b *broker) (float64, error) {
-		l, err := newClients(b.name, b.mqtt)
+		l, err := newClients(h.ctx, b.name, b.mqtt)
 		if err != nil {
 			return 0, err
 		}
@@ -70,7 +71,7 @@ func (h *harness) retained() error {
 		}
 		l.land(pub)
 		sub := l.dial("sub")
-		b.rest()
+		b.rest(h.ctx)
 		start := time.Now()
 		l.subscribe(sub, "home/#", 0)
 		for l.received < n && time.Since(start) < patience {
@@ -106,7 +107,7 @@ func (h *harness) stalledOf(qos byte) error {
 	defer b.stop()
 	reads, stalls := &feed{broker: b, qos: qos}, &feed{broker: b, qos: qos, stall: true}
 	for range rounds {
-		if err := errors.Join(reads.run(h.For/4), stalls.run(h.For/4)); err != nil {
+		if err := errors.Join(reads.run(h.ctx, h.For/4), stalls.run(h.ctx, h.For/4)); err != nil {
 			return err
 		}
 	}
@@ -125,9 +126,9 @@ type feed struct {
 	latency []float64 // ms
 }
 
-func (f *feed) run(lasts time.Duration) error {
+func (f *feed) run(ctx context.Context, lasts time.Duration) error {
 	const rate, fed = 500, 8000
-	s, err := newStream(f.broker, 1, 1, f.qos, 1000)
+	s, err := newStream(ctx, f.broker, 1, 1, f.qos, 1000)
 	if err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ func (f *feed) run(lasts time.Duration) error {
 			return err
 		}
 	}
-	others, err := newClients(f.name, f.mqtt)
+	others, err := newClients(ctx, f.name, f.mqtt)
 	if err != nil {
 		return err
 	}

@@ -26,13 +26,13 @@ func (h *harness) fanoutOf(qos mqttsn.QoS) error {
 		return err
 	}
 	defer b.stop()
-	f, err := newFleet(b.sn, h.size(10_000))
+	f, err := newFleet(h.ctx, b.sn, h.size(10_000))
 	if err != nil {
 		return err
 	}
 	defer f.close()
 	f.perform(listen(qos))
-	l, err := newClients(b.name, b.mqtt)
+	l, err := newClients(h.ctx, b.name, b.mqtt)
 	if err != nil {
 		return err
 	}

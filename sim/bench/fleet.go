@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -23,6 +24,7 @@ const (
 // left to the broker. Its methods do nothing once one of them has failed; err
 // says why.
 type fleet struct {
+	ctx  context.Context // a task ends with it
 	net  *udp.Network
 	size int
 	err  error
@@ -36,7 +38,7 @@ type fleet struct {
 	onMessage func(e int32, p *mqttsn.Publish)
 }
 
-func newFleet(gateway netip.AddrPort, size int) (*fleet, error) {
+func newFleet(ctx context.Context, gateway netip.AddrPort, size int) (*fleet, error) {
 	n, err := udp.Open(udp.Config{Target: gateway, MaxDatagram: 2048})
 	if err == nil {
 		err = n.Attach(0, make([]udp.Mode, size))
@@ -44,7 +46,7 @@ func newFleet(gateway netip.AddrPort, size int) (*fleet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%d sensors: %w", size, err)
 	}
-	return &fleet{net: n, size: size, arena: make([]byte, 0, roomFor), onMessage: func(int32, *mqttsn.Publish) {}}, nil
+	return &fleet{ctx: ctx, net: n, size: size, arena: make([]byte, 0, roomFor), onMessage: func(int32, *mqttsn.Publish) {}}, nil
 }
 
 func (f *fleet) close() { f.net.Close() }
@@ -194,6 +196,9 @@ func (f *fleet) perform(t task) outcome {
 		}
 		f.hear(time.Millisecond, r.heard)
 		r.askAgain()
+		if f.ctx.Err() != nil && f.err == nil {
+			f.err = context.Cause(f.ctx)
+		}
 	}
 	r.elapsed = time.Since(r.start)
 	return r.outcome

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -71,7 +72,7 @@ func TestFleet(t *testing.T) {
 		}
 		return nil
 	})
-	f, err := newFleet(at, sensors)
+	f, err := newFleet(t.Context(), at, sensors)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +101,7 @@ func TestFleetRefused(t *testing.T) {
 		return []mqttsn.Packet{&mqttsn.Connack{Reason: mqttsn.NotSupported}}
 	})
 	defer stop()
-	f, err := newFleet(at, 1)
+	f, err := newFleet(t.Context(), at, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +116,7 @@ func TestMailMissing(t *testing.T) {
 	t.Parallel()
 	at, stop := gateway(t, func(netip.AddrPort, mqttsn.Packet) []mqttsn.Packet { return []mqttsn.Packet{&mqttsn.Pingresp{}} })
 	defer stop()
-	f, err := newFleet(at, 3)
+	f, err := newFleet(t.Context(), at, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,5 +125,24 @@ func TestMailMissing(t *testing.T) {
 	o := f.perform(m.wake(0))
 	if err := m.whole(); o.done != 3 || err == nil || errors.Is(err, f.err) || !strings.Contains(err.Error(), "3 of 3") {
 		t.Errorf("%d have woken: %v", o.done, err)
+	}
+}
+
+// TestFleetInterrupted: a task that would take for ever ends when it is to.
+func TestFleetInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, interrupt := context.WithCancel(t.Context())
+	at, stop := gateway(t, func(netip.AddrPort, mqttsn.Packet) []mqttsn.Packet {
+		interrupt()
+		return nil
+	})
+	defer stop()
+	f, err := newFleet(ctx, at, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	if o := f.perform(fallAsleep); o.done != 0 || !errors.Is(f.err, context.Canceled) {
+		t.Errorf("%d are done: %v", o.done, f.err)
 	}
 }

@@ -59,7 +59,7 @@ func (h *harness) grown(n int) (each, cpu float64, err error) {
 	if err := deliver(); err != nil { // to warm up
 		return 0, 0, err
 	}
-	a.rest()
+	a.rest(h.ctx)
 	before, sent := a.cpu(), 0
 	for ; sent < messages && err == nil; sent += len(to) {
 		err = deliver()

@@ -107,7 +107,7 @@ func (h *harness) newEcho(n int) (*flow, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := newFleet(at, n)
+	f, err := newFleet(h.ctx, at, n)
 	if err != nil {
 		p.stop()
 		return nil, err
@@ -135,12 +135,12 @@ func (h *harness) newFlow(d Durability, n int) (*flow, error) {
 	if err != nil {
 		return nil, err
 	}
-	sub, err := newReceiver(b, "ingest/#", 1)
+	sub, err := newReceiver(h.ctx, b, "ingest/#", 1)
 	if err != nil {
 		b.stop()
 		return nil, err
 	}
-	r, err := newReporter(b, n)
+	r, err := newReporter(h.ctx, b, n)
 	if err != nil {
 		sub.close()
 		b.stop()

@@ -63,7 +63,7 @@ func (h *harness) mqttOf(qos byte, publishers, subscribers int) error {
 	defer stopAll(brokers)
 	var all []*contender
 	for _, b := range brokers {
-		s, err := newStream(b, publishers, subscribers, qos, 64)
+		s, err := newStream(h.ctx, b, publishers, subscribers, qos, 64)
 		if err != nil {
 			return err
 		}

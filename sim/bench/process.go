@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -88,10 +89,10 @@ func ownCPU() time.Duration {
 }
 
 // rest waits until it has computed nothing for half a second, or most of a
-// minute has passed.
-func (p *process) rest() {
+// minute has passed, or ctx ends.
+func (p *process) rest(ctx context.Context) {
 	const steps = 5
-	for quiet, tries := 0, 0; quiet < steps && tries < 500 && p.alive() == nil; tries++ {
+	for quiet, tries := 0, 0; quiet < steps && tries < 500 && p.alive() == nil && ctx.Err() == nil; tries++ {
 		before := p.cpu()
 		time.Sleep(100 * time.Millisecond)
 		if quiet++; p.cpu() > before {

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 )
@@ -19,8 +20,8 @@ type receiver struct {
 	ended chan struct{}
 }
 
-func newReceiver(b *broker, filter string, qos byte) (*receiver, error) {
-	l, err := newClients(b.name, b.mqtt)
+func newReceiver(ctx context.Context, b *broker, filter string, qos byte) (*receiver, error) {
+	l, err := newClients(ctx, b.name, b.mqtt)
 	if err != nil {
 		return nil, err
 	}

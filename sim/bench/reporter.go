@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 
 	"dormouse/mqttsn"
@@ -13,8 +14,8 @@ type reporter struct {
 	next   uint16 // Packet Identifier
 }
 
-func newReporter(b *broker, n int) (*reporter, error) {
-	f, err := newFleet(b.sn, n)
+func newReporter(ctx context.Context, b *broker, n int) (*reporter, error) {
+	f, err := newFleet(ctx, b.sn, n)
 	if err != nil {
 		return nil, err
 	}

@@ -45,12 +45,12 @@ func (h *harness) flood(rate float64) (*losses, error) {
 		return nil, err
 	}
 	defer b.stop()
-	sub, err := newReceiver(b, "ingest/#", 0)
+	sub, err := newReceiver(h.ctx, b, "ingest/#", 0)
 	if err != nil {
 		return nil, err
 	}
 	defer sub.close()
-	r, err := newReporter(b, h.size(sensors))
+	r, err := newReporter(h.ctx, b, h.size(sensors))
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -66,8 +67,8 @@ type asleep struct {
 	outcome
 }
 
-func (h *harness) fallAsleep(d Durability, n int, sets ...string) (*asleep, error) {
-	b, err := h.startDormouse(d, sets...)
+func (h *harness) fallAsleep(d Durability, n int) (*asleep, error) {
+	b, err := h.startDormouse(d)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +76,7 @@ func (h *harness) fallAsleep(d Durability, n int, sets ...string) (*asleep, erro
 }
 
 func (h *harness) fallAsleepOn(b *broker, n int) (*asleep, error) {
-	f, err := newFleet(b.sn, n)
+	f, err := newFleet(h.ctx, b.sn, n)
 	if err != nil {
 		b.stop()
 		return nil, err
@@ -120,7 +121,7 @@ func (h *harness) sleepersOf(d Durability) error {
 	h.add(d, "connect, subscribe, sleep", a.rate(), "sensors/s").atLeast(25_000).
 		count("sensors", a.done).count("asked_again", a.again)
 	h.add(d, "the same, CPU", micros(a.cpu())/float64(n), "µs/sensor")
-	a.rest()
+	a.rest(h.ctx)
 	now, most := a.rss()
 	memory := h.add(d, "resident memory", float64(now)/mebibyte, "MiB")
 	if h.Scale >= 1 { // fewer say nothing: there is what the program has without any
@@ -128,7 +129,11 @@ func (h *harness) sleepersOf(d Durability) error {
 	}
 	h.add(d, "most it has been", float64(most)/mebibyte, "MiB")
 	before, start := a.cpu(), time.Now()
-	time.Sleep(h.idleFor())
+	select {
+	case <-time.After(h.idleFor()):
+	case <-h.ctx.Done():
+		return context.Cause(h.ctx)
+	}
 	h.add(d, "idle, of one core", 100*float64(a.cpu()-before)/float64(time.Since(start)), "%").atMost(2)
 	return errors.Join(profiled(), a.alive())
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,8 +25,8 @@ type stream struct {
 }
 
 // newStream connects publishers and subscribers to one broker.
-func newStream(b *broker, publishers, subscribers int, qos byte, size int) (*stream, error) {
-	l, err := newClients(b.name, b.mqtt)
+func newStream(ctx context.Context, b *broker, publishers, subscribers int, qos byte, size int) (*stream, error) {
+	l, err := newClients(ctx, b.name, b.mqtt)
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ func (m *mail) heard(e int32, p *mqttsn.Publish) {
 // send publishes the messages of a new round. They are all in the broker when
 // it returns.
 func (m *mail) send() error {
-	l, err := newClients(m.name, m.mqtt)
+	l, err := newClients(m.sensors.ctx, m.name, m.mqtt)
 	if err != nil {
 		return err
 	}
