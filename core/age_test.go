@@ -67,7 +67,7 @@ func TestQueuesAreSwept(t *testing.T) {
 	brief := message(1, "a=brief")
 	brief.Expires = w.o.Now().Add(time.Second)
 	bob.Publish(brief, 0, func(error) {})
-	w.waits(time.Hour/sweepsPerAge + time.Minute)
+	w.waits(time.Minute + 5*time.Second) // one sweep, and what it has to say
 	const all = sweepStride + 10
 	if s := w.Stats(); s.Waiting != all || s.Dropped.Aged != all || s.Dropped.Expired != all || messages(m) != 1 {
 		t.Errorf("%d are kept; %+v", messages(m), s)
@@ -103,6 +103,28 @@ func TestSweepsGoOnWhenTheClockIsSetBack(t *testing.T) {
 		t.Errorf("%d messages are kept; the one that was published after is too old", n)
 	}
 	w.comes("ann").gets("a=before/1")
+}
+
+// TestSweptQueueHasRoom: a member of a group who could take no more gets what
+// waits for another, who is away.
+func TestSweptQueueHasRoom(t *testing.T) {
+	w, _, _ := agingWorld(t)
+	w.o.Queue.Messages = 2
+	ann, bob := w.comes("ann").subscribes("$share/g/a"), w.comes("bob")
+	bob.says(1, "a=1")
+	bob.says(1, "a=2")
+	w.waits(30 * time.Minute)
+	zoe := w.comes("zoe").subscribes("$share/g/a")
+	bob.says(1, "a=3")
+	zoe.leaves(Clean)
+	if c, _ := w.Client("zoe"); c.Waiting != 1 {
+		t.Fatalf("for zoe, who is away, there waits %d", c.Waiting)
+	}
+	w.waits(30*time.Minute + time.Hour/sweepsPerAge)
+	if c, _ := w.Client("ann"); c.Waiting != 1 {
+		t.Errorf("for ann, who is there, there waits %d", c.Waiting)
+	}
+	ann.gets("a=3/1")
 }
 
 // TestNothingAgesWithoutBound on how long it may.
