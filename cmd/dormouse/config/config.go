@@ -62,9 +62,10 @@ type Durability struct {
 	// "pebble" keeps it in data_dir; "memory" loses all with the process.
 	Store string `yaml:"store" oneof:"pebble,memory"`
 
-	// When it is safe from a power cut: "always", before it is acknowledged;
-	// "interval:100ms", so long after it at the latest; "none", when the system
-	// sees fit. Without "always" a kill may lose what was acknowledged, too.
+	// When it is on the disk. "always": before it is acknowledged, so that
+	// neither a kill nor a power cut loses it. "interval:100ms": so long after
+	// that at the latest, which is what either may lose. "none": when the system
+	// sees fit; a kill may lose the last second, a power cut more.
 	Sync Sync `yaml:"sync"`
 
 	// Most octets of what is kept in data_dir; logs and the merging of files take
