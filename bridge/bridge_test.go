@@ -343,6 +343,8 @@ func (s *slowStore) Sync(then func(error)) {
 	s.waiting = append(s.waiting, then)
 }
 
+func (s *slowStore) Follow(then func(error)) { s.Sync(then) }
+
 func (s *slowStore) answer(err error) {
 	s.mu.Lock()
 	waiting := s.waiting

@@ -12,12 +12,14 @@ import (
 type slow struct {
 	store.Volatile
 	waiting []func(error)
+	follows int // Follows that ever came
 	full    bool
 }
 
 var errFull = errors.New("disk full")
 
-func (s *slow) Sync(then func(error)) { s.waiting = append(s.waiting, then) }
+func (s *slow) Sync(then func(error))   { s.waiting = append(s.waiting, then) }
+func (s *slow) Follow(then func(error)) { s.follows++; s.Sync(then) }
 
 func (s *slow) Write(...store.Fact) error {
 	if s.full {
@@ -87,6 +89,24 @@ func TestNothingShowsBeforeItIsAnswered(t *testing.T) {
 	for i := range want {
 		if log[i] != want[i] {
 			t.Errorf("answer %d is %q, want %q", i, log[i], want[i])
+		}
+	}
+}
+
+// TestQoS0WantsNoSync: nobody is promised anything, be it retained or not.
+func TestQoS0WantsNoSync(t *testing.T) {
+	w, s := slowWorld(t)
+	p := &person{w: w, id: "p"}
+	p.opensAgain(SessionOptions{Expiry: Forever})
+	s.answers(nil)
+	for qos, follows := range []int{2, 0, 0} {
+		s.follows = 0
+		for id, what := range []string{"a=1", "!a=1"} {
+			p.Publish(message(QoS(qos), what), uint16(1+id), func(error) {})
+		}
+		s.answers(nil)
+		if s.follows != follows {
+			t.Errorf("at QoS %d %d of 2 ask for no sync, want %d", qos, s.follows, follows)
 		}
 	}
 }

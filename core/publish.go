@@ -45,7 +45,12 @@ func (b *Broker) publish(m Message, done func(error), facts ...store.Fact) error
 		p.recycle()
 		return err
 	}
-	b.send(p)
+	b.countReceived(&p.letter.Message)
+	if m.QoS == 0 && len(facts) == 0 {
+		b.store.Follow(p.then) // nothing is promised
+	} else {
+		b.store.Sync(p.then)
+	}
 	return nil
 }
 
@@ -62,12 +67,15 @@ func (b *Broker) send(p *publication) {
 	if p == nil {
 		return
 	}
-	m := &p.letter.Message
+	b.countReceived(&p.letter.Message)
+	b.store.Sync(p.then)
+}
+
+func (b *Broker) countReceived(m *Message) {
 	if m.Publisher != "" || m.Topic[0] != '$' { // what the broker says of itself it has not received
 		b.received.messages.Add(1)
 		b.received.bytes.Add(uint64(len(m.Topic) + len(m.Payload)))
 	}
-	b.store.Sync(p.then)
 }
 
 // route finds the receivers and writes all to the store, after facts.

@@ -42,6 +42,8 @@ func (d *disk) Sync(then func(error)) {
 	then(nil)
 }
 
+func (d *disk) Follow(then func(error)) { d.Sync(then) }
+
 func (d *disk) hold() {
 	d.mu.Lock()
 	d.held = true

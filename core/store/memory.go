@@ -52,8 +52,9 @@ func NewMemory() *Memory {
 	}
 }
 
-func (m *Memory) Sync(then func(error)) { then(nil) }
-func (m *Memory) Close() error          { return nil }
+func (m *Memory) Sync(then func(error))   { then(nil) }
+func (m *Memory) Follow(then func(error)) { then(nil) }
+func (m *Memory) Close() error            { return nil }
 
 func (m *Memory) Write(facts ...Fact) error {
 	m.mu.Lock()

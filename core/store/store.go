@@ -18,6 +18,11 @@ type Store interface {
 	// before Sync returns.
 	Sync(then func(error))
 
+	// Follow calls then as Sync does, in the order of both, but asks for
+	// nothing to be durable: once all Syncs before it have been answered, at
+	// once if they have been.
+	Follow(then func(error))
+
 	// Load visits facts from which the present state follows: of each session
 	// first Session, then its Subscribed and Accepted; then each Published in
 	// the order of Seq, with the Receivers it still has or has in flight;

@@ -7,5 +7,6 @@ type Volatile struct{}
 
 func (Volatile) Write(...Fact) error         { return nil }
 func (Volatile) Sync(then func(error))       { then(nil) }
+func (Volatile) Follow(then func(error))     { then(nil) }
 func (Volatile) Load(func(Fact) error) error { return nil }
 func (Volatile) Close() error                { return nil }

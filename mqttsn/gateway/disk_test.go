@@ -53,6 +53,8 @@ func grows(f store.Fact) bool {
 
 func (d *disk) Sync(then func(error)) { d.queue = append(d.queue, written{then: then}) }
 
+func (d *disk) Follow(then func(error)) { d.Sync(then) }
+
 func (d *disk) Load(visit func(store.Fact) error) error {
 	if d.memory == nil {
 		return nil

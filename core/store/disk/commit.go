@@ -52,7 +52,7 @@ func (s *Store) nextTurn() (t turn, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
-		wanted := s.asked > s.taken
+		wanted := s.wanted > s.taken
 		changed := s.dirty || len(s.queue) > 0
 		switch {
 		case s.life.Err() != nil, s.closing && !wanted && !changed:
@@ -118,6 +118,7 @@ func (s *Store) finish(t turn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.durable, s.working, s.committing = t.upTo, false, 0
+	s.follow()
 	s.free.since.Add(int64(t.size))
 	if t.sync {
 		s.synced = s.turn
@@ -132,6 +133,14 @@ func (s *Store) finish(t turn) {
 		time.AfterFunc(after, s.dirtyEnough)
 	}
 	s.answerer.Signal()
+}
+
+// follow lets what has only to follow be answered, if all that it follows may
+// be. The caller holds mu.
+func (s *Store) follow() {
+	if !s.working && s.wanted <= s.durable {
+		s.taken, s.durable = s.asked, s.asked
+	}
 }
 
 func (s *Store) dirtyEnough() {

@@ -75,6 +75,62 @@ func TestWritersShareASync(t *testing.T) {
 	}
 }
 
+// TestFollowersCauseNoSync: who only follows is answered without a sync, and yet
+// not ahead of who waits for one.
+func TestFollowersCauseNoSync(t *testing.T) { synctest.Test(t, followers) }
+
+func followers(t *testing.T) {
+	g := &gate{let: make(chan bool)}
+	s := open(t, "data", disk.Options{FS: g.over(vfs.NewMem())})
+	defer s.Close()
+	if err := keeps(s, &store.Session{ClientID: "ann"}); err != nil {
+		t.Fatal(err)
+	}
+	g.syncs.Store(0)
+	answers := make(chan string, 10)
+	answer := func(who string) func(error) {
+		return func(err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			answers <- who
+		}
+	}
+	write := func(who string) {
+		if err := s.Write(&store.Session{ClientID: who}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		write("bob")
+		s.Follow(answer("follows"))
+		if got := <-answers; got != "follows" {
+			t.Errorf("%s is answered", got)
+		}
+	}
+	if n := g.syncs.Load(); n > 0 {
+		t.Errorf("%d syncs that nobody wants", n)
+	}
+	g.shut.Store(true)
+	write("eve")
+	s.Sync(answer("first"))
+	synctest.Wait() // it is under way
+	s.Follow(answer("second"))
+	write("tom")
+	s.Sync(answer("third"))
+	s.Follow(answer("last"))
+	if len(answers) > 0 {
+		t.Errorf("%s is answered before the sync", <-answers)
+	}
+	g.shut.Store(false)
+	close(g.let)
+	for _, want := range []string{"first", "second", "third", "last"} {
+		if got := <-answers; got != want {
+			t.Errorf("%s is answered in place of %s", got, want)
+		}
+	}
+}
+
 // TestNothingNewNeedsNoSync: who has written nothing is answered without one.
 func TestNothingNewNeedsNoSync(t *testing.T) {
 	g := new(gate)

@@ -100,8 +100,9 @@ type Store struct {
 	answerer   sync.Cond // waits for what may be answered
 	queue      []store.Fact
 	queued     int           // octets that queue takes, about
-	waiting    []func(error) // Syncs that the answerer has not taken, the oldest first
-	asked      uint64        // Syncs that ever came
+	waiting    []func(error) // Syncs and Follows that the answerer has not taken, the oldest first
+	asked      uint64        // Syncs and Follows that ever came
+	wanted     uint64        // of them, up to the last Sync
 	taken      uint64        // of them, whose facts the committer has taken
 	durable    uint64        // of them, that may be answered
 	answered   uint64        // of them, that were

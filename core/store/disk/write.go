@@ -94,12 +94,36 @@ func (s *Store) Sync(then func(error)) {
 		return
 	}
 	s.asked++
+	s.wanted = s.asked
 	s.waiting = append(s.waiting, then)
 	s.mu.Unlock()
 	s.committer.Signal()
 	if s.life.Err() != nil {
 		s.answerer.Signal()
 	}
+}
+
+// Follow has then called. See store.Store.
+func (s *Store) Follow(then func(error)) {
+	s.mu.Lock()
+	failed := s.life.Err()
+	switch {
+	case s.idle:
+		s.mu.Unlock()
+		then(cmp.Or(failed, errClosed))
+		return
+	case failed == nil && s.asked == s.answered:
+		s.mu.Unlock()
+		then(nil)
+		return
+	}
+	s.asked++
+	s.waiting = append(s.waiting, then)
+	if failed == nil {
+		s.follow()
+	}
+	s.mu.Unlock()
+	s.answerer.Signal()
 }
 
 // quiet reports whether all that was written is as durable as it is to be

@@ -124,6 +124,7 @@ func (l *oneLife) Sync(then func(error)) {
 	}
 }
 
+func (l *oneLife) Follow(then func(error))                 { l.Sync(then) }
 func (l *oneLife) Load(visit func(store.Fact) error) error { return l.disk.Load(visit) }
 func (l *oneLife) Close() error                            { return nil }
 

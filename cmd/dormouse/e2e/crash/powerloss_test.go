@@ -94,12 +94,16 @@ type aboutToDie struct {
 	fuse *fuse
 }
 
-func (s aboutToDie) Sync(then func(error)) {
-	s.Store.Sync(func(err error) {
+func (s aboutToDie) Sync(then func(error))   { s.Store.Sync(s.alive(then)) }
+func (s aboutToDie) Follow(then func(error)) { s.Store.Follow(s.alive(then)) }
+
+// alive calls then if the power has not gone.
+func (s aboutToDie) alive(then func(error)) func(error) {
+	return func(err error) {
 		if !s.fuse.blown.Load() {
 			then(err)
 		}
-	})
+	}
 }
 
 // TestNothingIsLostWithThePower: whenever the power goes, nobody misses what
