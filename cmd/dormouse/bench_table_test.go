@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -36,7 +37,13 @@ func TestBenchTable(t *testing.T) {
 		t.Fatalf("%v in %s", err, b)
 	}
 	seen := make(map[string]int) // by row: figures that count something
+	names := make(map[string]bool)
 	for _, f := range table.Figures {
+		name := fmt.Sprintf("%s, %s, %s", f.Row, f.What, f.Durability)
+		if names[name] {
+			t.Errorf("%s is there twice", name)
+		}
+		names[name] = true
 		n := func(name string) int {
 			v, ok := f.Counts[name]
 			if !ok {

@@ -130,9 +130,6 @@ type harness struct {
 // size is n at the scale of this run.
 func (h *harness) size(n int) int { return max(1, int(math.Round(float64(n)*h.Scale))) }
 
-// keeps reports whether a durability is asked for.
-func (h *harness) keeps(d Durability) bool { return slices.Contains(h.Durabilities, d) }
-
 // profile takes a CPU profile of b for so long, while something else goes on, if
 // one is asked for. The function that it returns waits for it.
 func (h *harness) profile(b *broker, what string, d time.Duration) (wait func() error) {

@@ -48,9 +48,10 @@ func (h *harness) fanoutOf(qos mqttsn.QoS) error {
 		told++
 	}
 	elapsed, spent := time.Since(start), b.cpu()-before
-	h.add(None, fmt.Sprintf("QoS %d to %d sensors awake", qos, f.size), float64(n.delivered)/elapsed.Seconds(), "deliveries/s").atLeast(100_000).
+	what := fmt.Sprintf("QoS %d to %s sensors awake", qos, number(float64(f.size)))
+	h.add(None, what, float64(n.delivered)/elapsed.Seconds(), "deliveries/s").atLeast(100_000).
 		count("sensors", f.size).count("messages", told).count("delivered", n.delivered).count("lost", n.lost).count("lost_by_load", int(f.net.Shed(0)))
-	h.add(None, "the same, CPU", micros(spent)/float64(max(1, n.delivered)), "µs/delivery")
+	h.add(None, what+", CPU", micros(spent)/float64(max(1, n.delivered)), "µs/delivery")
 	if n.lost > 0 && qos > 0 && f.err == nil {
 		f.err = fmt.Errorf("%d of %d messages did not come", n.lost, n.lost+n.delivered)
 	}

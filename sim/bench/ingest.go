@@ -60,8 +60,8 @@ func (h *harness) ingestFrom(n int) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	h.add("", fmt.Sprintf("raw UDP echo, %d peers", n), raw.rate(), "datagrams/s").count("echoed", raw.delivered).count("asked_again", raw.again)
-	h.compareFlows(fmt.Sprintf("QoS 1 from %d sensors", n), raw, flows[1:])
+	h.add("", fmt.Sprintf("raw UDP echo, %s peers", number(float64(n))), raw.rate(), "datagrams/s").count("echoed", raw.delivered).count("asked_again", raw.again)
+	h.compareFlows(fmt.Sprintf("QoS 1 from %s sensors", number(float64(n))), raw, flows[1:])
 	return nil
 }
 

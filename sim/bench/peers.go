@@ -74,7 +74,7 @@ func (h *harness) mqttOf(qos byte, publishers, subscribers int) error {
 		return err
 	}
 	us, others := all[0], all[1:]
-	what := fmt.Sprintf("QoS %d, %d to %d", qos, publishers, subscribers)
+	what := fmt.Sprintf("QoS %d, %s to %s", qos, number(float64(publishers)), number(float64(subscribers)))
 	rate := h.add(None, what, us.full.rate(), "messages/s").count("lost", us.full.lost+us.paced.lost).count("delivered", us.full.delivered+us.paced.delivered)
 	cost := h.add(None, what+", CPU at half speed", us.paced.cost(), "µs/message")
 	best, least := 0.0, 0.0

@@ -23,7 +23,7 @@ func (h *harness) qos0() error {
 		if load.rate > 0 {
 			f.atLeast(100)
 		}
-		h.add(None, "the same, received or counted as shed", percent(l.received+l.shed, l.sent), "%").atLeast(100)
+		h.add(None, "QoS 0 at "+load.what+", received or counted as shed", percent(l.received+l.shed, l.sent), "%").atLeast(100)
 	}
 	return nil
 }

@@ -120,14 +120,14 @@ func (h *harness) sleepersOf(d Durability) error {
 	defer a.close()
 	h.add(d, "connect, subscribe, sleep", a.rate(), "sensors/s").atLeast(25_000).
 		count("sensors", a.done).count("asked_again", a.again)
-	h.add(d, "the same, CPU", micros(a.cpu())/float64(n), "µs/sensor")
+	h.add(d, "connect, subscribe, sleep, CPU", micros(a.cpu())/float64(n), "µs/sensor")
 	a.rest(h.ctx)
 	now, most := a.rss()
 	memory := h.add(d, "resident memory", float64(now)/mebibyte, "MiB")
 	if h.Scale >= 1 { // fewer say nothing: there is what the program has without any
 		memory.atMost(1.5 * 1024 * h.Scale)
 	}
-	h.add(d, "most it has been", float64(most)/mebibyte, "MiB")
+	h.add(d, "resident memory, most", float64(most)/mebibyte, "MiB")
 	before, start := a.cpu(), time.Now()
 	select {
 	case <-time.After(h.idleFor()):

@@ -24,7 +24,8 @@ func newTable(o Options) *Table {
 	return &Table{Scale: o.Scale, Seconds: o.For.Seconds(), Cores: runtime.NumCPU(), Figures: []*Figure{}}
 }
 
-// A Figure is one that was measured.
+// A Figure is one that was measured. No other has the same Row, What and
+// Durability.
 type Figure struct {
 	Row        string     `json:"row"`
 	What       string     `json:"what"`

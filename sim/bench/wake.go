@@ -35,7 +35,7 @@ func (h *harness) wakeOf(d Durability) error {
 	spent := a.cpu() - before
 	f := h.add(d, "wakes with a message each", full.rate(), "wakes/s").atLeast(30_000)
 	m.counts(f, full)
-	h.add(d, "the same, CPU", micros(spent)/float64(max(1, full.done)), "µs/wake")
+	h.add(d, "wakes with a message each, CPU", micros(spent)/float64(max(1, full.done)), "µs/wake")
 	if err := errors.Join(profiled(), m.whole(), m.send()); err != nil {
 		return err
 	}
