@@ -154,7 +154,7 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	case known && !resumed:
 		passing.finish()
 		b.end(c)
-		c = &client{id: id.ClientID}
+		c = &client{id: id.ClientID, lastID: c.lastID} // what the old one had in flight may be acknowledged late
 	case c.attached != nil:
 		b.connected.Add(-1)
 	}

@@ -27,6 +27,7 @@ import (
 type Broker struct {
 	o     Options
 	store store.Store
+	run   uint64 // counted by the store
 
 	mu      sync.Mutex // guards what follows
 	clients map[string]*client

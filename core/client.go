@@ -94,10 +94,17 @@ func (c *client) wake(maxInflight int) Sink {
 	return s.sink
 }
 
-// nextID returns a packet identifier that is not in flight.
-func (c *client) nextID() uint16 {
+// runIDs is how many packet identifiers one run of the broker gives out, in turn.
+// The next three give out others: a late acknowledgement of what was in flight
+// before a restart, and is not known to have been, is not taken for that of
+// another message.
+const runIDs = 1 << 14
+
+// nextID returns a packet identifier of a run that is not in flight.
+func (c *client) nextID(run uint64) uint16 {
+	first := uint16(run % (1 << 16 / runIDs) * runIDs)
 	for {
-		c.lastID++
+		c.lastID = first + (c.lastID+1)%runIDs
 		if c.lastID != 0 && c.mail.flying(c.lastID) < 0 {
 			return c.lastID
 		}

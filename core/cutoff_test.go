@@ -19,7 +19,9 @@ type journal struct {
 
 func journalWorld(t *testing.T) (*world, *journal) {
 	j := &journal{Memory: store.NewMemory()}
-	return newWorld(t, func(o *Options) { o.Store = j }), j
+	w := newWorld(t, func(o *Options) { o.Store = j })
+	w.restarts()
+	return w, j
 }
 
 func (j *journal) Write(facts ...store.Fact) error {
@@ -167,4 +169,46 @@ func TestFullStoreLetsGo(t *testing.T) {
 	w.restarts()
 	w.waits(time.Second)
 	w.opens("ann", keep).gets("will=x/1", "will=y/1")
+}
+
+// TestLateAcknowledgementIsOfWhatWasSent: what a client says to a message that
+// it had before a restart, or before it began anew, is not said to another,
+// whatever the store had of the first.
+func TestLateAcknowledgementIsOfWhatWasSent(t *testing.T) {
+	w, j := journalWorld(t)
+	bob, ann := w.comes("bob"), w.comes("ann").subscribes("a:1")
+	bob.says(1, "a=1")
+	bob.says(1, "a=2")
+	from := len(j.writes)
+	first, _ := ann.Next()
+	ann.Ack(first.ID)
+	for run := range 3 {
+		j.cutOff(w, from, len(j.writes), func(n int, left *world) {
+			ann := left.comes("ann")
+			for {
+				d, ok := ann.Next()
+				if !ok {
+					break
+				}
+				if d.ID == first.ID && string(d.Payload) != "1" {
+					t.Errorf("run %d, cut off after write %d: identifier %d is that of %q, and was that of %q",
+						run+1, n, d.ID, d.Payload, first.Payload)
+				}
+			}
+		})
+		w.restarts()
+	}
+	w.comes("bob").says(1, "a=3")
+	ann = w.comes("ann")
+	before := ann.pulls()
+	ann.opensAgain(SessionOptions{Expiry: Forever, CleanStart: true})
+	ann.subscribes("a:1")
+	w.comes("bob").says(1, "a=4")
+	for _, d := range before {
+		ann.Ack(d.ID)
+	}
+	ann.leaves(Lost)
+	if again := w.comes("ann").pulls(); len(before) != 2 || len(again) != 1 || string(again[0].Payload) != "4" {
+		t.Errorf("of the message after a clean start there is left %v; before it: %v", again, before)
+	}
 }

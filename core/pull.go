@@ -91,7 +91,7 @@ func (s *Session) next() (_ Delivery, _ bool, taken []uint16) {
 // take puts it in flight.
 func (b *Broker) take(c *client, it item) item {
 	kept := c.kept.Load()
-	it.id = c.nextID()
+	it.id = c.nextID(b.run)
 	it.unsure = kept && it.qos == 2
 	it.unseen = it.unsure
 	c.mail.inflight = append(c.mail.inflight, it)

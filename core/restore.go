@@ -13,15 +13,26 @@ import (
 // the process ended is lost as of now: the will of the connection follows, after
 // its delay, and the session's expiry begins; what began before went on
 // meanwhile.
+//
+// Which run of the broker this is has to be durable before it has edges: its
+// caller waits for a Sync of the store.
 func (b *Broker) Restore() error {
+	err := b.load()
+	for _, c := range b.clients {
+		b.owed.changed(c, backlog{})
+	}
+	if err != nil {
+		return err
+	}
+	return b.store.Write(&store.Began{Run: b.run})
+}
+
+func (b *Broker) load() error {
 	var letters []*letter // in the order of seq
-	defer func() {
-		for _, c := range b.clients {
-			b.owed.changed(c, backlog{})
-		}
-	}()
 	return b.store.Load(func(f store.Fact) error {
 		switch f := f.(type) {
+		case *store.Began:
+			b.run = f.Run + 1
 		case *store.Session:
 			b.restoreSession(f)
 		case *store.Published:

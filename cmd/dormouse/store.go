@@ -104,6 +104,11 @@ func (k *keeping) restore(broker *core.Broker) error {
 	if err := broker.Restore(); err != nil {
 		return fmt.Errorf("the store cannot be read: %w", err)
 	}
+	durable := make(chan error, 1)
+	k.Store.Sync(func(err error) { durable <- err })
+	if err := <-durable; err != nil {
+		return err
+	}
 	k.had, k.took = broker.Stats(), time.Since(began)
 	return nil
 }

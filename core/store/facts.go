@@ -9,6 +9,10 @@ import (
 // file; nothing else is a Fact.
 type Fact interface{ fact() }
 
+// Began: a broker has begun to work with what is kept. Its Run, counted from
+// zero, is one more than that of the broker before.
+type Began struct{ Run uint64 }
+
 // Published: a message was taken, kept once for all its receivers. A retained
 // message also becomes the retained message of its topic, or with an empty
 // payload clears it.
@@ -109,6 +113,7 @@ type Subscribed struct {
 // Unsubscribed: a session no longer has a subscription.
 type Unsubscribed struct{ ClientID, Filter string }
 
+func (*Began) fact()        {}
 func (*Published) fact()    {}
 func (*Owed) fact()         {}
 func (*Accepted) fact()     {}

@@ -12,6 +12,7 @@ import (
 // test what comes after one. It may be loaded again after Close.
 type Memory struct {
 	mu       sync.Mutex
+	began    *Began // nil: never
 	sessions map[string]*kept
 	messages map[uint64]*held
 	retained map[string]uint64 // topic -> Seq
@@ -67,6 +68,8 @@ func (m *Memory) Write(facts ...Fact) error {
 
 func (m *Memory) write(f Fact) {
 	switch f := f.(type) {
+	case *Began:
+		m.began = f
 	case *Published:
 		m.publish(f)
 	case *Owed:
@@ -223,6 +226,9 @@ func (m *Memory) Load(visit func(Fact) error) error {
 
 // facts is the present as Load tells it.
 func (m *Memory) facts() (facts []Fact) {
+	if m.began != nil {
+		facts = append(facts, m.began)
+	}
 	waiting := make(map[uint64][]Receiver)
 	ids := slices.Sorted(maps.Keys(m.sessions))
 	for _, id := range ids {

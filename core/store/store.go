@@ -23,9 +23,10 @@ type Store interface {
 	// once if they have been.
 	Follow(then func(error))
 
-	// Load visits facts from which the present state follows: of each session
-	// first Session, then its Subscribed and Accepted; then each Published in
-	// the order of Seq, with the Receivers it still has or has in flight;
+	// Load visits facts from which the present state follows: Began, if there
+	// is one; of each session first Session, then its Subscribed and Accepted;
+	// then each Published in the order of Seq, with the Receivers it still has or
+	// has in flight;
 	// Unretained for each topic whose message is no longer retained but waits
 	// somewhere; then in the order in which they came Taken, each before its
 	// Received. It is called once, before any Write. A Published and its

@@ -32,6 +32,8 @@ type writer struct {
 
 func (w *writer) write(f store.Fact) {
 	switch f := f.(type) {
+	case *store.Began:
+		w.put(append(w.key[:0], aRun), func(b []byte) []byte { return binary.AppendUvarint(b, f.Run) })
 	case *store.Published:
 		w.publish(f)
 	case *store.Owed:

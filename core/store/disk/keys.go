@@ -7,6 +7,7 @@ import (
 
 // The first octet of a key.
 const (
+	aRun      = 'b'
 	aMessage  = 'm'
 	aSession  = 's'
 	aRetained = 't'
@@ -101,6 +102,8 @@ func keyName(key []byte) string {
 		default:
 			return fmt.Sprintf("message %d waiting for session number %d", binary.BigEndian.Uint64(tail), n)
 		}
+	case len(key) == 1 && key[0] == aRun:
+		return "number of the run"
 	case len(key) == 1+seqSize && key[0] == aMessage:
 		return fmt.Sprintf("message %d", binary.BigEndian.Uint64(key[1:]))
 	case len(key) > 1 && key[0] == aRetained:

@@ -57,7 +57,10 @@ func (s *Store) load(visit func(store.Fact) error) error {
 	l := &loader{state: &s.state, db: s.db, visit: visit}
 	retained := make(chan error, 1)
 	go func() { retained <- l.loadRetained() }()
-	err := l.loadSessions()
+	err := l.loadRun()
+	if err == nil {
+		err = l.loadSessions()
+	}
 	if e := <-retained; err == nil {
 		err = e
 	}
@@ -116,6 +119,18 @@ func each(db *pebble.DB, from, to []byte, visit func(key, value []byte) error) e
 		err = e
 	}
 	return err
+}
+
+// loadRun visits how often a broker has begun.
+func (l *loader) loadRun() error {
+	return each(l.db, []byte{aRun}, []byte{aRun + 1}, func(key, value []byte) error {
+		r := unseal(key, value)
+		run := r.uint()
+		if err := r.end(key); err != nil {
+			return err
+		}
+		return l.visit(&store.Began{Run: run})
+	})
 }
 
 // loadRetained reads which messages are retained.

@@ -197,6 +197,7 @@ func (m *machine) fact(log []store.Fact) store.Fact {
 		&store.Settled{ClientID: client, ID: id},
 		&store.Dropped{ClientID: client, Share: share, Seq: uint64(m.n(int(seq) + 1))},
 		&store.Unretained{Topic: "a"},
+		&store.Began{Run: seq},
 		&store.Ended{ClientID: client},
 	}
 	switch n := m.n(20); {

@@ -100,6 +100,7 @@ func remembers(t *testing.T, open func() store.Store) {
 	}
 	s := open()
 	for _, facts := range [][]store.Fact{
+		{&store.Began{}},
 		{&store.Session{ClientID: "ann", User: "anna", Expiry: time.Hour}},
 		{&store.Session{ClientID: "ann", Expiry: time.Hour, Ends: ends, Will: will, KeepWill: true, WillDue: ends, Edge: "ids"}},
 		{&store.Session{ClientID: "bob"}, &store.Session{ClientID: "eve"}},
@@ -135,12 +136,14 @@ func remembers(t *testing.T, open func() store.Store) {
 		{owed("ann $share/g/#", 10, message("!unheard", "x"))},
 		{&store.Unretained{Topic: "expired"}},
 		{&store.Ended{ClientID: "eve"}},
+		{&store.Began{Run: 1 << 40}},
 	} {
 		if err := s.Write(facts...); err != nil {
 			t.Fatalf("Write(%v): %v", shown(facts), err)
 		}
 	}
 	want := []store.Fact{
+		&store.Began{Run: 1 << 40},
 		&store.Session{ClientID: "ann", Expiry: time.Hour, Ends: ends, Will: will, KeepWill: true, WillDue: ends, Edge: "ids"},
 		&store.Subscribed{ClientID: "ann", Subscription: store.Subscription{Filter: "a", QoS: 2, NoLocal: true, RetainAsPublished: true, RetainHandling: 1, ID: 9}},
 		&store.Session{ClientID: "bob"},
