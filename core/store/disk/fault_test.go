@@ -143,9 +143,16 @@ func TestFailedSyncIsForGood(t *testing.T) {
 // refused, what lets go is not; all goes on when there is room.
 func TestNoSpaceLeft(t *testing.T) {
 	var none atomic.Bool
+	var tries atomic.Int32 // of a write to the log that finds no room
+	var s *disk.Store
 	mem := vfs.NewCrashableMem()
-	s := open(t, "data", disk.Options{FS: errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+	s = open(t, "data", disk.Options{FS: errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if none.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+			if strings.HasSuffix(op.Path, ".log") && tries.Add(1) > 1 {
+				if s.Look(); s.Full() == nil {
+					t.Error("not full while a write that found no room is tried again")
+				}
+			}
 			return &os.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
 		}
 		return nil
@@ -166,6 +173,9 @@ func TestNoSpaceLeft(t *testing.T) {
 	if err := s.Write(&store.Ended{ClientID: "bob"}); err != nil {
 		t.Errorf("to let go is refused: %v", err)
 	}
+	for tries.Load() < 3 {
+		runtime.Gosched()
+	}
 	if len(waits) > 0 {
 		t.Fatalf("without room answered %v", <-waits)
 	}
@@ -185,6 +195,7 @@ func TestNoSpaceLeft(t *testing.T) {
 	if now := has(t, mem); len(now) != 3 || !now["ann"] || !now["eve"] || !now["tom"] {
 		t.Errorf("afterwards there are %v", now)
 	}
+	tries.Store(0)
 	none.Store(true)
 	s.Write(&store.Session{ClientID: "last"})
 	s.Sync(func(err error) { waits <- err })

@@ -105,9 +105,7 @@ func (f *space) wait() bool {
 	if !f.patient.Load() {
 		return false
 	}
-	f.stuck.Add(1)
 	f.full.Store(true)
-	defer f.stuck.Add(-1)
 	select {
 	case <-time.After(lookEvery):
 		return true

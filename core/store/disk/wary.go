@@ -23,17 +23,19 @@ type waryFS struct {
 
 // does does what may fail, to a file.
 func (w waryFS) does(name, what string, do func() error) error {
-	for {
-		err := do()
-		switch {
-		case err == nil || !w.isOurs(name):
-			return err
-		case errors.Is(err, syscall.ENOSPC) && w.free.wait():
-		default:
-			w.life.fail(fmt.Errorf("cannot %s %s: %w", what, name, err))
-			select {} // until the process ends
+	err := do()
+	if errors.Is(err, syscall.ENOSPC) && w.isOurs(name) {
+		w.free.stuck.Add(1) // until there is room, also while it is tried
+		defer w.free.stuck.Add(-1)
+		for errors.Is(err, syscall.ENOSPC) && w.free.wait() {
+			err = do()
 		}
 	}
+	if err == nil || !w.isOurs(name) {
+		return err
+	}
+	w.life.fail(fmt.Errorf("cannot %s %s: %w", what, name, err))
+	select {} // until the process ends
 }
 
 // isOurs reports whether a file is the store's directory or in it, rather than

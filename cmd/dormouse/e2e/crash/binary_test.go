@@ -49,7 +49,9 @@ func buildAndRun(m *testing.M) int {
 // directory and on the same addresses.
 type victim struct {
 	dir, tcp, udp string
-	admin         string // where its metrics are
+	admin         string     // where its metrics are
+	settings      []string   // beside those of every victim
+	disk          *smallDisk // that dir is on; nil: the machine's
 	process       *exec.Cmd
 	ready         chan error    // gets nil, or why it is not
 	ended         chan struct{} // closed when the process is gone
@@ -84,7 +86,13 @@ func (v *victim) start() error {
 	} {
 		args = append(args, "--set", s)
 	}
+	for _, s := range v.settings {
+		args = append(args, "--set", s)
+	}
 	v.process = exec.Command(dormouse, args...)
+	if v.disk != nil {
+		v.process = v.disk.command(dormouse, args...)
+	}
 	v.process.Dir = v.dir
 	v.log.Reset()
 	v.process.Stderr = &v.log
@@ -188,13 +196,25 @@ func TestNothingIsLostByKill(t *testing.T) {
 
 // killAll is one run. It returns what was wrong.
 func killAll(seed uint64, dir string, saw *deaths) (wrong []string) {
-	p := &plan{h: newHistory(), seed: seed, sensors: 32, apps: 8, pace: 100 * time.Millisecond, retry: 300 * time.Millisecond}
-	p.h.realTime = true
+	p := newRealPlan(seed, 32, 8)
 	v, err := newVictim(dir)
 	if err != nil {
 		return []string{err.Error()}
 	}
 	defer func() { v.kill() }()
+	return p.live(v, func() error { return v.dieOften(p, saw) })
+}
+
+// newRealPlan is one for the real binary.
+func newRealPlan(seed uint64, sensors, apps int) *plan {
+	p := &plan{h: newHistory(), seed: seed, sensors: sensors, apps: apps, pace: 100 * time.Millisecond, retry: 300 * time.Millisecond}
+	p.h.realTime = true
+	return p
+}
+
+// live has all clients of p, once they have subscribed, publish until what
+// happens to v has happened, and then get what is theirs. It returns what was wrong.
+func (p *plan) live(v *victim, happens func() error) (wrong []string) {
 	stop := make(chan struct{})
 	var clients sync.WaitGroup
 	end := sync.OnceFunc(func() {
@@ -234,10 +254,10 @@ func killAll(seed uint64, dir string, saw *deaths) (wrong []string) {
 		return []string{"the MQTT clients do not get ready"}
 	}
 	p.running.Store(true)
-	if err := v.dieOften(p, saw); err != nil {
+	if err := happens(); err != nil {
 		return []string{err.Error()}
 	}
-	soon(p.h.complete)
+	p.h.await()
 	kept, err := retained(v.tcp)
 	if err != nil {
 		return []string{err.Error()}

@@ -106,20 +106,26 @@ func (v *victim) midst(what string) string {
 	return whenever
 }
 
-// done adds to saw what the broker has done with its files in this life.
-func (v *victim) done(saw *deaths) error {
+// figures are what /metrics says.
+func (v *victim) figures() (string, error) {
 	r, err := http.Get(v.admin + "/metrics")
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer r.Body.Close()
 	body, err := io.ReadAll(r.Body)
+	return string(body), err
+}
+
+// done adds to saw what the broker has done with its files in this life.
+func (v *victim) done(saw *deaths) error {
+	figures, err := v.figures()
 	if err != nil {
 		return err
 	}
 	saw.mu.Lock()
 	defer saw.mu.Unlock()
-	for line := range strings.Lines(string(body)) {
+	for line := range strings.Lines(figures) {
 		var n int
 		if _, err := fmt.Sscanf(line, "dormouse_store_flushes_total %d", &n); err == nil {
 			saw.flushes += n

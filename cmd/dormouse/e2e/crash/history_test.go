@@ -18,6 +18,10 @@ type history struct {
 	// realTime: what comes in one life may have been sent in the one before.
 	realTime bool
 
+	// mayRefuse: the broker may have no room for now.
+	mayRefuse bool
+	refused   int // PUBLISH of sensors
+
 	publications []*publication
 	known        map[string]*publication // by payload, which is its own
 	under        map[string]*subscriber  // by payload: who publishes it at QoS 1 or 2, and has no answer yet
@@ -83,6 +87,23 @@ func (h *history) begun(s *subscriber, payload string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.under[payload] = s
+}
+
+// fullNow reports whether the broker may have no room.
+func (h *history) fullNow() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.mayRefuse
+}
+
+// refusedPublish notes that a sensor is told to come again later.
+func (h *history) refusedPublish(who string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.refused++
+	if !h.mayRefuse {
+		h.complain("%s: PUBACK congestion, while there is room", who)
+	}
 }
 
 // refrained notes that it will not be sent after all.
@@ -194,6 +215,19 @@ func (h *history) complete() bool {
 		}
 	}
 	return h.willsMissing() == 0
+}
+
+// await waits until h is complete, as long as something comes now and then.
+func (h *history) await() {
+	for before := int64(-1); ; {
+		h.mu.Lock()
+		now := h.clock
+		h.mu.Unlock()
+		if now == before || soon(h.complete) {
+			return
+		}
+		before = now
+	}
 }
 
 func (h *history) willsMissing() (n int) {

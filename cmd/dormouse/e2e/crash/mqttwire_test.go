@@ -98,7 +98,10 @@ func (w *mqttWire) sends(p packets.ControlPacket) {
 func (w *mqttWire) gets(p packets.ControlPacket) {
 	switch p := p.(type) {
 	case *packets.ConnackPacket:
-		if w.known && !p.SessionPresent {
+		switch {
+		case p.ReturnCode == packets.ErrRefusedServerUnavailable && w.h.fullNow():
+			return
+		case w.known && !p.SessionPresent:
 			w.h.blame("%s: the session is gone", w.who)
 		}
 		w.known = true

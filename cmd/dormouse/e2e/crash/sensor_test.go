@@ -26,7 +26,8 @@ type sensor struct {
 	at    clock.Time // when it does something again, if it is not busy
 	steps []func(now clock.Time) error
 	count int
-	naps  int // wakes before it connects again
+	says  string // at QoS 1 or 2, when it was last the turn of that
+	naps  int    // wakes before it connects again
 	dead  bool
 }
 
@@ -127,7 +128,8 @@ func (s *sensor) act(now clock.Time) error {
 		m.QoS = max(1, m.QoS)
 	}
 	if m.QoS > 0 {
-		s.h.begun(s.wire.s, string(m.Payload))
+		s.says = string(m.Payload)
+		s.h.begun(s.wire.s, s.says)
 	}
 	return s.c.Publish(now, &m, &s.out)
 }
@@ -162,6 +164,9 @@ func (s *sensor) perform() {
 	for b := range s.out.Datagrams {
 		s.wire.sends(b)
 		s.send(b)
+	}
+	if s.out.Ended.Request == client.ToPublish && s.out.Ended.Err != nil {
+		s.h.refrained(s.says)
 	}
 	s.out.Reset()
 }

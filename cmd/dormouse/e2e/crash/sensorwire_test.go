@@ -61,7 +61,7 @@ func (w *sensorWire) gets(datagram []byte, messages []client.Message) {
 	switch p := p.(type) {
 	case *mqttsn.Connack:
 		w.gone = false
-		if p.Reason != mqttsn.Accepted {
+		if p.Reason != mqttsn.Accepted && !(p.Reason == mqttsn.Congestion && w.h.fullNow()) {
 			w.h.blame("%s: CONNACK %v", w.who, p.Reason)
 		}
 	case *mqttsn.Regack:
@@ -76,6 +76,8 @@ func (w *sensorWire) gets(datagram []byte, messages []client.Message) {
 		switch {
 		case p.Reason == mqttsn.InvalidTopicID:
 			w.h.blame("%s: topic id %d is not known any more", w.who, p.TopicID)
+		case p.Reason == mqttsn.Congestion:
+			w.h.refusedPublish(w.who)
 		case p.Reason == mqttsn.Accepted:
 			w.h.acked(w.carries[p.ID])
 		}
