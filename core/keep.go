@@ -6,6 +6,28 @@ import (
 	"dormouse/core/store"
 )
 
+// What is said to a client, and the facts that are durable before. Those of one
+// line are one Write, so that the process may end between any two:
+//
+//	CONNACK            Session, with its will; Ended of the one before, Published of its will
+//	PUBACK             Published, with its Receivers
+//	PUBREC             Accepted and Published
+//	PUBCOMP            Released
+//	SUBACK             Subscribed; of a sensor's topic id Session, ahead of it
+//	UNSUBACK           Unsubscribed
+//	REGACK, REGISTER   Session, with the topic id
+//	WILL...RESP        Session, with the will
+//	DISCONNECT         Session, with the sleep, or with nobody attached; or Ended
+//	PUBLISH at QoS 2   Taken
+//	PUBREL             Received
+//
+// PUBLISH at QoS 0 and 1 and PINGRESP promise nothing, and what clients
+// acknowledge is noted without anybody waiting: they get it again, or are asked
+// again. When a client is lost, Session or Ended and Published of its will are
+// one Write. If a Write is refused, which one is not that only lets go or is
+// Granted, its answer says so, or is not given if it cannot; if it fails, nothing
+// is answered any more.
+
 // writeOpen tells the store of what Open is about to do to c, after facts, and
 // that last, the will of the connection before, is published, which is then to be
 // sent.

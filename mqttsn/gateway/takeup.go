@@ -168,7 +168,7 @@ func (g *Gateway) localNumber(a netip.Addr) uint32 {
 // has happened to them. They have all of their time from now on; see
 // [session.Resume]. It is to be called once, before SetReady, Run and Step.
 func (g *Gateway) TakeUp(now clock.Time) (clients int) {
-	saved := make(map[source]int64)
+	saved := make([][]int64, len(g.shards)) // when, by slot
 	for k := range g.broker.Kept {
 		p, state, ok := g.readPlace(k.State)
 		if !ok || p.listener != g.cfg.Listener {
@@ -180,29 +180,33 @@ func (g *Gateway) TakeUp(now clock.Time) (clients int) {
 		if !ok {
 			continue
 		}
-		from := p.source
-		if !from.peer.Addr.IsValid() {
-			from = source{}
-		} else if other, taken := saved[from]; taken && other > p.saved {
-			from = source{} // somebody else has been there since
-		} else {
-			saved[from] = p.saved
+		from, at := p.source, g.shardOf(p.peer)
+		other := g.shards[at].find(from.peer, []byte(from.node))
+		if !from.peer.Addr.IsValid() || other != nil && saved[at][other.slot] > p.saved {
+			from, at = source{}, g.shardOf(transport.Peer{}) // somebody else has been there since
 		}
-		s := g.shards[g.shardOf(from.peer)]
+		s := g.shards[at]
 		s.now = now
-		if s.takeUp(kept, from) {
-			clients++
+		t := s.takeUp(kept, from)
+		if t == nil {
+			continue
+		}
+		clients++
+		if t.slot != nowhere {
+			saved[at] = append(saved[at], make([]int64, max(0, len(s.slots)-len(saved[at])))...)
+			saved[at][t.slot] = p.saved
 		}
 	}
 	return clients
 }
 
-// takeUp gives a client a seat where it is, or nowhere.
-func (s *shard) takeUp(kept *session.Session, from source) bool {
+// takeUp gives a client a seat where it is, or nowhere. It returns nil if there
+// is nothing to go on with.
+func (s *shard) takeUp(kept *session.Session, from source) *seat {
 	t := &seat{session: kept, owner: s, state: kept.State()}
 	link, ok := s.g.broker.Resume(s.clientOf(kept, from), t)
 	if !ok {
-		return false
+		return nil
 	}
 	t.link = link
 	s.g.seats.Add(1)
@@ -222,5 +226,5 @@ func (s *shard) takeUp(kept *session.Session, from source) bool {
 	case t.state == session.Active:
 		t.Mail() // it may be that there is some
 	}
-	return true
+	return t
 }
