@@ -20,7 +20,7 @@ type Store interface {
 
 	// Follow calls then as Sync does, in the order of both, but asks for
 	// nothing to be durable: once all Syncs before it have been answered, at
-	// once if they have been.
+	// once if they have been, or if they wait for room on the disk.
 	Follow(then func(error))
 
 	// Load visits facts from which the present state follows: Began, if there

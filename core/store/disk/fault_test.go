@@ -176,6 +176,11 @@ func TestNoSpaceLeft(t *testing.T) {
 	for tries.Load() < 3 {
 		runtime.Gosched()
 	}
+	followed := make(chan error, 1)
+	s.Follow(func(err error) { followed <- err })
+	if len(followed) == 0 || <-followed != nil {
+		t.Error("what needs no room waits for it")
+	}
 	if len(waits) > 0 {
 		t.Fatalf("without room answered %v", <-waits)
 	}

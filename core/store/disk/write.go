@@ -112,7 +112,7 @@ func (s *Store) Follow(then func(error)) {
 		s.mu.Unlock()
 		then(cmp.Or(failed, errClosed))
 		return
-	case failed == nil && s.asked == s.answered:
+	case failed == nil && (s.asked == s.answered || s.free.stuck.Load() > 0):
 		s.mu.Unlock()
 		then(nil)
 		return

@@ -20,7 +20,7 @@ const probeTime = 2 * time.Second
 // TestDiskFull: the disk of the real binary, under sensors and MQTT clients,
 // has no room, up to its floor or at all. At the floor whoever publishes at QoS
 // 1 or 2 is refused in the way of his protocol, and QoS 0 flows; at the brim
-// nobody is acknowledged. Once there is room all goes on in the same process.
+// nobody is acknowledged, and QoS 0 flows. Once there is room all goes on in the same process.
 // It is killed while its disk is full, too. What was acknowledged is there in
 // the end.
 func TestDiskFull(t *testing.T) {
@@ -75,13 +75,19 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// stalls fills the disk to the brim, and sees that nobody is acknowledged then.
+// stalls fills the disk to the brim, and sees that nobody is acknowledged then,
+// and QoS 0 flows.
 func (v *victim) stalls(p *plan, leave int64) (empty func(), err error) {
 	c, err := connect5(v.tcp)
 	if err != nil {
 		return nil, err
 	}
 	defer c.conn.Close()
+	flow, err := connect3(v.tcp, "flow")
+	if err != nil {
+		return nil, err
+	}
+	defer flow.Close()
 	p.h.mu.Lock()
 	p.h.mayRefuse = true
 	p.h.mu.Unlock()
@@ -93,6 +99,7 @@ func (v *victim) stalls(p *plan, leave int64) (empty func(), err error) {
 	if err == nil && publish5(c) == 0 {
 		err = errors.New("acknowledged without room")
 	}
+	err = errors.Join(err, within("QoS 0", func() bool { return publish3(flow, 0) == nil }))
 	if err != nil {
 		empty()
 	}
