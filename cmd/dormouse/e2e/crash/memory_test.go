@@ -169,7 +169,7 @@ func TestNothingIsLostInMemory(t *testing.T) {
 // is down. Sleepers neither are lost by it nor live for ever.
 func TestClockIsSet(t *testing.T) {
 	t.Parallel()
-	first, n := seedsToRun(min(*seeds, 30))
+	first, n := seedsToRun(*seeds)
 	for i := range uint64(n) {
 		w, err := newWorld(first+i, newForgetful(first+i, honest))
 		if err != nil {

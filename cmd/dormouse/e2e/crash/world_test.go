@@ -245,8 +245,10 @@ func (w *world) live(crashes int) []string {
 	w.running.Store(true)
 	for i := range crashes {
 		w.engine.aim()
-		w.pass(time.Duration(w.dice.IntN(4000)) * time.Millisecond)
+		life := time.Duration(w.dice.IntN(4000)) * time.Millisecond
+		w.pass(life / 2)
 		w.jump()
+		w.pass(life - life/2)
 		if i == crashes-1 {
 			w.calm.Store(true)
 			w.pass(2 * time.Second)
@@ -259,6 +261,8 @@ func (w *world) live(crashes int) []string {
 			return []string{fmt.Sprintf("life %d does not begin: %v", w.h.life, err)}
 		}
 	}
+	w.pass(time.Second)
+	w.jump()
 	w.until(w.h.complete, 5*time.Minute)
 	w.collect()
 	w.crash()
