@@ -21,11 +21,13 @@ var mayImport = map[string][]string{
 	"mqttsn/transport":        {},
 	"mqttsn/transport/memnet": {"mqttsn/clock", "mqttsn/transport"},
 	"mqttsn/transport/udp":    {"mqttsn/transport"},
-	"mqttsn/gateway":          {"mqttsn", "mqttsn/clock", "mqttsn/session", "mqttsn/transport", "mqttsn/wheel"},
+	"mqttsn/gateway":          {"index", "mqttsn", "mqttsn/clock", "mqttsn/session", "mqttsn/transport", "mqttsn/wheel"},
 	"mqttsn/client":           {"mqttsn", "mqttsn/clock"},
 
-	"core":                 {"core/router", "core/store"},
-	"core/router":          {},
+	"index": {},
+
+	"core":                 {"core/router", "core/store", "index"},
+	"core/router":          {"index"},
 	"core/store":           {},
 	"core/store/disk":      {"core/store"},
 	"core/store/storetest": {"core/store"},

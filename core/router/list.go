@@ -1,25 +1,69 @@
 package router
 
-// A list is the subscribers of one filter. Long lists have an index, so that
-// a hundred thousand who share a filter can leave one by one.
+// A list is the subscribers of one filter. Most filters have one.
 type list[K comparable, V any] struct {
+	crowd *crowd[K, V] // nil: there is one at most
+	one   [1]Entry[K, V]
+	ones  int8 // how many are in one
+}
+
+func (l *list[K, V]) entries() []Entry[K, V] {
+	if l.crowd != nil {
+		return l.crowd.entries
+	}
+	return l.one[:l.ones]
+}
+
+func (l *list[K, V]) empty() bool { return l.crowd == nil && l.ones == 0 }
+
+// add reports whether who is new.
+func (l *list[K, V]) add(who K, what V) bool {
+	switch {
+	case l.crowd != nil:
+		return l.crowd.add(who, what)
+	case l.ones == 0 || l.one[0].Who == who:
+		added := l.ones == 0
+		l.one[0], l.ones = Entry[K, V]{who, what}, 1
+		return added
+	}
+	*l = list[K, V]{crowd: &crowd[K, V]{entries: []Entry[K, V]{l.one[0], {who, what}}}}
+	return true
+}
+
+// remove reports whether who was there.
+func (l *list[K, V]) remove(who K) bool {
+	switch {
+	case l.crowd == nil && (l.ones == 0 || l.one[0].Who != who):
+		return false
+	case l.crowd == nil:
+		*l = list[K, V]{}
+		return true
+	}
+	removed := l.crowd.remove(who)
+	if left := l.crowd.entries; len(left) == 1 {
+		*l = list[K, V]{one: [1]Entry[K, V]{left[0]}, ones: 1}
+	}
+	return removed
+}
+
+// A crowd is more than one subscriber. A big one has an index, so that a hundred
+// thousand who share a filter can leave one by one.
+type crowd[K comparable, V any] struct {
 	entries []Entry[K, V]
-	at      map[K]int32 // where in entries; nil in a short list
+	at      map[K]int32 // where in entries; nil in a small one
 }
 
 const long = 64
 
-func (l *list[K, V]) empty() bool { return len(l.entries) == 0 }
-
-func (l *list[K, V]) find(who K) int {
-	if l.at != nil {
-		if i, ok := l.at[who]; ok {
+func (c *crowd[K, V]) find(who K) int {
+	if c.at != nil {
+		if i, ok := c.at[who]; ok {
 			return int(i)
 		}
 		return -1
 	}
-	for i := range l.entries {
-		if l.entries[i].Who == who {
+	for i := range c.entries {
+		if c.entries[i].Who == who {
 			return i
 		}
 	}
@@ -27,48 +71,45 @@ func (l *list[K, V]) find(who K) int {
 }
 
 // add reports whether who is new.
-func (l *list[K, V]) add(who K, what V) bool {
-	if i := l.find(who); i >= 0 {
-		l.entries[i].What = what
+func (c *crowd[K, V]) add(who K, what V) bool {
+	if i := c.find(who); i >= 0 {
+		c.entries[i].What = what
 		return false
 	}
-	l.entries = append(l.entries, Entry[K, V]{who, what})
-	switch n := len(l.entries); {
-	case l.at != nil:
-		l.at[who] = int32(n - 1)
+	c.entries = append(c.entries, Entry[K, V]{who, what})
+	switch n := len(c.entries); {
+	case c.at != nil:
+		c.at[who] = int32(n - 1)
 	case n > long:
-		l.at = make(map[K]int32, n)
-		for i := range l.entries {
-			l.at[l.entries[i].Who] = int32(i)
+		c.at = make(map[K]int32, n)
+		for i := range c.entries {
+			c.at[c.entries[i].Who] = int32(i)
 		}
 	}
 	return true
 }
 
 // remove puts the last entry in the place of who's, and gives memory back as
-// the list shrinks.
-func (l *list[K, V]) remove(who K) bool {
-	i := l.find(who)
+// the crowd shrinks.
+func (c *crowd[K, V]) remove(who K) bool {
+	i := c.find(who)
 	if i < 0 {
 		return false
 	}
-	last := len(l.entries) - 1
-	moved := l.entries[last]
-	l.entries[i] = moved
-	l.entries[last] = Entry[K, V]{}
-	l.entries = l.entries[:last]
-	if l.at != nil {
-		l.at[moved.Who] = int32(i)
-		delete(l.at, who)
+	last := len(c.entries) - 1
+	moved := c.entries[last]
+	c.entries[i] = moved
+	c.entries[last] = Entry[K, V]{}
+	c.entries = c.entries[:last]
+	if c.at != nil {
+		c.at[moved.Who] = int32(i)
+		delete(c.at, who)
 	}
-	switch {
-	case last == 0:
-		*l = list[K, V]{}
-	case last <= long/2:
-		l.at = nil
+	if last <= long/2 {
+		c.at = nil
 	}
-	if last > 0 && last < cap(l.entries)/4 {
-		l.entries = append([]Entry[K, V](nil), l.entries...)
+	if last < cap(c.entries)/4 {
+		c.entries = append([]Entry[K, V](nil), c.entries...)
 	}
 	return true
 }

@@ -1,16 +1,20 @@
 package router
 
-import "strings"
+import (
+	"strings"
+
+	"dormouse/index"
+)
 
 // A Router maps filters to subscribers. K says who, V what was asked for; a
 // subscriber has one entry for each of its filters. Filters without wildcards
-// lie in one map, the others in a tree that shares levels.
+// lie in one set, the others in a tree that shares levels.
 //
-// It costs some 86 octets for a filter with one subscriber, filter text not
+// It costs some 73 octets for a filter with one subscriber, filter text not
 // counted. Match may run concurrently with Match; Add and Remove exclude all
 // else.
 type Router[K comparable, V any] struct {
-	exact map[string]*list[K, V]
+	exact *index.Set[literal[K, V]]
 	root  node[K, V]
 	size  int
 }
@@ -19,6 +23,12 @@ type Router[K comparable, V any] struct {
 type Entry[K comparable, V any] struct {
 	Who  K
 	What V
+}
+
+// A literal is a filter without wildcards.
+type literal[K comparable, V any] struct {
+	filter string
+	list[K, V]
 }
 
 // A node is one level of filters with wildcards.
@@ -30,7 +40,7 @@ type node[K comparable, V any] struct {
 
 // New returns an empty Router.
 func New[K comparable, V any]() *Router[K, V] {
-	return &Router[K, V]{exact: make(map[string]*list[K, V])}
+	return &Router[K, V]{exact: index.NewSet(func(l *literal[K, V]) string { return l.filter })}
 }
 
 // Len is the number of entries.
@@ -49,12 +59,12 @@ func (r *Router[K, V]) Add(filter string, who K, what V) bool {
 // make finds the list of filter, or makes it.
 func (r *Router[K, V]) make(filter string) *list[K, V] {
 	if !HasWildcard(filter) {
-		l := r.exact[filter]
+		l := r.exact.Find(filter)
 		if l == nil {
-			l = new(list[K, V])
-			r.exact[filter] = l
+			l = &literal[K, V]{filter: filter}
+			r.exact.Put(l)
 		}
-		return l
+		return &l.list
 	}
 	n := &r.root
 	for level, more := "", true; more; {
@@ -80,10 +90,10 @@ func (r *Router[K, V]) Remove(filter string, who K) bool {
 	var removed bool
 	if HasWildcard(filter) {
 		removed = r.root.remove(filter, who)
-	} else if l := r.exact[filter]; l != nil {
+	} else if l := r.exact.Find(filter); l != nil {
 		removed = l.remove(who)
 		if l.empty() {
-			delete(r.exact, filter)
+			r.exact.Drop(filter)
 		}
 	}
 	if removed {
@@ -121,8 +131,8 @@ func (n *node[K, V]) remove(filter string, who K) bool {
 // filter, in no particular order; it allocates nothing. The slices are valid
 // only during the visit.
 func (r *Router[K, V]) Match(topic string, visit func([]Entry[K, V])) {
-	if l := r.exact[topic]; l != nil {
-		visit(l.entries)
+	if l := r.exact.Find(topic); l != nil {
+		visit(l.entries())
 	}
 	if r.root.next == nil && r.root.rest.empty() {
 		return
@@ -142,7 +152,7 @@ func (r *Router[K, V]) Match(topic string, visit func([]Entry[K, V])) {
 // match visits what matches the levels in rest.
 func (n *node[K, V]) match(rest string, visit func([]Entry[K, V])) {
 	if !n.rest.empty() {
-		visit(n.rest.entries)
+		visit(n.rest.entries())
 	}
 	if n.next == nil {
 		return
@@ -164,9 +174,9 @@ func (n *node[K, V]) below(rest string, more bool, visit func([]Entry[K, V])) {
 		return
 	}
 	if !n.here.empty() {
-		visit(n.here.entries)
+		visit(n.here.entries())
 	}
 	if !n.rest.empty() {
-		visit(n.rest.entries)
+		visit(n.rest.entries())
 	}
 }

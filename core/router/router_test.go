@@ -190,8 +190,8 @@ func TestRouterIsTheNaiveMatcher(t *testing.T) {
 		for s := range model {
 			r.Remove(s.filter, s.who)
 		}
-		if len(r.exact) != 0 || r.root.next != nil {
-			t.Fatalf("empty, it still holds %v, %v", r.exact, r.root.next)
+		if r.exact.Len() != 0 || r.root.next != nil {
+			t.Fatalf("empty, it still holds %d literal filters, %v", r.exact.Len(), r.root.next)
 		}
 	})
 }

@@ -1,6 +1,10 @@
 package router
 
-import "strings"
+import (
+	"strings"
+
+	"dormouse/index"
+)
 
 // Topics is a set of topics with a value each, which a Cursor walks by filter.
 // It is a tree of levels. Walking may run concurrently with walking; Set and
@@ -24,8 +28,11 @@ type topicNode[V any] struct {
 type branches[V any] struct {
 	children []*topicNode[V] // nil: free
 	free     []int32
-	index    index // of children; nil: there are few
+	index    index.Index // of children, if there have been more than a few
 }
+
+// few is how many children need no index.
+const few = 4
 
 // Len is the number of topics.
 func (t *Topics[V]) Len() int { return t.size }
@@ -97,7 +104,7 @@ func (n *topicNode[V]) child(level string) *topicNode[V] {
 	switch {
 	case b == nil:
 		return nil
-	case b.index == nil:
+	case b.index.Len() == 0:
 		for _, child := range b.children {
 			if child != nil && child.level == level {
 				return child
@@ -105,10 +112,9 @@ func (n *topicNode[V]) child(level string) *topicNode[V] {
 		}
 		return nil
 	}
-	hash := indexOf(level, 0).hash
-	for i := b.index.home(hash); b.index[i].slot != 0; i = b.index.after(i) {
-		if e := b.index[i]; e.hash == hash && b.children[e.slot-1].level == level {
-			return b.children[e.slot-1]
+	for slot := range b.index.At(index.Hash(level)) {
+		if child := b.children[slot]; child.level == level {
+			return child
 		}
 	}
 	return nil
@@ -129,14 +135,12 @@ func (n *topicNode[V]) grow(level string) *topicNode[V] {
 		b.children = append(b.children, child)
 	}
 	switch {
-	case b.index != nil:
-		b.index = b.index.grown(b.len())
-		b.index.put(indexOf(level, child.slot))
+	case b.index.Len() > 0:
+		b.index.Add(index.Hash(level), child.slot)
 	case b.len() > few:
-		b.index = b.index.grown(b.len())
 		for _, child := range b.children {
 			if child != nil {
-				b.index.put(indexOf(child.level, child.slot))
+				b.index.Add(index.Hash(child.level), child.slot)
 			}
 		}
 	}
@@ -150,8 +154,8 @@ func (n *topicNode[V]) prune(child *topicNode[V]) {
 	switch {
 	case b.len() == 0:
 		n.branches = nil
-	case b.index != nil:
-		b.index.remove(indexOf(child.level, child.slot))
+	case b.index.Len() > 0:
+		b.index.Drop(index.Hash(child.level), child.slot)
 	}
 }
 
