@@ -184,7 +184,7 @@ func (b *Book) Restarted(now clock.Time) {
 		b.trace(int32(i), now, event{kind: restarted})
 		d.link.restarted = true
 		d.rest.forget()
-		d.asked = asked{}
+		d.asked = asked{unnamed: d.asked.unnamed && !b.cfg.Forgets}
 		if b.cfg.Forgets {
 			d.link.state, d.link.armed, d.rest = unknown, false, rest{}
 		}
