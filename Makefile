@@ -31,6 +31,7 @@ packages: $(MQTTJS)/node_modules/.package-lock.json
 
 programs:
 	@PATH=$$PATH:/usr/sbin; for p in mosquitto_sub:mosquitto-clients mosquitto:mosquitto openssl:openssl tshark:tshark ip:iproute2 \
+			unshare:util-linux mount:mount \
 			node:nodejs npm:npm chromium:chromium; do \
 		command -v $${p%:*} >/dev/null || missing="$$missing $${p#*:}"; \
 	done; \
