@@ -72,8 +72,8 @@ func (b *Broker) toSweep(now time.Time) (next []*client) {
 	a := &b.ages
 	if b.o.Queue.Age > 0 && b.owed.waiting.Load() > 0 && b.sweepBegins(now) {
 		b.mu.Lock()
-		all := make([]*client, 0, len(b.clients))
-		for _, c := range b.clients {
+		all := make([]*client, 0, b.clients.Len())
+		for c := range b.clients.All {
 			all = append(all, c)
 		}
 		b.mu.Unlock()

@@ -103,9 +103,10 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	if b.closed.Load() {
 		return nil, eviction{}, ErrClosed
 	}
-	c, known := b.clients[id.ClientID]
+	c := b.clients.Find(id.ClientID)
+	known := c != nil
 	if !known {
-		if len(b.clients) >= b.o.MaxSessions {
+		if b.clients.Len() >= b.o.MaxSessions {
 			b.dropped.sessions.Add(1)
 			return nil, eviction{}, errSessions
 		}
@@ -158,7 +159,7 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	case c.attached != nil:
 		b.connected.Add(-1)
 	}
-	b.clients[c.id] = c
+	b.clients.Put(c)
 	b.own(c, id.User)
 	b.due.cancel(c)
 	c.kept.Store(o.Expiry > 0)
@@ -225,7 +226,7 @@ func (s *Session) Detach(how Ending, done func(error)) {
 func (b *Broker) letGo(clientID string, sink Sink) {
 	var p *publication
 	b.mu.Lock()
-	if c := b.clients[clientID]; c != nil {
+	if c := b.clients.Find(clientID); c != nil {
 		c.mu.Lock()
 		if s := c.attached; s != nil && s.sink == sink {
 			p = b.detach(s, Lost)
@@ -330,7 +331,7 @@ func (b *Broker) end(c *client) {
 		b.connected.Add(-1)
 	}
 	b.due.cancel(c)
-	delete(b.clients, c.id)
+	b.clients.Drop(c.id)
 	delete(b.owners, c.id)
 	b.topics.Lock()
 	b.unroute(c)

@@ -20,6 +20,7 @@ import (
 
 	"dormouse/core/router"
 	"dormouse/core/store"
+	"dormouse/index"
 )
 
 // A Broker is one broker. Its edges attach clients to it. It is safe for
@@ -30,7 +31,7 @@ type Broker struct {
 	run   uint64 // counted by the store
 
 	mu      sync.Mutex // guards what follows
-	clients map[string]*client
+	clients *index.Set[client]
 	owners  map[string]string // users by client id, of sessions that have one
 	due     deadlines[*client]
 	takers  []*Session // given something since mu was locked; see unlock
@@ -64,7 +65,7 @@ func New(o Options) *Broker {
 		o:        o,
 		store:    o.Store,
 		turns:    newTurns(),
-		clients:  make(map[string]*client),
+		clients:  index.NewSet(func(c *client) string { return c.id }),
 		owners:   make(map[string]string),
 		router:   router.New[*client, terms](),
 		groups:   make(map[string]*group),
@@ -127,7 +128,7 @@ func (b *Broker) Close() error {
 		return nil
 	}
 	var kicked []Sink
-	for _, c := range b.clients {
+	for c := range b.clients.All {
 		c.mu.Lock()
 		if s := c.attached; s != nil {
 			b.detach(s, Shutdown)

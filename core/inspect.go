@@ -32,7 +32,7 @@ type ClientInfo struct {
 // Client returns what there is to know about a client.
 func (b *Broker) Client(id string) (info ClientInfo, ok bool) {
 	b.mu.Lock()
-	c := b.clients[id]
+	c := b.clients.Find(id)
 	b.mu.Unlock()
 	if c == nil {
 		return info, false
@@ -45,9 +45,9 @@ func (b *Broker) Client(id string) (info ClientInfo, ok bool) {
 // ClientIDs returns the ids of all sessions, sorted.
 func (b *Broker) ClientIDs() []string {
 	b.mu.Lock()
-	ids := make([]string, 0, len(b.clients))
-	for id := range b.clients {
-		ids = append(ids, id)
+	ids := make([]string, 0, b.clients.Len())
+	for c := range b.clients.All {
+		ids = append(ids, c.id)
 	}
 	b.mu.Unlock()
 	slices.Sort(ids)
@@ -87,7 +87,7 @@ func (c *client) info() ClientInfo {
 // reports whether there was such a client.
 func (b *Broker) Kick(clientID string, purge bool) bool {
 	b.mu.Lock()
-	c := b.clients[clientID]
+	c := b.clients.Find(clientID)
 	if c == nil {
 		b.mu.Unlock()
 		return false

@@ -234,7 +234,7 @@ func TestReplayRemembersNoMoreThanAStride(t *testing.T) {
 		ann.takes()
 	}
 	ann.gets()
-	c := w.clients["ann"]
+	c := w.clients.Find("ann")
 	if n := len(c.mail.replays[0].ahead); n != stride {
 		t.Errorf("%d are remembered, want %d", n, stride)
 	}

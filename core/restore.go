@@ -18,7 +18,7 @@ import (
 // caller waits for a Sync of the store.
 func (b *Broker) Restore() error {
 	err := b.load()
-	for _, c := range b.clients {
+	for c := range b.clients.All {
 		b.owed.changed(c, backlog{})
 	}
 	if err != nil {
@@ -72,7 +72,7 @@ func find(letters []*letter, seq uint64) *letter {
 
 // restoreFor does something to a client, which the store must have told of.
 func (b *Broker) restoreFor(id string, do func(*client)) error {
-	c := b.clients[id]
+	c := b.clients.Find(id)
 	if c == nil {
 		return fmt.Errorf("the store tells of session %q, which it does not have", id)
 	}
@@ -98,7 +98,7 @@ func (b *Broker) restoreSession(f *store.Session) {
 	default:
 		c.ends = ending(now, f.Expiry)
 	}
-	b.clients[c.id] = c
+	b.clients.Put(c)
 	b.own(c, f.User)
 	b.schedule(c)
 }
@@ -116,7 +116,7 @@ func (b *Broker) restoreLetter(l *letter, f *store.Published) {
 		b.retained.set(l)
 	}
 	for r := range f.Receivers {
-		if c := b.clients[r.ClientID]; c != nil {
+		if c := b.clients.Find(r.ClientID); c != nil {
 			c.box().push(b.itemOf(c, l, r))
 		}
 	}

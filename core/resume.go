@@ -57,8 +57,8 @@ type Left struct {
 // may be resumed and opened.
 func (b *Broker) Left(yield func(Left) bool) {
 	b.mu.Lock()
-	left := make([]*client, 0, len(b.clients))
-	for _, c := range b.clients {
+	left := make([]*client, 0, b.clients.Len())
+	for c := range b.clients.All {
 		c.mu.Lock()
 		if c.attached == nil && c.linked() {
 			left = append(left, c)
@@ -97,7 +97,7 @@ func (b *Broker) Resume(id Identity, o SessionOptions, sink Sink) *Session {
 	}
 	b.mu.Lock()
 	defer b.unlock()
-	c := b.clients[id.ClientID]
+	c := b.clients.Find(id.ClientID)
 	if c == nil || b.closed.Load() {
 		return nil
 	}

@@ -164,11 +164,12 @@ func TestSharedMessageIsSettledOnce(t *testing.T) {
 					rt.Fatal(err)
 				}
 				var sum backlog
-				for id, c := range w.clients {
+				for c := range w.clients.All {
+					id := c.id
 					l := c.backlog()
 					sum = backlog{sum.waiting + l.waiting, sum.bytes + l.bytes, sum.inflight + l.inflight}
-					if want := c.owed(); c.kept.Load() && !slices.Equal(want, shadow.clients[id].owed()) {
-						rt.Fatalf("%s has %q, the store %q", id, want, shadow.clients[id].owed())
+					if want := c.owed(); c.kept.Load() && !slices.Equal(want, shadow.clients.Find(id).owed()) {
+						rt.Fatalf("%s has %q, the store %q", id, want, shadow.clients.Find(id).owed())
 					}
 				}
 				if s := w.Stats(); (backlog{s.Waiting, s.WaitingBytes, s.Inflight}) != sum {

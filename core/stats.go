@@ -107,7 +107,7 @@ func (d *drops) countFull(err error) {
 func (b *Broker) Stats() Stats {
 	var s Stats
 	b.mu.Lock()
-	s.Clients = len(b.clients)
+	s.Clients = b.clients.Len()
 	b.mu.Unlock()
 	b.topics.RLock()
 	s.Subscriptions, s.Shared = b.router.Len()+b.members, b.members
