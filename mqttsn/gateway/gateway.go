@@ -67,7 +67,7 @@ func New(c Config, t transport.Transport, broker session.Broker, start clock.Tim
 		cfg:       c,
 		transport: t,
 		broker:    broker,
-		clients:   newRegistry(c.Seed),
+		clients:   newRegistry(),
 		strangers: newLimiter(networks, c.Strangers.ResponsesPerPrefix),
 		connects:  newLimiter(1, c.Strangers.Connects),
 		searches:  newLimiter(1, c.Search.Rate),

@@ -1,39 +1,37 @@
 package gateway
 
-import "sync"
+import (
+	"sync"
+
+	"dormouse/index"
+)
 
 // A registry finds a client's seat by its client id, from whichever shard. Its
 // locks are held for the look-up alone.
 type registry struct {
-	seed  uint64
 	parts [64]struct {
 		mu    sync.Mutex
-		seats map[string]*seat
+		seats *index.Set[seat]
 	}
 }
 
-func newRegistry(seed uint64) *registry {
-	r := &registry{seed: seed}
+func newRegistry() *registry {
+	r := new(registry)
 	for i := range r.parts {
-		r.parts[i].seats = make(map[string]*seat)
+		r.parts[i].seats = index.NewSet(func(t *seat) string { return t.session.ClientID() })
 	}
 	return r
 }
 
-func (r *registry) part(clientID string) int {
-	h := r.seed
-	for i := range len(clientID) {
-		h = mix(h ^ uint64(clientID[i]))
-	}
-	return int(h % uint64(len(r.parts)))
-}
+// part is where in parts a client is: by the upper bits of what finds it there.
+func part(clientID string) int { return int(index.Hash(clientID) >> 26) }
 
 // find returns the client's seat, or nil.
 func (r *registry) find(clientID string) *seat {
-	p := &r.parts[r.part(clientID)]
+	p := &r.parts[part(clientID)]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.seats[clientID]
+	return p.seats.Find(clientID)
 }
 
 // put makes t the client's seat, unless the broker has given the client to
@@ -41,20 +39,20 @@ func (r *registry) find(clientID string) *seat {
 // other knows that it was accepted: so the last one accepted stays, in
 // whichever order the shards come here.
 func (r *registry) put(clientID string, t *seat) {
-	p := &r.parts[r.part(clientID)]
+	p := &r.parts[part(clientID)]
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !t.kicked() {
-		p.seats[clientID] = t
+		p.seats.Put(t)
 	}
 }
 
 // drop forgets t, if it is the client's seat.
 func (r *registry) drop(clientID string, t *seat) {
-	p := &r.parts[r.part(clientID)]
+	p := &r.parts[part(clientID)]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.seats[clientID] == t {
-		delete(p.seats, clientID)
+	if p.seats.Find(clientID) == t {
+		p.seats.Drop(clientID)
 	}
 }

@@ -1,44 +1,45 @@
 package gateway
 
-import "dormouse/mqttsn/transport"
+import (
+	"hash/maphash"
+
+	"dormouse/index"
+	"dormouse/mqttsn/transport"
+)
 
 // A table finds a shard's seats by the source of a datagram, and by their slot
 // in the wheel.
 type table struct {
-	direct  map[transport.Peer]*seat
-	wrapped map[transport.Peer]map[string]*seat // by forwarder and node
-	slots   []*seat                             // nil: free
-	free    []int32
+	bySource index.Index
+	slots    []*seat // nil: free
+	free     []int32
+	seed     maphash.Seed
 }
 
-func newTable() table {
-	return table{
-		direct:  make(map[transport.Peer]*seat),
-		wrapped: make(map[transport.Peer]map[string]*seat),
-	}
+func newTable() table { return table{seed: maphash.MakeSeed()} }
+
+// hash condenses a source.
+func (b *table) hash(peer transport.Peer, node []byte) uint32 {
+	h := hashAddr(maphash.Bytes(b.seed, node), peer.Addr.Addr())
+	h = mix(h ^ uint64(peer.Addr.Port()))
+	return uint32(mix(h ^ uint64(peer.Conn)<<32 ^ uint64(peer.Local)))
 }
 
 // find returns the seat at a source, or nil. Its node may alias a datagram.
 func (b *table) find(peer transport.Peer, node []byte) *seat {
-	if len(node) == 0 {
-		return b.direct[peer]
+	for slot := range b.bySource.At(b.hash(peer, node)) {
+		if t := b.slots[slot]; t.peer == peer && t.node == string(node) {
+			return t
+		}
 	}
-	return b.wrapped[peer][string(node)]
+	return nil
 }
 
-// bind gives t, which has no address, that of from. Nobody else may have it.
+// bind gives t, which has a slot but no address, that of from. Nobody else may
+// have it.
 func (b *table) bind(t *seat, from source) {
 	t.source = from
-	if from.node == "" {
-		b.direct[from.peer] = t
-		return
-	}
-	nodes := b.wrapped[from.peer]
-	if nodes == nil {
-		nodes = make(map[string]*seat)
-		b.wrapped[from.peer] = nodes
-	}
-	nodes[from.node] = t
+	b.bySource.Add(b.hash(t.peer, []byte(t.node)), t.slot)
 }
 
 // unbind takes t's address away, if it has one.
@@ -46,14 +47,7 @@ func (b *table) unbind(t *seat) {
 	if !t.bound() {
 		return
 	}
-	if t.node == "" {
-		delete(b.direct, t.peer)
-	} else {
-		delete(b.wrapped[t.peer], t.node)
-		if len(b.wrapped[t.peer]) == 0 {
-			delete(b.wrapped, t.peer)
-		}
-	}
+	b.bySource.Drop(b.hash(t.peer, []byte(t.node)), t.slot)
 	t.source = source{}
 }
 

@@ -54,19 +54,16 @@ func (w *world) audit() {
 				w.t.Fatalf("%s sits at %v, and the registry says %v", id, t.source, w.g.clients.find(id))
 			}
 		}
-		for _, nodes := range s.wrapped {
-			bound -= len(nodes)
-		}
-		if bound != len(s.direct) {
-			w.t.Fatalf("shard %d: %d too many seats have an address", i, bound-len(s.direct))
+		if n := s.bySource.Len(); bound != n {
+			w.t.Fatalf("shard %d: %d too many seats have an address", i, bound-n)
 		}
 	}
 	if n := w.g.seats.Load(); n != int64(seats) {
 		w.t.Fatalf("%d seats are counted, %d are there", n, seats)
 	}
 	for i := range w.g.clients.parts {
-		for id, t := range w.g.clients.parts[i].seats {
-			if t.dead || t.session.ClientID() != id {
+		for t := range w.g.clients.parts[i].seats.All {
+			if id := t.session.ClientID(); t.dead || w.g.clients.find(id) != t {
 				w.t.Fatalf("the registry says that %s sits at %v, which is %+v", id, t.source, t)
 			}
 		}

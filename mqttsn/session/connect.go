@@ -23,7 +23,9 @@ type opening struct {
 // 76. What the old connection had under way is forgotten; the broker hands
 // out again what was not acknowledged.
 func (s *Session) connect(now clock.Time, clientID string, o *opening) {
-	s.clientID = clientID
+	if s.clientID != clientID {
+		s.clientID = clientID // once: others read it when they look for its session
+	}
 	s.state = Connecting
 	s.deadline = [numTimers]clock.Time{supervise: now.Add(s.cfg.DialogueTimeout)}
 	s.promises, s.slot, s.repeats, s.newWill = nil, nil, nil, nil
