@@ -30,7 +30,7 @@ func (s *Session) onPuback(now clock.Time, p *mqttsn.Puback, out *Actions) {
 	if !s.awaits(p.ID, out) {
 		return
 	}
-	x := s.slot
+	x := &s.slot
 	switch {
 	case p.Reason == mqttsn.Accepted && x.QoS == 2:
 		out.count(UnknownAck) // means nothing; PUBREC does
@@ -38,7 +38,7 @@ func (s *Session) onPuback(now clock.Time, p *mqttsn.Puback, out *Actions) {
 	case p.Reason == mqttsn.InvalidTopicID && !x.corrected && x.step == publishing:
 		x.corrected, x.rounds = true, 0
 		s.dialect().doubt(s, x.topic)
-		s.deadline[retry] = 0
+		s.retry = 0
 		s.advance(now, out)
 		return
 	case p.Reason == mqttsn.InvalidTopicID && x.step < publishing:
@@ -71,8 +71,8 @@ func (s *Session) onRefusal(now clock.Time, p *mqttsn.Puback, out *Actions) {
 
 // leaveAlone holds all traffic to a client that reported congestion, for T_WAIT.
 func (s *Session) leaveAlone(now clock.Time) {
-	s.deadline[hold] = now.Add(s.cfg.CongestionWait)
-	s.deadline[retry] = 0
+	s.hold = now.Add(s.cfg.CongestionWait)
+	s.retry = 0
 }
 
 // onPubrec moves a QoS 2 exchange on. When it comes again, PUBREL was lost.
@@ -80,7 +80,7 @@ func (s *Session) onPubrec(now clock.Time, id uint16, out *Actions) {
 	if !s.awaits(id, out) {
 		return
 	}
-	x := s.slot
+	x := &s.slot
 	if x.QoS != 2 && !x.Released {
 		out.count(UnknownAck)
 		return
@@ -93,7 +93,7 @@ func (s *Session) onPubrec(now clock.Time, id uint16, out *Actions) {
 		}
 	default:
 		x.step = receiving
-		s.deadline[retry] = 0
+		s.retry = 0
 		s.promise(now, promise{says: mqttsn.TypePubrel, id: id}, Request{Kind: AskReceived, ID: id}, out)
 	}
 }
@@ -102,7 +102,7 @@ func (s *Session) onPubrec(now clock.Time, id uint16, out *Actions) {
 // client that has heard of PUBREL takes the message for another one if it comes
 // again. If the broker could not, PUBLISH is sent again.
 func (s *Session) received(now clock.Time, id uint16, ok bool, out *Actions) {
-	x := s.slot
+	x := &s.slot
 	if !s.busy() || x.step != receiving || x.ID != id {
 		return // the client has connected again
 	}
@@ -130,14 +130,14 @@ func (s *Session) onPubcomp(id uint16, out *Actions) {
 // unsubscribing from exactly this name: a wildcard subscription stays, and the
 // name is remembered (rule 29). Congestion is for later.
 func (s *Session) onRegack(now clock.Time, p *mqttsn.Regack, out *Actions) {
-	x := s.slot
+	x := &s.slot
 	if !s.busy() || x.step != registering || x.registerID != p.ID {
 		out.count(UnknownAck)
 		return
 	}
 	switch p.Reason {
 	case mqttsn.Accepted:
-		s.deadline[retry] = 0
+		s.retry = 0
 		x.rounds = 0
 		s.tell(now, x.topic.ID, out)
 	case mqttsn.Congestion:

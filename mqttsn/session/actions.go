@@ -14,6 +14,8 @@ type Actions struct {
 	ends  []int  // where each of them ends in arena
 	state []byte // what AskSave requests point into
 
+	spare []*work // for sessions that get busy
+
 	packet struct { // what is being encoded
 		publish  mqttsn.Publish
 		register mqttsn.Register

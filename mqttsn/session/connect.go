@@ -27,8 +27,8 @@ func (s *Session) connect(now clock.Time, clientID string, o *opening) {
 		s.clientID = clientID // once: others read it when they look for its session
 	}
 	s.state = Connecting
-	s.deadline = [numTimers]clock.Time{supervise: now.Add(s.cfg.DialogueTimeout)}
-	s.promises, s.slot, s.repeats, s.newWill = nil, nil, nil, nil
+	s.supervised = now.Add(s.cfg.DialogueTimeout)
+	s.work.clear()
 	s.oweSleep, s.leaving, s.lastStep = false, false, 0
 	s.opening = o
 }
@@ -83,7 +83,7 @@ func (s *Session) admit(now clock.Time, r mqttsn.Reason, out *Actions) {
 	}
 	s.opening = nil
 	s.state = Active
-	s.deadline = [numTimers]clock.Time{supervise: s.silence(now)}
+	s.supervised, s.retry, s.hold = s.silence(now), 0, 0
 	s.dialect().connack(mqttsn.Accepted, out)
 }
 

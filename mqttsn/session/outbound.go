@@ -40,11 +40,11 @@ const (
 )
 
 // busy reports whether a message is under way.
-func (s *Session) busy() bool { return s.slot != nil && s.slot.step != idle }
+func (s *Session) busy() bool { return s.work != nil && s.slot.step != idle }
 
 // listening reports whether the client may be sent to on our own account.
 func (s *Session) listening() bool {
-	return (s.state == Active || s.state == Awake) && s.deadline[hold] == 0 && !s.leaving
+	return (s.state == Active || s.state == Awake) && (s.work == nil || s.hold == 0) && !s.leaving
 }
 
 // Deliver takes in a message for the client, whenever it comes: a session that
@@ -58,11 +58,10 @@ func (s *Session) Deliver(now clock.Time, d Delivery, out *Actions) {
 		out.count(Misdelivered)
 		return
 	}
+	s.rouse(out)
+	defer s.calm(out)
 	s.drained = false
-	if s.slot == nil {
-		s.slot = new(exchange)
-	}
-	*s.slot = exchange{Delivery: d, step: waiting}
+	s.slot = exchange{Delivery: d, step: waiting}
 	s.heardFrom = false
 	s.advance(now, out)
 	s.rest(now, out)
@@ -71,7 +70,7 @@ func (s *Session) Deliver(now clock.Time, d Delivery, out *Actions) {
 // advance begins the exchange in the slot, or begins it again: whatever the
 // client has to be told, in whatever spelling it understands by now.
 func (s *Session) advance(now clock.Time, out *Actions) {
-	x := s.slot
+	x := &s.slot
 	x.step, x.tries = waiting, 0
 	if !s.listening() {
 		return
@@ -108,25 +107,25 @@ func (s *Session) advance(now clock.Time, out *Actions) {
 // register tells the client an id, once it is stored: an id that the client
 // has heard of must never come to mean something else.
 func (s *Session) register(now clock.Time, out *Actions) {
-	x := s.slot
+	x := &s.slot
 	s.lastRegister++
 	if s.lastRegister == 0 {
 		s.lastRegister++
 	}
 	x.registerID = s.lastRegister
 	x.step = storing
-	s.deadline[retry] = 0
+	s.retry = 0
 	s.promise(now, promise{says: mqttsn.TypeRegister, id: x.registerID}, Request{}, out)
 }
 
 // stored goes on with the REGISTER for which the broker has stored the id, or
 // tries it later if it could not: no client suffers from that but by delay.
 func (s *Session) stored(now clock.Time, registerID uint16, ok bool, out *Actions) {
-	switch x := s.slot; {
+	switch x := &s.slot; {
 	case !s.busy() || x.step != storing || x.registerID != registerID: // it has been answered otherwise
 	case !ok:
 		x.step = waiting
-		s.deadline[hold] = now.Add(s.cfg.RetryInterval)
+		s.hold = now.Add(s.cfg.RetryInterval)
 	case !s.listening():
 		x.step = waiting
 	default:
@@ -137,8 +136,8 @@ func (s *Session) stored(now clock.Time, registerID uint16, ok bool, out *Action
 
 // transmit sends the packet of the exchange's step and starts the retry timer.
 func (s *Session) transmit(now clock.Time, out *Actions) {
-	x := s.slot
-	s.deadline[retry] = now.Add(s.patience())
+	x := &s.slot
+	s.retry = now.Add(s.patience())
 	switch x.step {
 	case registering:
 		out.packet.register = mqttsn.Register{TopicID: x.topic.ID, ID: x.registerID, Name: []byte(x.Topic)}
@@ -181,7 +180,7 @@ func (s *Session) patience() time.Duration {
 
 // resume takes up the exchange where the last flush left it.
 func (s *Session) resume(now clock.Time, out *Actions) {
-	x := s.slot
+	x := &s.slot
 	x.tries = 0
 	switch x.step {
 	case waiting:
@@ -196,7 +195,7 @@ func (s *Session) resume(now clock.Time, out *Actions) {
 // but not more often than four times in a retry interval, and it counts as a
 // retry: a storm of requests makes no storm of answers.
 func (s *Session) nudge(now clock.Time, out *Actions) {
-	due := s.deadline[retry]
+	due := s.retry
 	if due != 0 && due.Sub(now) <= s.cfg.RetryInterval*3/4 && int(s.slot.tries) < s.cfg.MaxRetries {
 		s.again(now, out)
 	}
@@ -224,7 +223,7 @@ func (s *Session) onRetry(now clock.Time, out *Actions) {
 // are alive as their keep alive shows, or without one, anything they have sent
 // meanwhile (rule 30). Then it is the message that is given up, and its name.
 func (s *Session) exhausted(now clock.Time, out *Actions) {
-	x := s.slot
+	x := &s.slot
 	alive := s.keepAlive != 0 || s.heardFrom
 	if s.state == Active && (x.step != registering || !alive) {
 		s.lose(RetryTimeout, out)
@@ -260,10 +259,10 @@ func (s *Session) acknowledge(out *Actions) {
 	s.finish()
 }
 
-// finish empties the slot, keeping its memory.
+// finish empties the slot.
 func (s *Session) finish() {
-	*s.slot = exchange{}
-	s.deadline[retry] = 0
+	s.slot = exchange{}
+	s.retry = 0
 	s.drained = false
 }
 

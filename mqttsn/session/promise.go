@@ -110,6 +110,8 @@ func (s *Session) reject(p promise, r mqttsn.Reason, out *Actions) {
 
 // Complete takes in the broker's answer to a Request.
 func (s *Session) Complete(now clock.Time, a Answer, out *Actions) {
+	s.rouse(out)
+	defer s.calm(out)
 	if a.Kind == AskSave && a.Tag == s.saveTag && a.Result == Done {
 		s.saved()
 	}

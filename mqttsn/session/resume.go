@@ -29,11 +29,11 @@ func Resume(v mqttsn.Version, cfg *Config, now clock.Time, k Kept, ago time.Dura
 	s.will = k.Will
 	s.attached = true
 	if s.state == Active {
-		s.deadline[supervise] = s.silence(now)
+		s.supervised = s.silence(now)
 		return s, true
 	}
 	left := was.left - min(max(ago, 0), was.left)
-	s.deadline[supervise] = now.Add(min(max(left, sleepLate(s.sleep)), sleepGrace(s.sleep)))
+	s.supervised = now.Add(min(max(left, sleepLate(s.sleep)), sleepGrace(s.sleep)))
 	return s, true
 }
 

@@ -42,35 +42,21 @@ func (s State) String() string {
 	return [...]string{"disconnected", "connecting", "active", "asleep", "awake"}[s]
 }
 
-// The timers of a session. Which of them run is decided by the state alone.
-type timer uint8
-
-const (
-	supervise timer = iota // Connecting, Active, Asleep: the client is lost when it fires
-	retry                  // Active, Awake: the exchange in the slot waits for an acknowledgement
-	hold                   // the client, or the broker, asked to be left alone for a while
-	numTimers
-)
-
-// A Session is one client's virtual connection. Use [New]. What only a client
-// that is busy needs is allocated when it gets busy and let go when it sleeps:
-// a sleeper should cost little more than this struct and its topic names.
+// A Session is one client's virtual connection. Use [New]. There may be a
+// million that sleep: one should cost little more than this struct and its topic
+// names.
 type Session struct {
 	cfg      *Config
 	clientID string
-	deadline [numTimers]clock.Time
 
-	keepAlive time.Duration // zero: no supervision
-	sleep     time.Duration // what the client asked for; zero unless Asleep or Awake
-	registers clock.Time    // when the allowance for new topic ids will be whole again
+	supervised clock.Time    // Connecting, Active, Asleep: when the client will be lost
+	keepAlive  time.Duration // zero: no supervision
+	sleep      time.Duration // what the client asked for; zero unless Asleep or Awake
+	registers  clock.Time    // when the allowance for new topic ids will be whole again
 
-	topics   []topic
-	promises []promise
-	slot     *exchange // the message under way to the client, at most one
-	repeats  *repeats  // by what repeated requests are recognized
-	opening  *opening  // while Connecting
-	will     *Will     // as the broker has it
-	newWill  *Will     // as a pending AskSetWill will have it
+	topics []topic
+	*work        // nil: at rest
+	will   *Will // as the broker has it
 
 	tag          uint32 // of the last request
 	saveTag      uint32 // of the last AskSave
@@ -114,7 +100,7 @@ func (s *Session) Wakes() clock.Time {
 	if s.state != Asleep || s.leaving {
 		return 0
 	}
-	return s.deadline[supervise].Add(s.sleep - sleepGrace(s.sleep))
+	return s.supervised.Add(s.sleep - sleepGrace(s.sleep))
 }
 
 // TopicIDs returns how many topic ids and short names the session keeps for
@@ -129,11 +115,10 @@ func (s *Session) Ready() bool {
 // Deadline returns when Tick is next wanted, or zero for never. It may change
 // with every call.
 func (s *Session) Deadline() clock.Time {
-	var t clock.Time
-	for _, d := range s.deadline {
-		t = clock.Sooner(t, d)
+	if s.work == nil {
+		return s.supervised
 	}
-	return t
+	return clock.Sooner(s.supervised, clock.Sooner(s.retry, s.hold))
 }
 
 func (s *Session) dialect() dialect { return dialects[s.version] }
@@ -143,6 +128,8 @@ func (s *Session) Handle(now clock.Time, p mqttsn.Packet, out *Actions) {
 	if s.leaving && p.Type() != mqttsn.TypeConnect {
 		return // the answer is on its way
 	}
+	s.rouse(out)
+	defer s.calm(out)
 	s.hear(now)
 	if s.dialect().mayArrive(p)&(1<<s.state) == 0 {
 		out.count(OutOfState)
@@ -159,9 +146,9 @@ func (s *Session) hear(now clock.Time) {
 	s.heardFrom = true
 	switch s.state {
 	case Active:
-		s.deadline[supervise] = s.silence(now)
+		s.supervised = s.silence(now)
 	case Asleep:
-		s.deadline[supervise] = now.Add(sleepGrace(s.sleep))
+		s.supervised = now.Add(sleepGrace(s.sleep))
 	}
 }
 
@@ -176,17 +163,19 @@ func (s *Session) silence(now clock.Time) clock.Time {
 
 // Tick runs whatever timers have expired. A call too early does nothing.
 func (s *Session) Tick(now clock.Time, out *Actions) {
-	if s.deadline[supervise].Reached(now) {
+	s.rouse(out)
+	defer s.calm(out)
+	if s.supervised.Reached(now) {
 		s.lose([...]Reason{Connecting: DialogueTimeout, Active: KeepAliveTimeout, Asleep: SleepTimeout}[s.state], out)
 		return
 	}
-	if s.deadline[hold].Reached(now) {
-		s.deadline[hold] = 0
+	if s.hold.Reached(now) {
+		s.hold = 0
 		if s.listening() && s.busy() {
 			s.advance(now, out)
 		}
 	}
-	if s.deadline[retry].Reached(now) {
+	if s.retry.Reached(now) {
 		s.onRetry(now, out)
 	}
 	s.rest(now, out)
@@ -208,9 +197,9 @@ func (s *Session) leave(out *Actions) {
 		return
 	}
 	s.leaving = true
-	s.deadline = [numTimers]clock.Time{}
+	s.supervised, s.retry, s.hold = 0, 0, 0
 	s.detach(Clean, out)
-	s.promises = []promise{{says: mqttsn.TypeDisconnect, tag: s.tag, owed: 1}}
+	s.promises = append(s.promises[:0], promise{says: mqttsn.TypeDisconnect, tag: s.tag, owed: 1})
 }
 
 // left ends what leave began. Nobody knows whether it is stored if it is not to
@@ -227,6 +216,8 @@ func (s *Session) left(say bool, out *Actions) {
 // hears nothing of a planned stop. A broker that itself let go of the client,
 // by a Kick, needs no AskDetach.
 func (s *Session) End(_ clock.Time, why Reason, out *Actions) {
+	s.rouse(out)
+	defer s.calm(out)
 	switch why {
 	case TakenOver, Kicked:
 		s.attached = false
@@ -253,10 +244,9 @@ func (s *Session) detach(how Ending, out *Actions) {
 // be answered or to be sent.
 func (s *Session) over(why Reason, out *Actions) {
 	s.state = Disconnected
-	s.deadline = [numTimers]clock.Time{}
-	s.topics, s.promises, s.slot, s.repeats = nil, nil, nil, nil
-	s.opening, s.will, s.newWill = nil, nil, nil
-	s.sleep, s.oweSleep, s.leaving = 0, false, false
+	s.work.clear()
+	s.topics, s.will = nil, nil
+	s.supervised, s.sleep, s.oweSleep, s.leaving = 0, 0, false, false
 	out.Gone = why
 }
 

@@ -37,8 +37,8 @@ func (s *Session) sleepFor(now clock.Time, d time.Duration, out *Actions) {
 // next wake.
 func (s *Session) fallAsleep(now clock.Time) {
 	s.state = Asleep
-	s.deadline[supervise] = now.Add(sleepGrace(s.sleep))
-	s.deadline[retry] = 0
+	s.supervised = now.Add(sleepGrace(s.sleep))
+	s.retry = 0
 }
 
 // wake begins a flush, rule 71: the message that was under way when the client
@@ -51,9 +51,9 @@ func (s *Session) wake(now clock.Time, out *Actions) {
 		return
 	}
 	s.state = Awake
-	s.deadline[supervise] = 0
+	s.supervised = 0
 	s.drained, s.oweSleep = false, false
-	if s.busy() && s.deadline[hold] == 0 {
+	if s.busy() && s.hold == 0 {
 		s.resume(now, out)
 	}
 }
@@ -61,6 +61,8 @@ func (s *Session) wake(now clock.Time, out *Actions) {
 // Drained says that Link.Next had nothing for a session that was Ready: an
 // awake client may be sent back to sleep.
 func (s *Session) Drained(now clock.Time, out *Actions) {
+	s.rouse(out)
+	defer s.calm(out)
 	s.drained = true
 	s.rest(now, out)
 }
@@ -76,7 +78,7 @@ func (s *Session) rest(now clock.Time, out *Actions) {
 	case s.state == Asleep && s.oweSleep:
 		s.oweSleep = false
 		s.dialect().slept(out)
-	case s.state == Awake && (s.drained && !s.busy() || s.deadline[hold] != 0):
+	case s.state == Awake && (s.drained && !s.busy() || s.hold != 0):
 		s.dialect().flushed(out)
 		s.fallAsleep(now)
 		if s.unsaved {
@@ -101,11 +103,8 @@ func (s *Session) abandon(now clock.Time) {
 // trim lets go of the memory that a sleeper does not need.
 func (s *Session) trim() {
 	s.repeats = nil
-	if len(s.promises) == 0 {
+	if s.busy() && len(s.promises) == 0 {
 		s.promises = nil
-	}
-	if !s.busy() {
-		s.slot = nil
 	}
 	if cap(s.topics) > len(s.topics)*5/4 {
 		s.topics = slices.Clone(s.topics)

@@ -51,7 +51,7 @@ func (s *Session) save(now clock.Time, tag uint32, telling uint16, out *Actions)
 
 func (s *Session) appendState(b []byte, now clock.Time, telling uint16) []byte {
 	state, left := byte(stateActive), time.Duration(0)
-	if d := s.deadline[supervise]; d != 0 && s.state != Connecting {
+	if d := s.supervised; d != 0 && s.state != Connecting {
 		left = max(d.Sub(now), time.Second)
 	}
 	if s.sleep != 0 {

@@ -18,7 +18,7 @@ func TestStateRoundTrip(t *testing.T) {
 	cfg.Predefined = map[uint16]string{5: "sensors/{clientid}/t"}
 	s := New(mqttsn.V12, &cfg)
 	s.clientID, s.state, s.keepAlive, s.sleep = "dev1", Asleep, time.Minute, 90*time.Second
-	s.deadline[supervise] = clock.Time(100 * time.Second)
+	s.supervised = clock.Time(100 * time.Second)
 	s.topics = []topic{
 		{name: "a/b", id: 1, told: true},
 		{name: "sensors/dev1/t", id: 5, kind: mqttsn.TopicPredefined},
