@@ -91,7 +91,7 @@ func (s *shard) ask(t *seat, r *session.Request) {
 	}
 	switch {
 	case r.Kind == session.AskOpen:
-		t.link = s.g.broker.Open(s.clientOf(t.session, t.source), r, t)
+		t.link = s.g.broker.Open(s.clientOf(&t.session, t.source), r, t)
 	case t.link != nil:
 		t.link.Ask(r)
 	}
@@ -213,7 +213,7 @@ func (s *shard) kick(t *seat, why session.Reason) {
 
 // newSeat makes a seat for a client that comes from there.
 func (s *shard) newSeat(from source) *seat {
-	t := &seat{session: session.New(mqttsn.V12, &s.g.cfg.Session), owner: s}
+	t := &seat{session: *session.New(mqttsn.V12, &s.g.cfg.Session), owner: s}
 	s.g.seats.Add(1)
 	s.settle(t, from)
 	return t

@@ -13,7 +13,7 @@ import (
 // of [session.Seat], and other shards by claims. Whoever has an event for a
 // seat puts it in, and queues the seat with the owner.
 type seat struct {
-	session *session.Session
+	session session.Session
 	link    session.Link
 	source        // no address: another client has taken it
 	slot    int32 // in the owner's table and wheel

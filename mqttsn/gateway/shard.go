@@ -167,7 +167,7 @@ func (s *shard) receive(d transport.Datagram) {
 		}
 	}
 	s.countPredefined(t, p)
-	if t == nil || !isOf(t.session, p) || s.g.draining.Load() && p.Type() == mqttsn.TypeConnect {
+	if t == nil || !isOf(&t.session, p) || s.g.draining.Load() && p.Type() == mqttsn.TypeConnect {
 		s.stranger(source{d.Peer, string(node)}, t, p)
 		return
 	}

@@ -203,8 +203,8 @@ func (g *Gateway) TakeUp(now clock.Time) (clients int) {
 // takeUp gives a client a seat where it is, or nowhere. It returns nil if there
 // is nothing to go on with.
 func (s *shard) takeUp(kept *session.Session, from source) *seat {
-	t := &seat{session: kept, owner: s, state: kept.State()}
-	link, ok := s.g.broker.Resume(s.clientOf(kept, from), t)
+	t := &seat{session: *kept, owner: s, state: kept.State()}
+	link, ok := s.g.broker.Resume(s.clientOf(&t.session, from), t)
 	if !ok {
 		return nil
 	}
@@ -218,8 +218,8 @@ func (s *shard) takeUp(kept *session.Session, from source) *seat {
 	} else {
 		s.settleNowhere(t)
 	}
-	s.g.clients.put(kept.ClientID(), t)
-	s.wheel.Set(t.slot, kept.Deadline())
+	s.g.clients.put(t.session.ClientID(), t)
+	s.wheel.Set(t.slot, t.session.Deadline())
 	switch {
 	case t.forlorn():
 		s.end(t, session.KeepAliveTimeout)
