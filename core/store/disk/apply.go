@@ -1,9 +1,12 @@
 package disk
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -19,15 +22,34 @@ type state struct {
 	order   uint64            // of the last message taken
 	turn    uint64            // of the last batch
 	recent  recents
+	debts   debts
+	fresh   map[slot]inFlight // taken in the batch under way, and not written yet
+}
+
+func newState() state {
+	return state{
+		numbers: make(map[string]number), holders: make(map[uint64]uint32),
+		debts: newDebts(), fresh: make(map[slot]inFlight),
+	}
 }
 
 // A writer turns facts into what changes on the disk. It remembers the first
 // failure, which can only be one to read.
 type writer struct {
 	*state
-	batch      *pebble.Batch
-	key, value []byte // of the last put, to be used again
+	db         *pebble.DB
+	batch      *pebble.Batch // without an index, which costs, until something of it is read
+	key, value []byte        // of the last put, to be used again
 	err        error
+}
+
+// writeAll writes facts, and whatever of them it has put off.
+func (w *writer) writeAll(facts []store.Fact) error {
+	for _, f := range facts {
+		w.write(f)
+	}
+	w.writeFresh()
+	return w.err
 }
 
 func (w *writer) write(f store.Fact) {
@@ -144,8 +166,8 @@ func (w *writer) owe(f *store.Owed) {
 	if !ok {
 		return
 	}
-	if !w.has(waitingKey(w.key[:0], n, f.Seq, f.Share)) {
-		if w.has(messageKey(w.key[:0], f.Seq)) {
+	if !w.debts.owes(n, f.Seq, f.Share) {
+		if w.knows(f.Seq) {
 			w.hold(f.Seq)
 		} else {
 			w.message(f.Seq, f.Message, 1)
@@ -154,57 +176,93 @@ func (w *writer) owe(f *store.Owed) {
 	w.wait(n, f.Seq, &f.Receiver)
 }
 
+// knows reports whether a message is there.
+func (w *writer) knows(seq uint64) bool {
+	return w.holders[seq] > 0 || w.get(messageKey(w.key[:0], seq), nil)
+}
+
 func (w *writer) wait(n number, seq uint64, r *store.Receiver) {
 	w.put(waitingKey(w.key[:0], n, seq, r.Share), func(b []byte) []byte { return appendReceiver(b, r, 0) })
+	w.debts.owe(n, seq, r.Share)
 }
 
 // unwait removes what waits, if it does.
 func (w *writer) unwait(n number, seq uint64, share string) (waited bool) {
-	if waited = w.has(waitingKey(w.key[:0], n, seq, share)); waited {
-		w.remove(w.key)
+	if waited = w.debts.owes(n, seq, share); waited {
+		w.remove(waitingKey(w.key[:0], n, seq, share))
+		w.debts.forget(n, seq, share)
 	}
 	return waited
 }
 
+// take puts off to write what is in flight: most is acknowledged at once, and
+// then there is nothing to write.
 func (w *writer) take(n number, f *store.Taken) {
 	switch {
 	case w.unwait(n, f.Seq, f.Share):
-	case w.has(messageKey(w.key[:0], f.Seq)):
+	case w.knows(f.Seq):
 		w.hold(f.Seq)
 	default:
 		return
 	}
 	w.settle(n, f.ID) // what had the identifier, if that may be
 	w.order++
-	w.fly(n, f.ID, &inFlight{Receiver: f.Receiver, seq: f.Seq, order: w.order})
+	at := slot{n, f.ID}
+	w.debts.flying[at] = flown{seq: f.Seq}
+	w.fresh[at] = inFlight{Receiver: f.Receiver, seq: f.Seq, order: w.order}
 }
 
-func (w *writer) fly(n number, id uint16, f *inFlight) {
-	w.put(packetKey(w.key[:0], n, ofInFlight, id), func(b []byte) []byte { return appendInFlight(b, f) })
+// writeFresh writes what was put off, in the order in which it came.
+func (w *writer) writeFresh() {
+	if len(w.fresh) == 0 {
+		return
+	}
+	byOrder := func(a, b slot) int { return cmp.Compare(w.fresh[a].order, w.fresh[b].order) }
+	for _, at := range slices.SortedFunc(maps.Keys(w.fresh), byOrder) {
+		f := w.fresh[at]
+		w.fly(at, &f)
+	}
+	clear(w.fresh)
 }
 
-// flying is what is in flight under an id.
-func (w *writer) flying(n number, id uint16) (f inFlight, ok bool) {
-	ok = w.get(packetKey(w.key[:0], n, ofInFlight, id), func(r *reader) { f = r.inFlight() })
-	return f, ok
+func (w *writer) fly(at slot, f *inFlight) {
+	w.put(packetKey(w.key[:0], at.of, ofInFlight, at.id), func(b []byte) []byte { return appendInFlight(b, f) })
 }
 
 func (w *writer) receive(n number, id uint16) {
-	if f, ok := w.flying(n, id); ok && !f.received {
-		f.received = true
-		w.fly(n, id, &f)
-		w.letGo(f.seq)
+	at := slot{n, id}
+	is, ok := w.debts.flying[at]
+	if !ok || is.received {
+		return
 	}
+	f, fresh := w.fresh[at]
+	if !fresh {
+		w.get(packetKey(w.key[:0], n, ofInFlight, id), func(r *reader) { f = r.inFlight() })
+	}
+	f.received = true
+	if fresh {
+		w.fresh[at] = f
+	} else {
+		w.fly(at, &f)
+	}
+	w.debts.flying[at] = flown{seq: is.seq, received: true}
+	w.letGo(is.seq)
 }
 
 func (w *writer) settle(n number, id uint16) {
-	f, ok := w.flying(n, id)
+	at := slot{n, id}
+	is, ok := w.debts.flying[at]
 	if !ok {
 		return
 	}
-	w.remove(packetKey(w.key[:0], n, ofInFlight, id))
-	if !f.received {
-		w.letGo(f.seq)
+	if _, fresh := w.fresh[at]; fresh {
+		delete(w.fresh, at)
+	} else {
+		w.remove(packetKey(w.key[:0], n, ofInFlight, id))
+	}
+	delete(w.debts.flying, at)
+	if !is.received {
+		w.letGo(is.seq)
 	}
 }
 
@@ -242,31 +300,31 @@ func (w *writer) letGo(seq uint64) {
 
 // end removes all that belongs to a session.
 func (w *writer) end(n number) {
+	w.writeFresh()
 	from, to := sessionKey(nil, n, 0), sessionKey(nil, n+1, 0)
-	it, err := w.batch.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
+	it, err := w.indexed().NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
 	if err != nil {
 		w.fail(err)
 		return
 	}
 	var keys [][]byte
 	for ok := it.First(); ok; ok = it.Next() {
-		key := append([]byte(nil), it.Key()...)
-		keys = append(keys, key)
-		switch _, what, tail, _ := parseSessionKey(key); what {
-		case ofWaiting:
-			w.letGo(binary.BigEndian.Uint64(tail))
-		case ofInFlight:
-			r := unseal(key, it.Value())
-			f := r.inFlight()
-			if err := r.end(key); err != nil {
-				w.fail(err)
-			} else if !f.received {
-				w.letGo(f.seq)
-			}
-		}
+		keys = append(keys, append([]byte(nil), it.Key()...))
 	}
 	w.fail(it.Close())
 	for _, key := range keys {
+		switch _, what, tail, _ := parseSessionKey(key); what {
+		case ofWaiting:
+			seq, share := binary.BigEndian.Uint64(tail), string(tail[seqSize:])
+			w.debts.forget(n, seq, share)
+			w.letGo(seq)
+		case ofInFlight:
+			at := slot{n, binary.BigEndian.Uint16(tail)}
+			if is := w.debts.flying[at]; !is.received {
+				w.letGo(is.seq)
+			}
+			delete(w.debts.flying, at)
+		}
 		w.remove(key)
 	}
 }
@@ -288,12 +346,21 @@ func (w *writer) remove(key []byte) {
 	w.fail(w.batch.Delete(key, nil))
 }
 
-func (w *writer) has(key []byte) bool { return w.get(key, nil) }
+// indexed is the batch, of which something is to be read.
+func (w *writer) indexed() *pebble.Batch {
+	if !w.batch.Indexed() {
+		plain := w.batch
+		w.batch = w.db.NewIndexedBatch()
+		w.fail(w.batch.Apply(plain, nil))
+		w.fail(plain.Close())
+	}
+	return w.batch
+}
 
 // get reads the record at key, if there is one.
 func (w *writer) get(key []byte, read func(*reader)) bool {
 	w.key = key
-	value, done, err := w.batch.Get(key)
+	value, done, err := w.indexed().Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return false
 	}

@@ -91,21 +91,17 @@ func (s *Store) apply(t turn) error {
 		if err := s.learn(); err != nil {
 			return err
 		}
-		b := s.db.NewIndexedBatch()
-		defer b.Close()
-		w := writer{state: &s.state, batch: b}
-		for _, f := range t.facts {
-			w.write(f)
+		w := writer{state: &s.state, db: s.db, batch: s.db.NewBatch()}
+		defer func() { w.batch.Close() }()
+		if err := w.writeAll(t.facts); err != nil {
+			return err
 		}
-		if w.err != nil {
-			return w.err
-		}
-		if b.Empty() && !t.sync {
+		if w.batch.Empty() && !t.sync {
 			return nil
 		}
 		s.turn++
 		w.put(append(w.key[:0], aTurn), func(b []byte) []byte { return appendTurn(b, s.turn) })
-		return s.db.Apply(b, o)
+		return s.db.Apply(w.batch, o)
 	}
 	if !t.sync {
 		return nil

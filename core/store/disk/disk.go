@@ -23,8 +23,9 @@
 //
 // A message goes with its last holder: a session that it waits for or is in
 // flight to, or the topic that retains it. In memory is the number of each
-// client id and, of a message that more than one hold, how many; the disk, in
-// the committer's hands alone, knows the rest.
+// client id, where each message waits, what is in flight and, of a message that
+// more than one hold, how many; the disk, in the committer's hands alone, knows
+// the rest.
 //
 // A directory holds the files of pebble, FORMAT, which says whose they are, and
 // MARK, which says how much must be in them.

@@ -17,3 +17,12 @@ func (s *Store) MayCompact() bool {
 	}
 	return ok
 }
+
+// Looks is how often pebble has looked for a block of its files.
+func Looks(s *Store) int64 {
+	c := s.db.Metrics().BlockCache
+	return c.Hits + c.Misses
+}
+
+// Logged is the octets that pebble was given for its log.
+func Logged(s *Store) uint64 { return s.db.Metrics().WAL.BytesIn }

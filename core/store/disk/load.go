@@ -174,11 +174,14 @@ func (l *loader) loadSessions() error {
 		case ofInFlight:
 			fly := flight{r.inFlight(), who, binary.BigEndian.Uint16(tail)}
 			fly.ClientID = who
+			l.debts.flying[slot{n, fly.id}] = flown{fly.seq, fly.received}
 			l.flights = append(l.flights, fly)
 		case ofWaiting:
 			to, _ := r.receiver(0)
 			to.ClientID, to.Share = who, string(tail[seqSize:])
-			l.waiting = append(l.waiting, place{binary.BigEndian.Uint64(tail), to})
+			seq := binary.BigEndian.Uint64(tail)
+			l.waiting = append(l.waiting, place{seq, to})
+			l.debts.owe(n, seq, to.Share)
 		}
 		if err := r.end(key); err != nil || f == nil {
 			return err
@@ -229,7 +232,7 @@ func (l *loader) loadMessages() error {
 		return err
 	}
 	slices.Sort(over)
-	w := writer{state: l.state, batch: l.db.NewIndexedBatch()}
+	w := writer{state: l.state, db: l.db, batch: l.db.NewIndexedBatch()}
 	defer w.batch.Close()
 	for _, topic := range slices.Compact(over) {
 		if _, ok := w.retained(topic); !ok && w.err == nil {

@@ -43,7 +43,7 @@ func newStore(dir string, o Options) *Store {
 	s := &Store{
 		dir: dir, o: o, fs: o.FS, life: newLife(),
 		committed: make(chan struct{}), allSaid: make(chan struct{}), unwatched: make(chan struct{}),
-		state: state{numbers: make(map[string]number), holders: make(map[uint64]uint32)},
+		state: newState(),
 	}
 	if s.fs == nil {
 		s.fs = vfs.Default
