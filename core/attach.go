@@ -3,7 +3,6 @@ package core
 import (
 	"errors"
 	"time"
-	"unique"
 
 	"dormouse/core/store"
 )
@@ -90,8 +89,8 @@ type eviction struct {
 func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, eviction, error) {
 	s := &Session{
 		broker: b, sink: sink,
-		user: id.User, remote: id.Remote,
-		entry:  unique.Make(entry{id.Edge, id.Listener}),
+		entry:  entryOf(id),
+		remote: id.Remote,
 		since:  b.o.Now().UnixNano(),
 		expiry: o.Expiry,
 		sensor: o.Sensor,
@@ -266,7 +265,7 @@ func (b *Broker) detach(s *Session, how Ending) *publication {
 		p, _ := b.concede(w, c.recorded, nil)
 		return p
 	}
-	p, _ := b.concede(w, c.recorded, nil, c.left(s.user, s.expiry))
+	p, _ := b.concede(w, c.recorded, nil, c.left(s.entry.Value().user, s.expiry))
 	return p
 }
 

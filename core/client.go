@@ -12,16 +12,16 @@ import (
 // A client is all that core keeps under one client id. It is built small:
 // there may be a million that sleep. Without mail it costs, with its
 // attachment, one subscription and its places in the broker's indexes, some
-// 350 octets.
+// 300 octets.
 type client struct {
 	id       string
 	kept     atomic.Bool // it outlives its connection, so its facts go to the store
-	several  bool        // it has more than one subscription; Broker.topics guards it
-	sharing  bool        // it has had a shared subscription; guarded by mu
-	recorded bool        // the store has its Session, if only for its will; guarded by mu
 	deadline             // for will and end; guarded by Broker.mu
+	several  bool        // it has more than one subscription; Broker.topics guards it
 
-	// mu guards what follows. The order is that of the smallest size.
+	// mu guards what follows. The order, of all, is that of the smallest size.
+	sharing  bool   // it has had a shared subscription
+	recorded bool   // the store has its Session, if only for its will
 	gone     bool   // it is not the broker's any more
 	sensor   bool   // who attached last was one, as far as is known
 	ended    Ending // how the last attachment did; zero: not known
@@ -155,7 +155,7 @@ func (s *Session) record(granted bool) error {
 	if !s.client.kept.Load() {
 		return nil
 	}
-	f := s.client.fact(s.user, s.expiry)
+	f := s.client.fact(s.entry.Value().user, s.expiry)
 	f.Granted = granted
 	return s.broker.store.Write(f)
 }

@@ -3,7 +3,6 @@ package core
 import (
 	"slices"
 	"strings"
-	"unique"
 )
 
 // This file is how a sensor's edge goes on after a restart with those that were
@@ -89,8 +88,8 @@ func (b *Broker) Left(yield func(Left) bool) {
 func (b *Broker) Resume(id Identity, o SessionOptions, sink Sink) *Session {
 	s := &Session{
 		broker: b, sink: sink,
-		user: id.User, remote: id.Remote,
-		entry:  unique.Make(entry{id.Edge, id.Listener}),
+		entry:  entryOf(id),
+		remote: id.Remote,
 		since:  b.o.Now().UnixNano(),
 		expiry: o.Expiry,
 		sensor: true,

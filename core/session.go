@@ -16,9 +16,9 @@ type Session struct {
 	client *client
 	sink   Sink
 
-	user, remote string
-	entry        unique.Handle[entry] // few and repeated
-	since        int64                // when it began
+	entry  unique.Handle[entry]
+	remote string
+	since  int64 // when it began
 
 	// The client's mutex guards what follows.
 	expiry time.Duration
@@ -29,12 +29,17 @@ type Session struct {
 	busy atomic.Bool // it can take no more from its groups; see gauge
 }
 
-// An entry is where clients come in.
-type entry struct{ edge, listener string }
+// An entry is where clients come in, and as whom: of a million sensors most
+// share one.
+type entry struct{ user, edge, listener string }
+
+func entryOf(id Identity) unique.Handle[entry] {
+	return unique.Make(entry{id.User, id.Edge, id.Listener})
+}
 
 func (s *Session) who() Identity {
 	e := s.entry.Value()
-	return Identity{ClientID: s.client.id, User: s.user, Edge: e.edge, Listener: e.listener, Remote: s.remote}
+	return Identity{ClientID: s.client.id, User: e.user, Edge: e.edge, Listener: e.listener, Remote: s.remote}
 }
 
 // lock locks the client and reports whether s is its attachment.
