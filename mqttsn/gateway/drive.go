@@ -252,7 +252,7 @@ func (s *shard) bury(t *seat, why session.Reason) {
 	s.g.clients.drop(t.session.ClientID(), t)
 	t.mu.Lock()
 	e := t.told
-	t.dead, t.told = true, nil
+	t.owner, t.told = nil, nil
 	t.mu.Unlock()
 	if e != nil && e.claim != nil {
 		s.out.add(e.claim.from, 0, goodbye)

@@ -84,8 +84,5 @@ func (t *seat) whose() *shard {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.dead {
-		return nil
-	}
 	return t.owner
 }

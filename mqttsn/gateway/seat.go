@@ -20,12 +20,12 @@ type seat struct {
 	state   session.State
 	mailed  bool // link may have a message
 
-	mu     sync.Mutex // guards what follows; a shard's inbox may be locked inside
-	told   *events    // nil: nothing, as with most sleepers
-	owner  *shard
+	// mu guards what follows; a shard's inbox may be locked inside.
 	queued bool // with the owner, to be visited
 	held   bool // by the owner, who looks for events before it lets go
-	dead   bool
+	mu     sync.Mutex
+	told   *events // nil: nothing, as with most sleepers
+	owner  *shard  // nil: it is no more
 }
 
 // A source is where a client's packets come from, and its answers go.
@@ -57,7 +57,7 @@ func (t *seat) Kick(why session.Reason) { t.tell(func(e *events) { e.kick = why 
 func (t *seat) tell(put func(*events)) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.dead {
+	if t.owner == nil {
 		return false
 	}
 	if t.told == nil {
@@ -70,7 +70,7 @@ func (t *seat) tell(put func(*events)) bool {
 
 // queue sees to it that the owner will look for events. t.mu is held.
 func (t *seat) queue() {
-	if !t.queued && !t.held && !t.dead {
+	if !t.queued && !t.held && t.owner != nil {
 		t.queued = true
 		t.owner.in.visit(t)
 	}
@@ -87,7 +87,7 @@ func (t *seat) kicked() bool {
 func (t *seat) hold(s *shard) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.dead || t.owner != s {
+	if t.owner != s {
 		return false
 	}
 	t.held = true

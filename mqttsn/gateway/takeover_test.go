@@ -33,7 +33,7 @@ func (w *world) audit() {
 				continue
 			}
 			seats++
-			if t.dead || t.owner != s || int(t.slot) != slot || t.queued || t.held || t.told.news() || t.told != nil && t.told.claim != nil {
+			if t.owner != s || int(t.slot) != slot || t.queued || t.held || t.told.news() || t.told != nil && t.told.claim != nil {
 				w.t.Fatalf("shard %d: slot %d holds %+v", i, slot, t)
 			}
 			if t.bound() {
@@ -63,7 +63,7 @@ func (w *world) audit() {
 	}
 	for i := range w.g.clients.parts {
 		for t := range w.g.clients.parts[i].seats.All {
-			if id := t.session.ClientID(); t.dead || w.g.clients.find(id) != t {
+			if id := t.session.ClientID(); t.owner == nil || w.g.clients.find(id) != t {
 				w.t.Fatalf("the registry says that %s sits at %v, which is %+v", id, t.source, t)
 			}
 		}
