@@ -42,6 +42,7 @@ func (s *Store) commit() {
 			return
 		}
 		s.took(t, time.Since(began))
+		s.markFirst(t)
 		s.finish(t)
 		s.free.mayLook()
 	}

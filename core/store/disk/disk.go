@@ -92,9 +92,11 @@ type Store struct {
 	tally
 
 	reclaimed time.Time // when the disk was last compacted because it is full
-	marked    uint64    // what the mark says
+	marking   sync.Mutex
+	marked    uint64 // what the mark says; guarded by marking once Open has returned
 
-	state // the committer's, and Load's before it
+	blank bool // a new store, of which the mark says nothing yet; the committer's
+	state      // the committer's, and Load's before it
 
 	mu         sync.Mutex
 	committer  sync.Cond // waits for work

@@ -3,6 +3,7 @@ package disk_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime"
 	"strings"
@@ -63,6 +64,30 @@ func TestFaultAtEachOperation(t *testing.T) {
 			if !hit.Load() {
 				break
 			}
+		}
+	}
+}
+
+// TestDirectoryAboveIsNotToBeRead: one may have a directory where one may not
+// look around.
+func TestDirectoryAboveIsNotToBeRead(t *testing.T) {
+	mem := vfs.NewMem()
+	if err := mem.MkdirAll("srv/data", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	closed := errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpOpenDir && op.Path == "srv" {
+			return fs.ErrPermission
+		}
+		return nil
+	})
+	for range 2 { // new, and begun
+		s := open(t, "srv/data", disk.Options{FS: errorfs.Wrap(mem, closed)})
+		if err := keeps(s, &store.Session{ClientID: "ann"}); err != nil {
+			t.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }

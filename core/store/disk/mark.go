@@ -62,12 +62,28 @@ func (s *Store) checkMark() (err error) {
 	return nil
 }
 
-// mark says how far the disk has it, if that is news. Without it only the next
-// start knows less of what must be there.
+// markFirst marks the first turn of a new store, before it is answered for: a
+// store of which something was acknowledged is never taken for an empty one.
+func (s *Store) markFirst(t turn) {
+	if s.blank && t.sync && s.turn > 0 {
+		s.blank = false
+		s.markAt(s.turn)
+	}
+}
+
+// mark says how far the disk has it.
 func (s *Store) mark() {
 	s.mu.Lock()
 	turn := s.synced
 	s.mu.Unlock()
+	s.markAt(turn)
+}
+
+// markAt says that the disk has it up to turn, if that is news. Without it only
+// the next start knows less of what must be there.
+func (s *Store) markAt(turn uint64) {
+	s.marking.Lock()
+	defer s.marking.Unlock()
 	if turn <= s.marked {
 		return
 	}

@@ -106,7 +106,9 @@ func (s *Store) openLocked(readOnly bool) error {
 	}
 	if begun {
 		s.marked, err = readMark(s.fs, s.dir)
+		s.blank = s.marked == 0
 	} else {
+		s.blank = true
 		err = writeFormat(s.fs, s.dir, formatBeginning)
 	}
 	if err != nil {
@@ -193,7 +195,7 @@ func (s *Store) directory(readOnly bool) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	if err := s.fs.MkdirAll(s.dir, 0o700); err != nil {
+	if err := s.free.fs.MkdirAll(s.dir, 0o700); err != nil {
 		return err
 	}
 	return syncDir(s.fs, s.fs.PathDir(s.dir))

@@ -3,6 +3,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"syscall"
@@ -89,8 +90,15 @@ func (w waryFS) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.Fil
 	return w.opens(to, "create", func() (vfs.File, error) { return w.FS.ReuseForWrite(from, to, c) })
 }
 
+// OpenDir implements [vfs.FS]. pebble syncs what the directory of the store is
+// in, though that was there before, and though it may be of those directories
+// through which one may pass and which one may not read. It gets another one.
 func (w waryFS) OpenDir(name string) (vfs.File, error) {
-	return w.opens(name, "open", func() (vfs.File, error) { return w.FS.OpenDir(name) })
+	f, err := w.opens(name, "open", func() (vfs.File, error) { return w.FS.OpenDir(name) })
+	if errors.Is(err, fs.ErrPermission) && name == w.PathDir(w.free.dir) {
+		return w.OpenDir(w.free.dir)
+	}
+	return f, err
 }
 
 func (w waryFS) Link(from, to string) error {
