@@ -30,7 +30,8 @@ type memory struct {
 	log        zerolog.Logger
 	broker     *core.Broker
 
-	peak atomic.Uint64 // of footprint.heap
+	peak    atomic.Uint64 // of footprint.heap
+	garbage int           // as the collector was told; zero: nothing yet
 }
 
 func newMemory(c *config.Config, bound uint64, b *core.Broker, log zerolog.Logger) *memory {
@@ -123,7 +124,9 @@ func (m *memory) watch(ctx context.Context) {
 	t := time.NewTicker(step)
 	defer t.Stop()
 	for pressed := 0; ; {
-		m.look(used())
+		u := used()
+		m.look(u)
+		m.limitGarbage(u)
 		if m.broker.Pressure() == core.NoPressure {
 			pressed = 0
 		} else if pressed++; pressed%collect == 0 {
