@@ -56,6 +56,8 @@ type Limits struct {
 	// Share of the memory that this process may have (of its control group, or
 	// of the machine) from which on messages of QoS 0 are dropped and nobody new
 	// may connect; and from which on no message at all is taken. 0: never.
+	// Garbage is collected the sooner the more is kept, unless the environment
+	// has GOGC, and at 80% of the memory in any case, unless it has GOMEMLIMIT.
 	MemorySoft Percent `yaml:"memory_soft" min:"0%" max:"100%"`
 	MemoryHard Percent `yaml:"memory_hard" min:"0%" max:"100%"`
 
