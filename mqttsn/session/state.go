@@ -2,6 +2,7 @@ package session
 
 import (
 	"encoding/binary"
+	"strings"
 	"time"
 
 	"dormouse/mqttsn"
@@ -10,14 +11,18 @@ import (
 
 // What AskSave stores, all integers big-endian:
 //
-//	Version(1)=2 State(1) KeepAlive(4, seconds) Sleep(4, seconds; 0 unless
+//	Version(1)=3 State(1) KeepAlive(4, seconds) Sleep(4, seconds; 0 unless
 //	asleep) Left(4, seconds until the client is lost; 0: never), then for each
 //	topic Kind(1; 0x80: refused, 0x40: told) Id(2) Length(2) Name(Length)
 //
 // A predefined topic is stored without its name: the configuration has it. In
-// version 1, Version(1)=1 Sleep(4) came ahead of the topics, and none was told.
+// other names, which have no octet 0, one stands for the client id: it is part of
+// most of them, and of each sleeper this is in memory, too. Version 2 knew
+// nothing of that. In version 1, Version(1)=1 Sleep(4) came ahead of the topics,
+// and none was told.
 const (
-	stateVersion    = 2
+	stateVersion    = 3
+	stateVersion2   = 2
 	stateActive     = 1
 	stateAsleep     = 2
 	stateRefused    = 0x80
@@ -25,6 +30,7 @@ const (
 	stateHeader     = 14
 	stateHeaderV1   = 5
 	stateTopicFixed = 5
+	clientIDHere    = "\x00"
 )
 
 // stored is what was stored of a session.
@@ -78,10 +84,19 @@ func (s *Session) appendState(b []byte, now clock.Time, telling uint16) []byte {
 		}
 		b = append(b, kind)
 		b = binary.BigEndian.AppendUint16(b, t.id)
-		b = binary.BigEndian.AppendUint16(b, uint16(len(name)))
-		b = append(b, name...)
+		b = s.appendName(b, name)
 	}
 	return b
+}
+
+// appendName appends the length of a name and the name, shortened.
+func (s *Session) appendName(b []byte, name string) []byte {
+	before, after, found := strings.Cut(name, s.clientID)
+	if found {
+		after = clientIDHere + after
+	}
+	b = binary.BigEndian.AppendUint16(b, uint16(len(before)+len(after)))
+	return append(append(b, before...), after...)
 }
 
 // restore takes in the topics that save stored. The ids are valid in the
@@ -110,7 +125,7 @@ func (s *Session) read(b []byte) (k stored, ok bool) {
 	switch {
 	case len(b) >= stateHeaderV1 && b[0] == 1:
 		b = b[stateHeaderV1:]
-	case len(b) >= stateHeader && b[0] == stateVersion:
+	case len(b) >= stateHeader && (b[0] == stateVersion || b[0] == stateVersion2):
 		k = stored{keepAlive: seconds(2), sleep: seconds(6), left: seconds(10)}
 		switch {
 		case b[1] == stateActive && k.sleep == 0:
@@ -141,7 +156,7 @@ func (s *Session) read(b []byte) (k stored, ok bool) {
 			return stored{}, false
 		}
 		t.kept = t.told
-		t.name = string(b[:length])
+		t.name = strings.Replace(string(b[:length]), clientIDHere, s.clientID, 1)
 		b = b[length:]
 		if t.kind != mqttsn.TopicPredefined && length == 0 || t.id == 0 || t.id == 0xFFFF {
 			return stored{}, false

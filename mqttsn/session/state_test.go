@@ -24,6 +24,7 @@ func TestStateRoundTrip(t *testing.T) {
 		{name: "sensors/dev1/t", id: 5, kind: mqttsn.TopicPredefined},
 		{name: "ab", id: 0x6162, kind: mqttsn.TopicShort},
 		{name: "no", id: 2, refused: true},
+		{name: "cmd/dev1/dev1", id: 3},
 	}
 	b := s.appendState(nil, clock.Time(10*time.Second), 2)
 	restored := New(mqttsn.V12, &cfg)
@@ -45,7 +46,7 @@ func TestStateRoundTrip(t *testing.T) {
 	if !reflect.DeepEqual(restored.topics, want.topics) {
 		t.Errorf("restored %v, want %v", restored.topics, want.topics)
 	}
-	whole := map[int]bool{0: true, 14: true, 22: true, 27: true, 34: true}
+	whole := map[int]bool{0: true, 14: true, 22: true, 27: true, 34: true, 41: true}
 	for n := range b {
 		r := New(mqttsn.V12, &cfg)
 		if ok := r.restore(b[:n]); ok != whole[n] || !ok && r.topics != nil {
@@ -56,11 +57,26 @@ func TestStateRoundTrip(t *testing.T) {
 	if restored.restore(b) {
 		t.Error("read a state of another version")
 	}
-	// A predefined topic that is not configured any more is forgotten.
 	b[0]--
+	if b[len(b)-1] != '1' || len(b) != 41+5+len("cmd/?/dev1") {
+		t.Errorf("%q: the client id is there at its length", b)
+	}
+	// A predefined topic that is not configured any more is forgotten.
 	cfg.Predefined = nil
-	if !restored.restore(b) || len(restored.topics) != 3 {
+	if !restored.restore(b) || len(restored.topics) != 4 {
 		t.Errorf("restored %v", restored.topics)
+	}
+}
+
+// TestStateOfVersion2: names were stored in full.
+func TestStateOfVersion2(t *testing.T) {
+	cfg := DefaultConfig()
+	s := New(mqttsn.V12, &cfg)
+	s.clientID = "dev1"
+	k, ok := s.read(append([]byte{2, 2, 0, 0, 0, 60, 0, 0, 0, 90, 0, 0, 0, 100, 0x40, 0, 7, 0, 8}, "cmd/dev1"...))
+	want := stored{Asleep, time.Minute, 90 * time.Second, 100 * time.Second, []topic{{name: "cmd/dev1", id: 7, told: true, kept: true, stored: true}}}
+	if !ok || !reflect.DeepEqual(k, want) {
+		t.Errorf("read %+v, want %+v", k, want)
 	}
 }
 
