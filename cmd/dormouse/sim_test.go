@@ -38,6 +38,32 @@ func TestShipped(t *testing.T) {
 	}
 }
 
+// TestGatewayRestart: the gateway is killed twice, and none of ten thousand
+// sleepers loses anything that it or its publisher had an acknowledgement for.
+func TestGatewayRestart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("10 s of CPU time")
+	}
+	t.Parallel()
+	status, out, errs := simulate(t, "gateway-restart --json -")
+	var r struct {
+		Groups []struct {
+			Name    string
+			Devices int
+			Metrics map[string]float64
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &r); err != nil || status != 0 {
+		t.Fatalf("it exits %d: %v:\n%s%s", status, err, out, errs)
+	}
+	for _, g := range r.Groups {
+		if g.Name == "sleepers" && g.Metrics["reports.acknowledged"] > 10000 {
+			return
+		}
+	}
+	t.Errorf("ten thousand sleepers reported less than once each:\n%s", out)
+}
+
 // TestShippedOverUDP: and scaled to some ten seconds, quiet-week excepted, by
 // the wall clock against the binary, all at once: they mostly wait.
 func TestShippedOverUDP(t *testing.T) {
