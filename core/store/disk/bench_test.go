@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"dormouse/core/store"
 	"dormouse/core/store/disk"
@@ -208,4 +209,32 @@ func size(b *testing.B, dir string) (n float64) {
 		b.Fatal(err)
 	}
 	return n
+}
+
+// BenchmarkDelivered is a message that is stored for one subscriber, goes out
+// and is acknowledged, of 500 in each turn, on a disk that costs nothing.
+func BenchmarkDelivered(b *testing.B) {
+	const turn = 500
+	s := open(b, "data", disk.Options{FS: vfs.NewMem()})
+	defer s.Close()
+	to := store.Receiver{ClientID: "dashboard", QoS: 1}
+	if err := keeps(s, &store.Session{ClientID: "dashboard"}); err != nil {
+		b.Fatal(err)
+	}
+	m := &store.Message{Topic: "plant/7/sensor/0123/reading", Payload: reading, QoS: 1, Publisher: "sensor-0123"}
+	receivers := slices.Values([]store.Receiver{to})
+	for seq := uint64(1); seq <= uint64(b.N); seq++ {
+		facts := []store.Fact{&store.Published{Seq: seq, Message: m, Receivers: receivers}}
+		if seq > turn {
+			facts = append(facts, &store.Taken{Receiver: to, Seq: seq - turn, ID: 1}, &store.Settled{ClientID: "dashboard", ID: 1})
+		}
+		for _, f := range facts {
+			if err := s.Write(f); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if seq%turn == 0 {
+			settled(s)
+		}
+	}
 }

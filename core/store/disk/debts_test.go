@@ -79,3 +79,37 @@ func TestAcknowledgedAtOnce(t *testing.T) {
 		t.Error("what stays in flight is not written")
 	}
 }
+
+// TestDebtsEnd: what was acknowledged or dropped, or whose session has ended, is
+// not remembered.
+func TestDebtsEnd(t *testing.T) {
+	const share = "$share/g/a"
+	s := open(t, "data", disk.Options{FS: vfs.NewMem()})
+	facts := []store.Fact{&store.Session{ClientID: "ann"}, &store.Session{ClientID: "bob"}}
+	for seq := range uint64(3) {
+		to := []store.Receiver{
+			{ClientID: "ann", QoS: 1}, {ClientID: "ann", Share: share, QoS: 1},
+			{ClientID: "bob", QoS: 1}, {ClientID: "bob", Share: share, QoS: 1},
+		}
+		facts = append(facts, &store.Published{Seq: seq + 1, Message: &store.Message{Topic: "a", QoS: 1}, Receivers: slices.Values(to)})
+	}
+	for _, id := range []string{"ann", "bob"} {
+		facts = append(facts,
+			&store.Taken{Receiver: store.Receiver{ClientID: id, QoS: 1}, Seq: 1, ID: 1},
+			&store.Taken{Receiver: store.Receiver{ClientID: id, Share: share, QoS: 1}, Seq: 1, ID: 2},
+		)
+	}
+	facts = append(facts, &store.Settled{ClientID: "ann", ID: 1}, &store.Settled{ClientID: "ann", ID: 2})
+	for seq := range uint64(2) {
+		facts = append(facts, &store.Dropped{ClientID: "ann", Seq: seq + 2}, &store.Dropped{ClientID: "ann", Share: share, Seq: seq + 2})
+	}
+	if err := keeps(s, append(facts, &store.Ended{ClientID: "bob"})...); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := disk.Owed(s); n > 0 {
+		t.Errorf("%d are still remembered", n)
+	}
+}

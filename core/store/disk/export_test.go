@@ -26,3 +26,10 @@ func Looks(s *Store) int64 {
 
 // Logged is the octets that pebble was given for its log.
 func Logged(s *Store) uint64 { return s.db.Metrics().WAL.BytesIn }
+
+// Owed is how many messages a Store that is closed knew to wait or to be in
+// flight.
+func Owed(s *Store) int {
+	d := &s.debts
+	return len(d.waiting) + len(d.shared) + len(d.flying)
+}

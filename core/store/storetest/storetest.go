@@ -30,6 +30,7 @@ type Kind struct {
 // Run tests a kind of store, of which fresh makes one.
 func Run(t *testing.T, fresh func() Kind) {
 	t.Run("remembers", func(t *testing.T) { remembers(t, fresh().Open) })
+	t.Run("lets go once", func(t *testing.T) { letsGoOnce(t, fresh) })
 	t.Run("is the model", func(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			m := newMachine(t, fresh(), func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "of") })
@@ -85,6 +86,52 @@ func owed(id string, seq uint64, m *store.Message) *store.Owed {
 	f := &store.Owed{Seq: seq, Message: m}
 	to(id)(func(r store.Receiver) bool { f.Receiver = r; return true })
 	return f
+}
+
+// letsGoOnce has what was received be settled, or its session end: that lets
+// nothing go of a message that others hold. It may be written at once or not.
+func letsGoOnce(t *testing.T, fresh func() Kind) {
+	for _, await := range []bool{false, true} {
+		open := fresh().Open
+		s := open()
+		for _, f := range []store.Fact{
+			&store.Session{ClientID: "ann"},
+			&store.Session{ClientID: "bob"},
+			&store.Published{Seq: 1, Message: message("!a", "x"), Receivers: to("ann", "bob")},
+			&store.Taken{Receiver: store.Receiver{ClientID: "ann", QoS: 2}, Seq: 1, ID: 1},
+			&store.Taken{Receiver: store.Receiver{ClientID: "bob", QoS: 2}, Seq: 1, ID: 1},
+			&store.Received{ClientID: "ann", ID: 1},
+			&store.Received{ClientID: "ann", ID: 1},
+			&store.Received{ClientID: "bob", ID: 1},
+			&store.Settled{ClientID: "ann", ID: 1},
+			&store.Ended{ClientID: "bob"},
+		} {
+			if err := s.Write(f); err != nil {
+				t.Fatal(err)
+			}
+			if await {
+				answer := make(chan error, 1)
+				s.Sync(func(err error) { answer <- err })
+				if err := <-answer; err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = open()
+		want := shown([]store.Fact{
+			&store.Session{ClientID: "ann"},
+			&store.Published{Seq: 1, Message: message("!a", "x"), Receivers: to()},
+		})
+		if got := loaded(t, s); got != want {
+			t.Errorf("each awaited: %v: there is\n%s\nwant\n%s", await, got, want)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // remembers is one story with each kind of fact in it.
