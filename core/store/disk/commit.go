@@ -13,6 +13,7 @@ type turn struct {
 	facts []store.Fact
 	size  int    // octets that facts took in the queue
 	upTo  uint64 // which Sync may be answered afterwards
+	asked uint64 // how many Syncs and Follows that are
 	sync  bool
 	push  bool // to the system at least
 }
@@ -21,6 +22,11 @@ const (
 	// dirtyFor is how long what nobody asked for stays unsynced, or with
 	// SyncNever in the process.
 	dirtyFor = time.Second
+
+	// crowd is how many who wait at once are likely to come again at once, and
+	// maxGather bounds how long they are waited for.
+	crowd     = 8
+	maxGather = time.Millisecond
 
 	// logBlock is how many octets pebble gathers before it writes to its log
 	// what it is not to sync.
@@ -41,10 +47,22 @@ func (s *Store) commit() {
 			s.life.fail(err)
 			return
 		}
-		s.took(t, time.Since(began))
+		d := time.Since(began)
+		s.took(t, d)
 		s.markFirst(t)
 		s.finish(t)
 		s.free.mayLook()
+		gather(t, d)
+	}
+}
+
+// gather waits for those whom t, which took d, has answered, if they are many:
+// most publish the next message at once, and are to share one sync with those
+// who came meanwhile, rather than the ones and the others by turns. With 100
+// sensors that is a quarter to a half more messages a second.
+func gather(t turn, d time.Duration) {
+	if t.sync && t.asked > crowd {
+		time.Sleep(min(d/2, maxGather))
 	}
 }
 
@@ -61,7 +79,7 @@ func (s *Store) nextTurn() (t turn, more bool) {
 			s.answerer.Signal()
 			return turn{}, false
 		case wanted, s.closing, s.due && len(s.queue) > 0, s.over && changed:
-			t = turn{facts: s.queue, size: s.queued, upTo: s.asked}
+			t = turn{facts: s.queue, size: s.queued, upTo: s.asked, asked: s.asked - s.taken}
 			t.push = s.over && s.o.Sync == SyncNever
 			t.sync = changed && (wanted && s.o.Sync == SyncAlways || s.over && !t.push || s.closing)
 			s.queue, s.queued, s.due, s.over = nil, 0, false, false

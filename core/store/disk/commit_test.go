@@ -3,6 +3,8 @@ package disk_test
 import (
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -209,5 +211,49 @@ func TestSyncModes(t *testing.T) {
 		if now := has(t, mem); !now["ann"] || !now["bob"] {
 			t.Errorf("interval %v: after Close there are %v", every, now)
 		}
+	}
+}
+
+// TestCrowdSharesEachSync: of many who each wait for an answer and come again at
+// once, all share a sync, not the ones and the others by turns. Who is alone is
+// not kept waiting for others.
+func TestCrowdSharesEachSync(t *testing.T) { synctest.Test(t, crowd) }
+
+func crowd(t *testing.T) {
+	const publishers, rounds, took = 100, 50, 2 * time.Millisecond
+	var syncs atomic.Int32
+	slow := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if (op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData) && strings.HasSuffix(op.Path, ".log") {
+			syncs.Add(1)
+			time.Sleep(took)
+		}
+		return nil
+	}))
+	s := open(t, "data", disk.Options{FS: slow})
+	defer s.Close()
+	if err := keeps(s, &store.Session{ClientID: "ann"}); err != nil {
+		t.Fatal(err)
+	}
+	publish := func(who string, rounds int) {
+		for range rounds {
+			if err := keeps(s, &store.Session{ClientID: who}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	syncs.Store(0)
+	var all sync.WaitGroup
+	for p := range publishers {
+		all.Go(func() { publish(fmt.Sprint(p), rounds) })
+	}
+	all.Wait()
+	if n := syncs.Load(); n > rounds*6/5 {
+		t.Errorf("%d syncs for %d messages of each", n, rounds)
+	}
+	began := time.Now()
+	time.Sleep(time.Second) // what the crowd has left
+	publish("ann", rounds)
+	if d := time.Since(began) - time.Second; d > rounds*took*11/10 {
+		t.Errorf("%d messages of one alone took %v", rounds, d)
 	}
 }
