@@ -20,7 +20,7 @@ import (
 
 	"dormouse/core/router"
 	"dormouse/core/store"
-	"dormouse/index"
+	"dormouse/mqttsn/index"
 )
 
 // A Broker is one broker. Its edges attach clients to it. It is safe for

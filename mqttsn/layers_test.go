@@ -21,13 +21,12 @@ var mayImport = map[string][]string{
 	"mqttsn/transport":        {},
 	"mqttsn/transport/memnet": {"mqttsn/clock", "mqttsn/transport"},
 	"mqttsn/transport/udp":    {"mqttsn/transport"},
-	"mqttsn/gateway":          {"index", "mqttsn", "mqttsn/clock", "mqttsn/session", "mqttsn/transport", "mqttsn/wheel"},
+	"mqttsn/index":            {}, // knows nothing of MQTT-SN, and core may have it
+	"mqttsn/gateway":          {"mqttsn", "mqttsn/clock", "mqttsn/index", "mqttsn/session", "mqttsn/transport", "mqttsn/wheel"},
 	"mqttsn/client":           {"mqttsn", "mqttsn/clock"},
 
-	"index": {},
-
-	"core":                 {"core/router", "core/store", "index"},
-	"core/router":          {"index"},
+	"core":                 {"core/router", "core/store", "mqttsn/index"},
+	"core/router":          {"mqttsn/index"},
 	"core/store":           {},
 	"core/store/disk":      {"core/store"},
 	"core/store/storetest": {"core/store"},

@@ -3,7 +3,7 @@ package router
 import (
 	"strings"
 
-	"dormouse/index"
+	"dormouse/mqttsn/index"
 )
 
 // A Router maps filters to subscribers. K says who, V what was asked for; a

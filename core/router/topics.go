@@ -3,7 +3,7 @@ package router
 import (
 	"strings"
 
-	"dormouse/index"
+	"dormouse/mqttsn/index"
 )
 
 // Topics is a set of topics with a value each, which a Cursor walks by filter.

@@ -3,7 +3,7 @@ package gateway
 import (
 	"sync"
 
-	"dormouse/index"
+	"dormouse/mqttsn/index"
 )
 
 // A registry finds a client's seat by its client id, from whichever shard. Its

@@ -3,7 +3,7 @@ package gateway
 import (
 	"hash/maphash"
 
-	"dormouse/index"
+	"dormouse/mqttsn/index"
 	"dormouse/mqttsn/transport"
 )
 
