@@ -66,8 +66,11 @@ func TestDisk(t *testing.T) {
 // TestPowerLoss: at 1,000 random instants the disk forgets what was not synced,
 // all or some of it, so that the last write may be torn.
 func TestPowerLoss(t *testing.T) {
-	seed := uint64(0)
-	storetest.Crashes(t, 1000, func() storetest.Kind {
+	seed, times := uint64(0), 1000
+	if testing.Short() {
+		times = 200
+	}
+	storetest.Crashes(t, times, func() storetest.Kind {
 		seed++
 		return kind(t, []int{0, 0, 50, 90}[seed%4], seed)
 	})
