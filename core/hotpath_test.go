@@ -30,20 +30,6 @@ func BenchmarkHotPaths(b *testing.B) {
 	}
 }
 
-// TestHotPathsAllocate: no more than is recorded.
-func TestHotPathsAllocate(t *testing.T) {
-	if testing.Short() {
-		t.Skip("the race detector, which -short comes with, allocates too")
-	}
-	for _, h := range hotPaths {
-		once := h.path(t)
-		once() // what is made once is made
-		if n := testing.AllocsPerRun(100, once); n > h.allocs {
-			t.Errorf("%s takes %v allocations, %v at most are recorded", h.name, n, h.allocs)
-		}
-	}
-}
-
 // published has pub publish m, and waits for the acknowledgement.
 func published(t testing.TB, pub *Session) func(m Message) {
 	acked := false

@@ -36,20 +36,6 @@ func BenchmarkHotPaths(b *testing.B) {
 	}
 }
 
-// TestHotPathsAllocate: no more than is recorded.
-func TestHotPathsAllocate(t *testing.T) {
-	if testing.Short() {
-		t.Skip("the race detector, which -short comes with, allocates too")
-	}
-	for _, h := range hotPaths {
-		once := h.path(t)
-		once() // what is made once is made
-		if n := testing.AllocsPerRun(1000, once); n > h.allocs {
-			t.Errorf("%s takes %v allocations, %v at most are recorded", h.name, n, h.allocs)
-		}
-	}
-}
-
 // A sensorAlone is one sensor of a gateway, and what it was told last.
 type sensorAlone struct {
 	t testing.TB

@@ -38,16 +38,3 @@ func sleeperOctets(t testing.TB, sensors int) int {
 	runtime.KeepAlive(broker)
 	return each
 }
-
-// TestSleepersAreSmall: many, and a few, among whom what the gateway has once
-// makes up a sixth.
-func TestSleepersAreSmall(t *testing.T) {
-	if testing.Short() {
-		t.Skip("the race detector, which -short comes with, takes memory too")
-	}
-	for sensors, most := range map[int]int{1000: 1075, 40_000: 900} {
-		if each := sleeperOctets(t, sensors); each > most {
-			t.Errorf("each of %d sleepers takes %d octets, %d at most are promised", sensors, each, most)
-		}
-	}
-}
