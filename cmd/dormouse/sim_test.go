@@ -41,9 +41,6 @@ func TestShipped(t *testing.T) {
 // TestGatewayRestart: the gateway is killed twice, and none of ten thousand
 // sleepers loses anything that it or its publisher had an acknowledgement for.
 func TestGatewayRestart(t *testing.T) {
-	if testing.Short() {
-		t.Skip("10 s of CPU time")
-	}
 	t.Parallel()
 	status, out, errs := simulate(t, "gateway-restart --json -")
 	var r struct {
