@@ -27,7 +27,7 @@ func TestDiskThatDoesNotKeepUp(t *testing.T) {
 	begin := func() *core.Broker {
 		o := core.DefaultOptions()
 		o.Store = open(t, "data", disk.Options{FS: g.over(mem)})
-		o.Queue.Bytes = 2 * most
+		o.Queue.Bytes = 4 * most
 		b := core.New(o)
 		if err := b.Restore(); err != nil {
 			t.Fatal(err)
@@ -41,7 +41,7 @@ func TestDiskThatDoesNotKeepUp(t *testing.T) {
 			func(s *core.Session, _ bool, _ error) { opened <- s })
 		return <-opened
 	}
-	answers := make(chan error, 2*most/size)
+	answers := make(chan error, 3*most/size)
 	publish := func(qos core.QoS, octets int) {
 		m := core.Message{Topic: "a", Payload: make([]byte, octets), QoS: qos}
 		b.Publish(core.Identity{ClientID: "bob"}, m, func(err error) { answers <- err })
@@ -57,7 +57,7 @@ func TestDiskThatDoesNotKeepUp(t *testing.T) {
 	flying, _ := ann.Next()
 
 	g.shut.Store(true)
-	const asked = 3 * most / 2 / size
+	const asked = 5 * most / 2 / size
 	for range asked {
 		publish(1, size)
 	}
@@ -82,7 +82,7 @@ func TestDiskThatDoesNotKeepUp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if octets := taken * size; octets < most || octets > most+3*size || refused == 0 {
+	if octets := taken * size; octets < most || octets > 2*most+size || refused == 0 { // as much may be on its way to the disk
 		t.Errorf("took %d octets, refused %d of %d messages", octets, refused, asked)
 	}
 	for publish(1, 1); ; publish(1, 1) { // until it has caught up
