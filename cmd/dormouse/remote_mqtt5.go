@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
 )
 
@@ -36,7 +37,7 @@ func (w *whom) connectMQTT5(ctx context.Context) (remote, error) {
 	var lose context.CancelCauseFunc
 	r.alive, lose = context.WithCancelCause(ctx)
 	r.client = paho.NewClient(paho.ClientConfig{
-		Conn:          conn,
+		Conn:          packets.NewThreadSafeConn(conn), // over TLS a packet takes several writes
 		PacketTimeout: patience,
 		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
 			m := p.Packet
