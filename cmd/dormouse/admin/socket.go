@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -42,8 +43,7 @@ func sharedDir(user int) string { return fmt.Sprintf("/tmp/dormouse-%d", user) }
 var ErrSocketTaken = errors.New("another server answers on it")
 
 // Listen opens the socket, for this user alone, in place of one that a server
-// left behind. It makes the directory if there is none. Nothing else may
-// create files meanwhile: the process's umask is narrowed.
+// left behind. It makes the directory if there is none.
 func Listen(path string) (net.Listener, error) {
 	if len(path) > maxPath {
 		return nil, fmt.Errorf("its path has %d octets; the system allows %d", len(path), maxPath)
@@ -62,8 +62,18 @@ func Listen(path string) (net.Listener, error) {
 	if err := clearAway(path); err != nil {
 		return nil, err
 	}
-	defer syscall.Umask(syscall.Umask(0o177))
-	return net.Listen("unix", path)
+	private := net.ListenConfig{Control: ownersAlone}
+	return private.Listen(context.Background(), "unix", path)
+}
+
+// ownersAlone has the socket's file be its owner's alone from the start: Linux
+// makes it with the mode of the socket. The process's umask would narrow what
+// others create meanwhile, too.
+func ownersAlone(_, _ string, c syscall.RawConn) (err error) {
+	if refused := c.Control(func(fd uintptr) { err = syscall.Fchmod(int(fd), 0o600) }); refused != nil {
+		return refused
+	}
+	return err
 }
 
 // lock keeps other servers that start out of a directory: of two that find a

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,11 +38,7 @@ func listen(t *testing.T, path string) net.Listener {
 // the end it is gone.
 func TestSocketIsItsOwnersAlone(t *testing.T) {
 	path := inTemp(t)
-	before := modeOfNewFile(t)
 	l := listen(t, path)
-	if after := modeOfNewFile(t); after != before {
-		t.Errorf("afterwards files get mode %v, before it was %v", after, before)
-	}
 	for name, want := range map[string]fs.FileMode{path: 0o600, filepath.Dir(path): 0o700} {
 		info, err := os.Stat(name)
 		if err != nil {
@@ -57,10 +54,35 @@ func TestSocketIsItsOwnersAlone(t *testing.T) {
 	}
 }
 
-func modeOfNewFile(t *testing.T) fs.FileMode {
+// TestSocketNarrowsNothingElse: what the process creates while a socket opens
+// has the mode that it always has.
+func TestSocketNarrowsNothingElse(t *testing.T) {
+	var opening sync.WaitGroup
+	path, opened := inTemp(t), make(chan struct{})
+	opening.Go(func() {
+		defer close(opened)
+		for range 200 {
+			listen(t, path).Close()
+		}
+	})
+	defer opening.Wait()
+	dir, want := t.TempDir(), modeOfNewFile(t, t.TempDir(), 0)
+	for i := 0; ; i++ {
+		if got := modeOfNewFile(t, dir, i); got != want {
+			t.Fatalf("a file gets mode %v, want %v", got, want)
+		}
+		select {
+		case <-opened:
+			return
+		default:
+		}
+	}
+}
+
+func modeOfNewFile(t *testing.T, dir string, i int) fs.FileMode {
 	t.Helper()
-	name := filepath.Join(t.TempDir(), "new")
-	if err := os.WriteFile(name, nil, 0o666); err != nil {
+	name := filepath.Join(dir, strconv.Itoa(i))
+	if err := os.WriteFile(name, nil, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(name)
