@@ -109,9 +109,8 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 			b.dropped.sessions.Add(1)
 			return nil, eviction{}, errSessions
 		}
-		if b.Pressure() != NoPressure {
-			b.dropped.busy.Add(1)
-			return nil, eviction{}, ErrBusy
+		if err := b.newcomer(); err != nil {
+			return nil, eviction{}, err
 		}
 		c = &client{id: id.ClientID}
 	}

@@ -51,6 +51,7 @@ type Broker struct {
 
 	closed       atomic.Bool // set under mu
 	pressure     atomic.Uint32
+	strain       atomic.Uint32
 	publications sync.Pool
 	turns        turns
 
@@ -94,7 +95,7 @@ func (b *Broker) Publish(from Identity, m Message, done func(error)) {
 		err = b.publish(m, done)
 	}
 	if err != nil {
-		b.refuse(err, done)
+		b.decline(m.QoS, err, done)
 	}
 }
 
@@ -146,6 +147,16 @@ func (b *Broker) Close() error {
 // refuse answers a call with an error, in its turn.
 func (b *Broker) refuse(err error, done func(error)) {
 	b.store.Sync(func(error) { done(err) })
+}
+
+// decline answers a Publish with an error. At QoS 0 nobody waits for that, and
+// it must not wait for a store that may be behind.
+func (b *Broker) decline(qos QoS, err error, done func(error)) {
+	if qos == 0 {
+		done(err)
+		return
+	}
+	b.refuse(err, done)
 }
 
 // note writes facts that nobody waits for and that cannot be refused: if they

@@ -30,7 +30,8 @@ var (
 	// ErrFull: the disk is full or cannot keep up; later may do.
 	ErrFull = store.ErrFull
 
-	// ErrBusy: memory is short, so nobody new is let in; later may do.
+	// ErrBusy: memory is short, or more comes in than the machine can do, so
+	// nobody new is let in; later may do.
 	ErrBusy = errors.New("server is busy")
 
 	// ErrClosed: the broker is closed.
@@ -45,4 +46,5 @@ var (
 	errShareFull     = fmt.Errorf("%w: limits.retained.per_publisher", ErrQuota)
 	errSharedNoLocal = fmt.Errorf("%w: a shared subscription without the subscriber's own messages", ErrInvalidTopic)
 	errMemoryShort   = fmt.Errorf("%w: memory is short", ErrQuota)
+	errStoreBehind   = fmt.Errorf("%w: the store does not keep up", ErrQuota)
 )

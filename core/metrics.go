@@ -15,10 +15,10 @@ func Each(b *Broker, yield func(name, help, label string, value uint64)) {
 	yield("dormouse_sessions_expired_total",
 		"Sessions whose client did not come back in time. See mqtt.max_session_expiry.", "", s.Expired)
 	for _, r := range []part{
-		{"limit", s.Dropped.Sessions}, {"memory", s.Dropped.Busy}, {"another_users", s.Dropped.Foreign},
+		{"limit", s.Dropped.Sessions}, {"memory", s.Dropped.Busy}, {"overload", s.Dropped.Strained}, {"another_users", s.Dropped.Foreign},
 	} {
 		yield("dormouse_sessions_refused_total",
-			"Clients turned away. limit: see limits.max_sessions. memory: see limits.memory_soft. another_users: see auth.client_id.bind.", r.label("reason"), r.n)
+			"Clients turned away. limit: see limits.max_sessions. memory: see limits.memory_soft. overload: see dormouse_strain. another_users: see auth.client_id.bind.", r.label("reason"), r.n)
 	}
 	yield("dormouse_subscriptions",
 		"Subscriptions of all sessions.", "", uint64(s.Subscriptions))
@@ -56,10 +56,10 @@ func Each(b *Broker, yield func(name, help, label string, value uint64)) {
 		{"disconnected", s.Dropped.Detached}, {"session_ended", s.Dropped.Ended},
 		{"invalid_topic", s.Dropped.Invalid}, {"not_authorized", s.Dropped.Unauthorized},
 		{"retained_full", s.Dropped.Quota}, {"retained_per_publisher", s.Dropped.Share},
-		{"memory_soft", s.Dropped.Shed}, {"memory_hard", s.Dropped.Refused},
+		{"memory_soft", s.Dropped.Shed}, {"memory_hard", s.Dropped.Refused}, {"store_behind", s.Dropped.Behind},
 	} {
 		yield("dormouse_messages_dropped_total",
-			"Messages that did not reach whom they were meant for. queue_full: see the log for the clients, and limits.queue. max_age: see durability.max_age. Others: see limits of that name.", r.label("reason"), r.n)
+			"Messages that did not reach whom they were meant for. queue_full: see the log for the clients, and limits.queue. max_age: see durability.max_age. store_behind: QoS 0 that would have waited for a disk that does not keep up, see dormouse_strain. Others: see limits of that name.", r.label("reason"), r.n)
 	}
 	yield("dormouse_wills_published_total",
 		"Wills published. Many at once: a network that went away.", "", s.Wills)
@@ -74,6 +74,15 @@ func Each(b *Broker, yield func(name, help, label string, value uint64)) {
 		}
 		yield("dormouse_memory_pressure",
 			"1 at how short memory is. soft, hard: see limits.memory_soft and memory_hard.", part{p.String(), on}.label("level"), on)
+	}
+	for strain := NoStrain; strain <= Behind; strain++ {
+		on := uint64(0)
+		if b.Strain() == strain {
+			on = 1
+		}
+		yield("dormouse_strain",
+			"1 at what does not keep up; nobody new is let in then. late: what sensors send, so add cores, or sensors report too often. "+
+				"behind: the disk, so see dormouse_store_sync_seconds, and have a faster one.", part{strain.String(), on}.label("level"), on)
 	}
 }
 

@@ -16,7 +16,8 @@ import (
 //     may run before the call returns or later on another goroutine, and must
 //     itself neither block nor call back into core; that of Open may read the
 //     Session's Will and EdgeState.
-//   - For one caller, done functions run in the order of the calls.
+//   - For one caller, done functions run in the order of the calls; but a
+//     Publish of QoS 0 that is refused is answered at once.
 //   - done of a Publish or Subscribe runs before any message that it causes can
 //     be had from Next: an acknowledgement can always be sent ahead of an echo.
 

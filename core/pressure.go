@@ -26,10 +26,13 @@ func (b *Broker) SetPressure(p Pressure) { b.pressure.Store(uint32(p)) }
 // Pressure is what SetPressure has said.
 func (b *Broker) Pressure() Pressure { return Pressure(b.pressure.Load()) }
 
-// shed says whether a client's message is to be refused for lack of memory:
-// ErrQuota, or nil.
+// shed says whether a client's message is to be refused for lack of memory, or
+// because the store is behind: ErrQuota, or nil.
 func (b *Broker) shed(qos QoS) error {
 	switch p := b.Pressure(); {
+	case qos == 0 && b.Strain() == Behind:
+		b.dropped.behind.Add(1)
+		return errStoreBehind
 	case p == NoPressure:
 		return nil
 	case qos == 0:

@@ -56,7 +56,7 @@ func (s *Session) Publish(m Message, id uint16, done func(error)) {
 	b, c := s.broker, s.client
 	m.Publisher = c.id
 	if err := b.mayPublish(s.who(), m.Topic); err != nil {
-		b.refuse(err, done)
+		b.decline(m.QoS, err, done)
 		return
 	}
 	turn := b.turns.of(c.id)
@@ -89,7 +89,7 @@ func (s *Session) Publish(m Message, id uint16, done func(error)) {
 			c.release(id)
 			c.mu.Unlock()
 		}
-		b.refuse(err, done)
+		b.decline(m.QoS, err, done)
 	}
 }
 

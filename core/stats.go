@@ -54,9 +54,11 @@ type Drops struct {
 	Share        uint64 // publishes beyond the bound on one client's retained messages
 	Shed         uint64 // publishes of QoS 0 while memory was short
 	Refused      uint64 // publishes of QoS 1 and 2 while memory was very short
+	Behind       uint64 // publishes of QoS 0 while the store did not keep up
 	Sessions     uint64 // sessions beyond their bound
 	Foreign      uint64 // sessions asked for that are another user's
 	Busy         uint64 // sessions while memory was short
+	Strained     uint64 // sessions while more came in than the machine can do
 }
 
 // counters are what Stats reads.
@@ -92,6 +94,7 @@ type drops struct {
 	invalid, unauthorized       atomic.Uint64
 	quota, share, shed, refused atomic.Uint64
 	sessions, busy, foreign     atomic.Uint64
+	strained, behind            atomic.Uint64
 }
 
 // countFull counts a publish that room has refused.
@@ -144,6 +147,8 @@ func (b *Broker) Stats() Stats {
 		Sessions:     b.dropped.sessions.Load(),
 		Foreign:      b.dropped.foreign.Load(),
 		Busy:         b.dropped.busy.Load(),
+		Behind:       b.dropped.behind.Load(),
+		Strained:     b.dropped.strained.Load(),
 	}
 	return s
 }
@@ -151,7 +156,7 @@ func (b *Broker) Stats() Stats {
 // Total is all of d that were messages.
 func (d *Drops) Total() uint64 {
 	return d.Overflow + d.Expired + d.Aged + d.Detached + d.Ended + d.Invalid + d.Unauthorized +
-		d.Quota + d.Share + d.Shed + d.Refused
+		d.Quota + d.Share + d.Shed + d.Refused + d.Behind
 }
 
 func (f *flow) load() Flow { return Flow{f.messages.Load(), f.bytes.Load()} }

@@ -82,6 +82,7 @@ func (b *Broker) eachSys(now time.Time, yield func(name, value string)) {
 	yield("version", b.o.Version)
 	yield("uptime", fmt.Sprintf("%d seconds", int(now.Sub(b.sys.started).Seconds())))
 	yield("memory/pressure", b.Pressure().String())
+	yield("strain", b.Strain().String())
 	number("clients/total", uint64(s.Clients))
 	number("clients/connected", uint64(s.Connected))
 	number("clients/active", uint64(s.Connected))
