@@ -87,6 +87,9 @@ func (b *Bridge) Resume(c session.Client, seat session.Seat) (session.Link, bool
 	return &link{seat: seat, session: s}, s != nil
 }
 
+// Knows reports whether the client has a session.
+func (b *Bridge) Knows(clientID string) bool { return b.core.Knows(clientID) }
+
 // Publish passes on a message of a sender without a session.
 func (b *Bridge) Publish(c session.Client, r *session.Request) {
 	b.core.Publish(identity(c), message(r), func(error) {})

@@ -43,10 +43,12 @@ const (
 	searchRefused             // SEARCHGW: not ready, not for this network, or too many
 	notForServers             // only a server sends it
 	notReady                  // we have just begun, and do not know our clients yet
+	shedQoS0                  // PUBLISH at QoS 0 or -1, while more comes in than we can do
+	shedLate                  // PUBLISH at QoS 1 or 2 that had waited for too long, and comes again
 	numDrops
 )
 
-var dropNames = [numDrops]string{"not_a_forwarder", "bad_source", "by_multicast", "other_gateway", "search_refused", "not_for_servers", "not_ready"}
+var dropNames = [numDrops]string{"not_a_forwarder", "bad_source", "by_multicast", "other_gateway", "search_refused", "not_for_servers", "not_ready", "overload", "late"}
 
 // A refusal is why a stranger could not connect.
 type refusal uint8
@@ -56,10 +58,11 @@ const (
 	tooManyDialogues
 	tooFast // unanswered
 	drained
+	unknown // more comes in than we can do, and the client has no session
 	numRefusals
 )
 
-var refusalNames = [numRefusals]string{"sessions", "dialogues", "rate", "draining"}
+var refusalNames = [numRefusals]string{"sessions", "dialogues", "rate", "draining", "overload"}
 
 // A verdict is what became of a PUBLISH at QoS -1.
 type verdict uint8

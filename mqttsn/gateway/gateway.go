@@ -48,8 +48,9 @@ type Gateway struct {
 	ready     atomic.Bool
 	opened    atomic.Bool // it has been ready once
 	draining  atomic.Bool
-	strangers *limiter // answers, by network
-	connects  *limiter // of strangers
+	strained  atomic.Int64 // a clock.Time: until then nobody new may connect
+	strangers *limiter     // answers, by network
+	connects  *limiter     // of strangers
 	searches  *limiter
 	sources   *limiter // of QoS -1, by address
 	minusOne  *limiter // QoS -1 of all

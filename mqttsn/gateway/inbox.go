@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"sync"
+	"time"
 
+	"dormouse/mqttsn/clock"
 	"dormouse/mqttsn/transport"
 )
 
@@ -87,16 +89,22 @@ type mail struct {
 	datagrams []transport.Datagram
 	read      int // of datagrams
 	octets    []byte
+	from, to  clock.Time // when datagrams came
 	seats     queue[*seat]
 	calls     []func()
 }
 
 // take moves everything into m, but for datagrams while m has some, and leaves
-// m's memory for the next.
-func (in *inbox) take(m *mail) {
+// m's memory for the next. The datagrams have come since the last were taken; or
+// just now, if the shard has rested.
+func (in *inbox) take(m *mail, now clock.Time, rested bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if m.unread() == 0 {
+		m.from, m.to = m.to, now
+		if rested {
+			m.from = now
+		}
 		if cap(m.datagrams) > spare {
 			m.datagrams, m.octets = nil, nil
 		}
@@ -112,6 +120,16 @@ func (in *inbox) take(m *mail) {
 }
 
 func (m *mail) unread() int { return len(m.datagrams) - m.read }
+
+// waited is for how long the next datagram had waited at now, if they came
+// evenly: to give each its time would cost a clock's reading for each.
+func (m *mail) waited(now clock.Time) time.Duration {
+	if m.unread() == 0 {
+		return 0
+	}
+	came := m.to.Sub(m.from) * time.Duration(m.read) / time.Duration(len(m.datagrams))
+	return now.Sub(m.from.Add(came))
+}
 
 // A queue is first in, first out.
 type queue[T any] struct {

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"dormouse/mqttsn/session"
 )
@@ -26,11 +27,14 @@ func Each(gs []*Gateway, yield func(name, help, label string, value uint64)) {
 		"Batches that the network refused as a whole. See the log of the system.", "", t.sendErrors)
 
 	const dropped, whyDropped = "dormouse_mqttsn_datagrams_dropped_total",
-		"Datagrams discarded. inbox_full: add cores. not_a_forwarder: see mqttsn.forwarders. not_ready: came during the start, and comes again."
+		"Datagrams discarded. inbox_full, overload (QoS 0), late (QoS 1 and 2, which come again): more comes in than the cores can do, so add some, or have sensors report less often. " +
+			"not_a_forwarder: see mqttsn.forwarders. not_ready: came during the start, and comes again."
 	part(dropped, whyDropped, "reason", "inbox_full", t.full)
 	for i, name := range dropNames {
 		part(dropped, whyDropped, "reason", name, t.drops[i])
 	}
+	yield("dormouse_mqttsn_inbox_wait_milliseconds",
+		"For how long what a shard looks at has waited for it, where that is longest. 200 and more for a second: see reason overload of the datagrams dropped.", "", t.wait)
 	for i, kind := range malformedKinds {
 		part("dormouse_mqttsn_datagrams_malformed_total",
 			"Datagrams that are no packet of MQTT-SN 1.2. Many from one sender: its firmware.", "kind", kind.name, t.malformed[i])
@@ -42,7 +46,8 @@ func Each(gs []*Gateway, yield func(name, help, label string, value uint64)) {
 		"Senders without a session that were not heard: their network had its share. See limits.unauthenticated_udp.", "", t.suppressed)
 	for i, name := range refusalNames {
 		part("dormouse_mqttsn_connects_refused_total",
-			"CONNECT that came to nothing: a bound is reached, or we stop.", "reason", name, t.refused[i])
+			"CONNECT that came to nothing. sessions: see limits.max_sessions. dialogues: clients that begin to connect and do not go on. rate: see limits.connect_rate. draining: we stop. "+
+				"overload: clients without a session, while more comes in than the cores can do; see dormouse_strain.", "reason", name, t.refused[i])
 	}
 	for i, name := range verdictNames {
 		part("dormouse_mqttsn_qos_minus_one_total",
@@ -65,7 +70,8 @@ func Each(gs []*Gateway, yield func(name, help, label string, value uint64)) {
 	}
 	for i, n := range t.events {
 		part("dormouse_mqttsn_session_events_total",
-			"What happened in sessions that should not happen often.", "event", session.Event(i).String(), n)
+			"What happened in sessions that should not happen often. Many retransmissions: a lossy radio, or mqttsn.retry.interval is too short for it. "+
+				"congested: see limits, and dormouse_store_full. crowded: a client asks on without waiting for answers, or the disk does not keep up. Others: the client's firmware.", "event", session.Event(i).String(), n)
 	}
 	yield("dormouse_mqttsn_moves_total",
 		"Sleepers that woke at another address and were believed.", "", t.moves)
@@ -137,12 +143,14 @@ type totals struct {
 	ended                            [session.OpenRefused + 1]uint64
 	moves, hijacks                   uint64
 	states                           [len(stateNames)]uint64
+	wait                             uint64 // in milliseconds, where it is longest
 }
 
 func tally(gs []*Gateway) (t totals) {
 	for _, g := range gs {
 		for _, s := range g.shards {
 			t.add(s.count)
+			t.wait = max(t.wait, uint64(s.wait.Load())/uint64(time.Millisecond))
 		}
 	}
 	return t

@@ -46,6 +46,8 @@ type shard struct {
 	placed    []byte // what AskSave is to store
 	heard     events
 	out       outbox
+	rested    bool // when last looked, there was nothing to do
+	strain
 }
 
 func newShard(g *Gateway, start clock.Time) *shard {
@@ -56,6 +58,8 @@ func newShard(g *Gateway, start clock.Time) *shard {
 		now:   start,
 		table: newTable(),
 		wheel: wheel.New(start, tick),
+
+		rested: true,
 	}
 	s.out = outbox{transport: g.transport, count: s.count}
 	return s
@@ -76,7 +80,7 @@ func (s *shard) run(ctx context.Context) {
 		now := clock.Now()
 		s.turn(now)
 		switch next := s.next(); {
-		case s.behind():
+		case !s.rested:
 			s.in.stir()
 		case next != 0:
 			timer.Reset(next.Sub(now))
@@ -88,13 +92,14 @@ func (s *shard) run(ctx context.Context) {
 // for anything but the transport.
 func (s *shard) turn(now clock.Time) {
 	s.now = now
-	s.in.take(&s.mail)
+	s.in.take(&s.mail, now, s.rested)
 	for _, do := range s.calls {
 		do()
 	}
 	for range min(s.seats.len(), slice) {
 		s.visit(s.seats.pop())
 	}
+	s.look()
 	for range min(s.unread(), letters) {
 		s.read++
 		s.receive(s.datagrams[s.read-1])
@@ -107,6 +112,7 @@ func (s *shard) turn(now clock.Time) {
 		s.announce()
 	}
 	s.out.flush()
+	s.rested = !s.behind()
 }
 
 // behind reports whether there is something to do already.
@@ -155,6 +161,9 @@ func (s *shard) receive(d transport.Datagram) {
 	}
 	if d.Multicast {
 		s.drop(byMulticast)
+		return
+	}
+	if s.sheds && s.shed(p) {
 		return
 	}
 	t := s.find(d.Peer, node)

@@ -105,6 +105,8 @@ func (s *shard) connect(from source, t *seat, p *mqttsn.Connect) {
 		refuse(tooManySessions)
 	case g.connecting() >= int64(c.MaxDialogues):
 		refuse(tooManyDialogues)
+	case g.Strained(s.now) && !g.broker.Knows(string(p.ClientID)):
+		refuse(unknown)
 	default:
 		if t != nil {
 			s.evict(t)

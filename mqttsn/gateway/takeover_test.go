@@ -265,7 +265,7 @@ func TestGoneWhileClaimed(t *testing.T) {
 	s.inject(octets(&mqttsn.Disconnect{}))
 	w.net.Deliver(w.now, w.g.Receive)
 	w.g.shards[w.g.shardOf(away.source.peer)].turn(w.now)
-	home.in.take(&home.mail) // it comes to its datagrams first
+	home.in.take(&home.mail, w.now, true) // it comes to its datagrams first
 	t1 := home.seats.pop()
 	home.receive(home.datagrams[0])
 	home.datagrams = home.datagrams[:0]
@@ -305,7 +305,7 @@ func TestKickOfYesterday(t *testing.T) {
 	s.inject(octets(&mqttsn.Connect{ProtocolID: 1, KeepAlive: time.Minute, ClientID: []byte("a")}))
 	w.net.Deliver(w.now, w.g.Receive)
 	home := w.g.shards[w.g.shardOf(s.source.peer)]
-	home.in.take(&home.mail)
+	home.in.take(&home.mail, w.now, true)
 	w.app("a") // its kick waits while the CONNECT is looked at
 	home.receive(home.datagrams[0])
 	home.datagrams = home.datagrams[:0]

@@ -23,6 +23,10 @@ type Broker interface {
 	// stored. False means that the client has connected elsewhere meanwhile.
 	Resume(c Client, seat Seat) (Link, bool)
 
+	// Knows reports whether there is a session of that client id, connected or
+	// not.
+	Knows(clientID string) bool
+
 	// Publish carries out r, whose Kind is AskPublish, for a sender without a
 	// session: QoS -1 (1.2 §6.8). There is no answer.
 	Publish(c Client, r *Request)

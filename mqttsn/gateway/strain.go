@@ -1,0 +1,79 @@
+package gateway
+
+import (
+	"sync/atomic"
+	"time"
+
+	"dormouse/mqttsn"
+	"dormouse/mqttsn/clock"
+)
+
+// This file is what a gateway does while more comes in than it can do. What
+// tells is how long datagrams have waited for their shard:
+//
+//   - Up to tooLate nothing is refused, and beyond neither until patience is over:
+//     a burst, or a pause of the whole machine, is over sooner.
+//   - Then PUBLISH at QoS 0 and -1 is dropped until all else is on time again, and
+//     nobody new may connect, who would bring more.
+//   - What has waited for longer than hopeless is soon sent again: PUBLISH at
+//     QoS 1 and 2 is dropped then, unanswered, so that its sensor does.
+//
+// A client that has a session may connect, sleepers may wake, and what ends an
+// exchange is heard, whatever comes in.
+const (
+	tooLate  = 200 * time.Millisecond
+	onTime   = tooLate / 4
+	patience = time.Second
+	hopeless = 2 * time.Second
+
+	// closed is for how long nobody new may connect once a shard was late: for
+	// longer than it takes to be late again.
+	closed = 3 * time.Second
+)
+
+// A strain is whether a shard keeps up. Its owner alone writes it.
+type strain struct {
+	late  clock.Time // since when datagrams have waited too long; zero: they have not
+	sheds bool
+	spent bool         // what is next has waited for longer than hopeless
+	wait  atomic.Int64 // of the datagram that is next, in nanoseconds
+}
+
+// look has s take note of how long the next datagram has waited.
+func (s *shard) look() {
+	wait, g := s.waited(s.now), s.g
+	s.strain.wait.Store(int64(wait))
+	switch {
+	case wait < onTime:
+		s.late, s.sheds = 0, false
+	case wait >= tooLate && s.late == 0:
+		s.late = s.now
+	}
+	if s.late != 0 && (s.now.Sub(s.late) >= patience || g.Strained(s.now)) {
+		s.sheds = true
+	}
+	if s.sheds {
+		g.strained.Store(int64(s.now.Add(closed)))
+	}
+	s.spent = wait > hopeless
+}
+
+// Strained reports whether more comes in than the gateway can do, so that
+// nobody new may connect.
+func (g *Gateway) Strained(now clock.Time) bool { return clock.Time(g.strained.Load()) > now }
+
+// shed drops p if it is to be, for others to be on time.
+func (s *shard) shed(p mqttsn.Packet) bool {
+	m, ok := p.(*mqttsn.Publish)
+	switch {
+	case !ok:
+		return false
+	case m.QoS == mqttsn.QoSMinusOne || m.QoS == 0:
+		s.drop(shedQoS0)
+		return true
+	case s.spent:
+		s.drop(shedLate)
+		return true
+	}
+	return false
+}
