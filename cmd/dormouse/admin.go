@@ -104,5 +104,12 @@ func (s *server) checks() []admin.Check {
 	case core.Hard:
 		memory.Problem = "Memory is very short: no messages are taken. See limits.memory_hard."
 	}
-	return []admin.Check{listeners, leave, memory, s.kept.check()}
+	load := admin.Check{Name: "load"}
+	switch s.broker.Strain() {
+	case core.Late:
+		load.Problem = "Sensors send more than can be looked at: nobody new is let in."
+	case core.Behind:
+		load.Problem = "The disk does not keep up: nobody new is let in, and QoS 0 is dropped."
+	}
+	return []admin.Check{listeners, leave, memory, load, s.kept.check()}
 }

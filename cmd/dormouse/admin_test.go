@@ -92,14 +92,18 @@ func TestChecks(t *testing.T) {
 	for _, tt := range []struct {
 		phase    phase
 		pressure core.Pressure
+		strain   core.Strain
 		want     string
 	}{
-		{starting, core.NoPressure, "listeners"},
-		{serving, core.NoPressure, ""},
-		{serving, core.Soft, "memory"},
-		{serving, core.Hard, "memory"},
-		{draining, core.Hard, "drain memory"},
+		{starting, core.NoPressure, core.NoStrain, "listeners"},
+		{serving, core.NoPressure, core.NoStrain, ""},
+		{serving, core.Soft, core.NoStrain, "memory"},
+		{serving, core.Hard, core.NoStrain, "memory"},
+		{serving, core.NoPressure, core.Late, "load"},
+		{serving, core.NoPressure, core.Behind, "load"},
+		{draining, core.Hard, core.NoStrain, "drain memory"},
 	} {
+		s.broker.SetStrain(tt.strain)
 		s.phase.Store(tt.phase)
 		s.broker.SetPressure(tt.pressure)
 		if got := strings.Join(problems(), " "); got != tt.want {

@@ -182,6 +182,7 @@ func (s *server) start() (failed <-chan error) {
 	s.running.Go(func() { s.tick(ctx) })
 	s.running.Go(func() { s.kept.watch(ctx, failures) })
 	s.running.Go(func() { s.watchLosses(ctx) })
+	s.running.Go(func() { s.newStrain().watch(ctx) })
 	s.running.Go(func() { s.mqtt.Serve(ctx) })
 	for _, f := range s.fronts {
 		s.running.Go(func() {
