@@ -147,7 +147,7 @@ func result(err error) session.Result {
 		return session.Done
 	case errors.Is(err, core.ErrNotAuthorized):
 		return session.NotAuthorized
-	case errors.Is(err, core.ErrInvalidTopic), errors.Is(err, core.ErrUnsupported):
+	case errors.Is(err, core.ErrInvalidTopic), errors.Is(err, core.ErrUnsupported), errors.Is(err, core.ErrClientID):
 		return session.Refused
 	case errors.Is(err, core.ErrQuota), errors.Is(err, core.ErrBusy), errors.Is(err, core.ErrFull), errors.Is(err, core.ErrDetached):
 		return session.Busy

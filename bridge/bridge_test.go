@@ -277,7 +277,7 @@ func TestExpiry(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	o := core.DefaultOptions()
 	o.MaxSubscriptions = 1
-	o.Authorize = func(_ core.Identity, _ core.Action, topic string) bool { return topic != "secret" }
+	o.Authorize = func(_ core.Identity, a core.Access) bool { return a.Topic != "secret" }
 	b := New(core.New(o), DefaultConfig())
 	s := new(seat)
 	l := open(t, b, "a", session.Request{CleanSession: true}, s)

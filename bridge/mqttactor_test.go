@@ -235,12 +235,12 @@ func (a *mqttActor) subscribe(filter string, qos byte) {
 			i.leaving = now // it may be there or not
 		case ack.ReasonCodes[0] == qos:
 			i.granted = now
-			if !authorize(a.identity(), 0, filter) {
+			if !authorize(a.identity(), core.Access{Topic: filter}) {
 				a.w.Errorf("%s was let subscribe to %s", a.id, filter)
 			}
 		default:
 			i.leaving, i.left = now, i.asked
-			if authorize(a.identity(), 0, filter) {
+			if authorize(a.identity(), core.Access{Topic: filter}) {
 				a.w.Errorf("%s may not subscribe to %s: 0x%02x", a.id, filter, ack.ReasonCodes[0])
 			}
 		}
@@ -280,7 +280,7 @@ func (a *mqttActor) publish(topic string, qos byte, retain bool) *publication {
 	}
 	a.w.stamped(func(now int64) {
 		p.sent = now
-		if authorize(a.identity(), 0, topic) {
+		if authorize(a.identity(), core.Access{Topic: topic}) {
 			a.w.publications = append(a.w.publications, p)
 		}
 	})

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"dormouse/core"
 )
 
 // carry sends the pending publication, or what is left to do for it.
@@ -44,7 +46,7 @@ func (a *mqttActor) carryMessage(p *publication) bool {
 	}
 	if ack.ReasonCode >= packets.ErrUnspecifiedError.Code {
 		a.pending = nil
-		if authorize(a.identity(), 0, p.topic) {
+		if authorize(a.identity(), core.Access{Topic: p.topic}) {
 			a.w.Errorf("%s may not publish to %s: 0x%02x", a.id, p.topic, ack.ReasonCode)
 		}
 		return false

@@ -71,8 +71,8 @@ const (
 	shared = crew + "#"
 )
 
-func authorize(who core.Identity, _ core.Action, topic string) bool {
-	return who.User != "eve" || strings.HasPrefix(topic, "open/")
+func authorize(who core.Identity, a core.Access) bool {
+	return who.User != "eve" || strings.HasPrefix(a.Topic, "open/")
 }
 
 func runWorld(t *testing.T, seed uint64) {

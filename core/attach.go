@@ -23,8 +23,12 @@ import (
 func (b *Broker) Open(id Identity, o SessionOptions, sink Sink, done func(s *Session, present bool, err error)) {
 	b.opened.Add(1)
 	err := b.mayLeave(id, o.Will)
-	if id.ClientID == "" {
+	switch {
+	case id.ClientID == "":
 		err = ErrUnsupported
+	case b.o.Named != nil && !b.o.Named(id):
+		b.dropped.misnamed.Add(1)
+		err = ErrClientID
 	}
 	var s *Session
 	var e eviction
@@ -169,7 +173,7 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	}
 	s.client = c
 	if resumed {
-		b.recheck(c, id)
+		b.recheck(c, id, OnResume)
 	}
 	b.attend(c, s)
 	b.connected.Add(1)

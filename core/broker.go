@@ -73,6 +73,9 @@ func New(o Options) *Broker {
 		shares:   router.New[*group, struct{}](),
 		retained: retained{limits: o.Retained, shares: make(map[string]int)},
 	}
+	if o.Authorize != nil {
+		b.retained.stands = b.stands
+	}
 	b.publications.New = func() any {
 		p := &publication{broker: b}
 		p.visitor, p.sharing, p.then = p.visit, p.share, p.stored
@@ -87,12 +90,12 @@ func New(o Options) *Broker {
 // client id becomes m's Publisher.
 func (b *Broker) Publish(from Identity, m Message, done func(error)) {
 	m.Publisher = from.ClientID
-	err := b.mayPublish(from, m.Topic)
+	err := b.mayPublish(from, &m, OnRequest)
 	if err == nil {
 		err = b.shed(m.QoS)
 	}
 	if err == nil {
-		err = b.publish(m, done)
+		err = b.publish(m, b.signed(from, &m), done)
 	}
 	if err != nil {
 		b.decline(m.QoS, err, done)
@@ -173,31 +176,6 @@ func (b *Broker) noted(err error) bool {
 		b.o.Log.Error().Err(err).Str("event", "store_refused").Msg("the store refused what is already done")
 	}
 	return err == nil
-}
-
-// mayPublish says whether who may publish to topic.
-func (b *Broker) mayPublish(who Identity, topic string) error {
-	if err := router.ValidTopic(topic, b.o.Topics); err != nil {
-		b.dropped.invalid.Add(1)
-		return err
-	}
-	if topic[0] == '$' && !isBridgeState(topic, who.ClientID) || !b.authorized(who, ActPublish, topic) {
-		b.dropped.unauthorized.Add(1)
-		return ErrNotAuthorized
-	}
-	return nil
-}
-
-// isBridgeState reports whether topic is where Mosquitto, bridged to us under
-// this client id, says whether it is connected: by a retained message and a
-// will that it will not connect without, see notification_topic in
-// mosquitto.conf(5).
-func isBridgeState(topic, clientID string) bool {
-	return clientID != "" && topic == "$SYS/broker/connection/"+clientID+"/state"
-}
-
-func (b *Broker) authorized(who Identity, to Action, topic string) bool {
-	return b.o.Authorize == nil || b.o.Authorize(who, to, topic)
 }
 
 // MaxTopicLength is the longest topic that Publish takes, in octets.

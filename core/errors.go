@@ -18,6 +18,9 @@ var (
 	// broker's own ($SYS and all that begins with a dollar sign).
 	ErrNotAuthorized = errors.New("not authorized")
 
+	// ErrClientID: nobody may go by that client id, or not who asks.
+	ErrClientID = errors.New("not a client id of this user")
+
 	// ErrInvalidTopic: the topic or filter is malformed or beyond its limits.
 	ErrInvalidTopic = router.ErrInvalid
 

@@ -137,9 +137,10 @@ func (b *Broker) Retained(filter string) (iter.Seq[Message], error) {
 // are away do as well. Unlike a client's it is taken while memory is short,
 // since it makes room.
 func (b *Broker) RemoveRetained(by Identity, topic string, done func(error)) {
-	err := b.mayPublish(by, topic)
+	m := Message{Topic: topic, Publisher: by.ClientID, Retain: true, QoS: 1}
+	err := b.mayPublish(by, &m, OnRequest)
 	if err == nil {
-		err = b.publish(Message{Topic: topic, Publisher: by.ClientID, Retain: true, QoS: 1}, done)
+		err = b.publish(m, "", done)
 	}
 	if err != nil {
 		b.refuse(err, done)

@@ -15,10 +15,10 @@ func Each(b *Broker, yield func(name, help, label string, value uint64)) {
 	yield("dormouse_sessions_expired_total",
 		"Sessions whose client did not come back in time. See mqtt.max_session_expiry.", "", s.Expired)
 	for _, r := range []part{
-		{"limit", s.Dropped.Sessions}, {"memory", s.Dropped.Busy}, {"overload", s.Dropped.Strained}, {"another_users", s.Dropped.Foreign},
+		{"limit", s.Dropped.Sessions}, {"memory", s.Dropped.Busy}, {"overload", s.Dropped.Strained}, {"another_users", s.Dropped.Foreign}, {"client_id", s.Dropped.Misnamed},
 	} {
 		yield("dormouse_sessions_refused_total",
-			"Clients turned away. limit: see limits.max_sessions. memory: see limits.memory_soft. overload: see dormouse_strain. another_users: see auth.client_id.bind.", r.label("reason"), r.n)
+			"Clients turned away. limit: see limits.max_sessions. memory: see limits.memory_soft. overload: see dormouse_strain. another_users and client_id: see auth.client_id.", r.label("reason"), r.n)
 	}
 	yield("dormouse_subscriptions",
 		"Subscriptions of all sessions.", "", uint64(s.Subscriptions))
@@ -27,7 +27,7 @@ func Each(b *Broker, yield func(name, help, label string, value uint64)) {
 	} {
 		yield("dormouse_subscriptions_refused_total",
 			"Filters refused, each by itself. limit: see limits.max_subscriptions_per_client. invalid_filter: malformed, or beyond "+
-				"limits.max_topic_length, max_topic_levels or max_wildcards_per_filter. not_authorized: see sys_topics.", r.label("reason"), r.n)
+				"limits.max_topic_length, max_topic_levels or max_wildcards_per_filter. not_authorized: see acl and sys_topics.", r.label("reason"), r.n)
 	}
 
 	yield("dormouse_retained_messages",

@@ -77,7 +77,7 @@ func TestMetricsTell(t *testing.T) {
 func TestRefusedSubscriptions(t *testing.T) {
 	w := newWorld(t, func(o *Options) {
 		o.MaxSubscriptions, o.Topics.Levels = 2, 3
-		o.Authorize = func(_ Identity, _ Action, filter string) bool { return filter != "secret" }
+		o.Authorize = func(_ Identity, a Access) bool { return a.Topic != "secret" }
 	})
 	ann := w.comes("ann").subscribes("a", "b")
 	for _, filter := range []string{"c", "a/#/b", "a/b/c/d", "$share/g", "secret", "$share/g/secret", "d", "e", "a"} {

@@ -21,12 +21,14 @@ type Options struct {
 	// which keeps nothing.
 	Store store.Store
 
-	// Authorize says whether a client may publish to a topic or subscribe to a
-	// filter. It is asked at each publish and subscribe, about all subscriptions
-	// of a session that is resumed, for a will when the session is opened and
-	// again when the will is published. It must not block. Default nil:
-	// everything is allowed.
-	Authorize func(who Identity, to Action, topic string) bool
+	// Authorize says whether somebody may do something. It is asked at each publish
+	// and subscribe, about a will when the session is opened, and again whenever
+	// an [Occasion] comes. It must not block. Default nil: everything is allowed.
+	Authorize func(who Identity, a Access) bool
+
+	// Named says whether somebody may go by the client id that he gives. It is
+	// asked when a session is opened. Default nil: by any.
+	Named func(who Identity) bool
 
 	// BindUsers has a session belong to the user who opened it: nobody of
 	// another name, or of none, gets at it while it lasts. That is of use only
@@ -97,16 +99,6 @@ const (
 	DropOldest
 	DropNewest
 )
-
-// An Action is what Authorize is asked about.
-type Action uint8
-
-const (
-	ActPublish Action = iota + 1
-	ActSubscribe
-)
-
-func (a Action) String() string { return [...]string{"none", "publish", "subscribe"}[a] }
 
 // DefaultOptions returns the defaults.
 func DefaultOptions() Options {

@@ -34,7 +34,8 @@ type (
 // An Identity is who asks, as access rules, logs and NoLocal see it.
 type Identity struct {
 	ClientID string
-	User     string // empty: anonymous
+	User     string // whom a provider knows it to be; empty: nobody knows
+	Roles    string // that came with the name, separated by blanks
 	Edge     string // "mqtt" or "mqttsn"
 	Listener string // the listener's configured name
 	Remote   string // network address of the peer

@@ -13,6 +13,7 @@ import (
 type publication struct {
 	broker  *Broker
 	letter  *letter
+	author  string // who retained it, as the store has it
 	to      []receiver
 	several []receiver // those that may be there more than once
 	without *client    // who is not to have it: its session ends with this
@@ -31,13 +32,14 @@ type receiver struct {
 	via *via // as of its item
 }
 
-// publish sends m on its way, with facts that must be kept if it is. On an error
-// it did not go, and done is not called.
-func (b *Broker) publish(m Message, done func(error), facts ...store.Fact) error {
+// publish sends m, signed by its author if it is retained, on its way, with facts
+// that must be kept if it is. On an error it did not go, and done is not called.
+func (b *Broker) publish(m Message, author string, done func(error), facts ...store.Fact) error {
 	if b.closed.Load() {
 		return ErrClosed
 	}
 	p := b.publication(m, done)
+	p.author = author
 	b.topics.RLock()
 	err := p.route(facts)
 	b.topics.RUnlock()
@@ -101,7 +103,7 @@ func (p *publication) route(facts []store.Fact) error {
 	if err := p.write(facts); err != nil {
 		return err
 	}
-	b.retained.set(l)
+	b.retained.set(l, p.author)
 	return nil
 }
 
@@ -167,7 +169,7 @@ func (p *publication) merge() {
 func (p *publication) write(facts []store.Fact) error {
 	l := p.letter
 	if l.Retain && counted(l) || slices.ContainsFunc(p.to, receiver.owed) {
-		facts = append(facts, &store.Published{Seq: l.seq, Message: &l.Message, Receivers: p.owed, Granted: p.granted})
+		facts = append(facts, &store.Published{Seq: l.seq, Message: &l.Message, Receivers: p.owed, Author: p.author, Granted: p.granted})
 	}
 	if len(facts) == 0 {
 		return nil
@@ -225,7 +227,7 @@ func (p *publication) recycle() {
 		p.to, p.several = nil, nil
 	}
 	p.letter, p.done, p.to, p.several = nil, nil, p.to[:0], p.several[:0]
-	p.without, p.granted = nil, false
+	p.without, p.author, p.granted = nil, "", false
 	p.broker.publications.Put(p)
 }
 

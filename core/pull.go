@@ -111,7 +111,7 @@ func (s *Session) takeMore() (taken []uint16) {
 	}
 	for len(m.inflight) < b.o.MaxInflight && m.waits() > 0 {
 		next := m.waiting[m.head]
-		if next.qos < 2 || next.member() != nil || !next.Expires.IsZero() || b.tooOld(next.letter) {
+		if next.qos < 2 || next.member() != nil || !next.Expires.IsZero() || b.tooOld(next.letter) || !s.client.mayReceive(b, next.letter) {
 			break
 		}
 		taken = append(taken, b.take(s.client, m.remove(0)).id)
@@ -151,7 +151,8 @@ func (b *Broker) ascertain(c *client, ids []uint16) {
 
 // pull takes out what is to go next: what waited before a new subscription,
 // then what is retained for it, then the rest, so that old comes before new.
-// What is retained steps back while its rate has it wait, or while the queue is
+// What access rules
+// forbid is dropped. What is retained steps back while its rate has it wait, or while the queue is
 // half full and might overflow meanwhile; nothing overtakes what is retained
 // for its own topic even then.
 func (b *Broker) pull(c *client) (item, bool) {
@@ -162,7 +163,13 @@ func (b *Broker) pull(c *client) (item, bool) {
 		}
 	}
 	for m.waits() > 0 {
-		if it, ok := c.pullAhead(b, m.waiting[m.head].letter); ok {
+		next := m.waiting[m.head].letter
+		if !c.mayReceive(b, next) {
+			b.dropped.unauthorized.Add(1)
+			b.drop(c, m.remove(0))
+			continue
+		}
+		if it, ok := c.pullAhead(b, next); ok {
 			return it, true
 		}
 		it := m.remove(0)

@@ -298,7 +298,7 @@ func TestStrayAcknowledgementsChangeNothing(t *testing.T) {
 
 func TestPublishIsRefused(t *testing.T) {
 	w := newWorld(t, func(o *Options) {
-		o.Authorize = func(who Identity, to Action, topic string) bool { return topic != "secret" }
+		o.Authorize = func(who Identity, a Access) bool { return a.Topic != "secret" }
 	})
 	bob := w.comes("bob")
 	for topic, want := range map[string]error{

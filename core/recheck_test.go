@@ -21,8 +21,8 @@ func (p *person) fromAfar() {
 }
 
 func onlyNearby(o *Options) {
-	o.Authorize = func(who Identity, to Action, topic string) bool {
-		return to == ActPublish || who.Remote != "afar" || !strings.HasPrefix(topic, "$SYS")
+	o.Authorize = func(who Identity, a Access) bool {
+		return a.Do == ActPublish || who.Remote != "afar" || !strings.HasPrefix(a.Topic, "$SYS")
 	}
 }
 

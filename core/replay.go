@@ -61,9 +61,10 @@ func (p *replay) take(r *retained, id string, now func() time.Time) (*letter, bo
 	if p.found == nil {
 		return nil, false
 	}
-	l := p.found.letter
+	k := p.found
+	l := k.letter
 	p.found = nil
-	if l == nil || !p.owes(l, id, now) {
+	if l == nil || !p.owes(r, k, id, now) {
 		return nil, false
 	}
 	if _, went := p.ahead[l.seq]; went {
@@ -73,9 +74,10 @@ func (p *replay) take(r *retained, id string, now func() time.Time) (*letter, bo
 	return l, true
 }
 
-// owes reports whether l is for the client called id.
-func (p *replay) owes(l *letter, id string, now func() time.Time) bool {
-	return l.seq <= p.before && !(p.noLocal && l.Publisher == id) && !expired(l, now)
+// owes reports whether k is for the client called id.
+func (p *replay) owes(r *retained, k *keepsake, id string, now func() time.Time) bool {
+	return k.seq <= p.before && !(p.noLocal && k.Publisher == id) && !expired(k.letter, now) &&
+		(r.stands == nil || r.stands(k))
 }
 
 // takeAhead returns the message of the topic of newer, which is about to go,
@@ -84,7 +86,7 @@ func (p *replay) takeAhead(r *retained, newer *letter, id string, now func() tim
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	k, ok := r.topics.Find(newer.Topic)
-	if !ok || k.seq >= newer.seq || !p.owes(k.letter, id, now) {
+	if !ok || k.seq >= newer.seq || !p.owes(r, k, id, now) {
 		return nil, false
 	}
 	switch _, went := p.ahead[k.seq]; {
@@ -143,7 +145,7 @@ func (c *client) pullRetained(b *Broker) (item, bool) {
 		}
 		l, ok := p.take(&b.retained, c.id, b.o.Now)
 		found := p.find(&b.retained)
-		if ok {
+		if ok && c.mayReceive(b, l) {
 			return m.replayed(i, l, c), true
 		}
 		if p.over() {
@@ -155,7 +157,8 @@ func (c *client) pullRetained(b *Broker) (item, bool) {
 	return item{}, false
 }
 
-// pullAhead takes the message that newer, about to go, would overtake.
+// pullAhead takes the message that newer, about to go, would overtake. Who may
+// have newer may have that, of the same topic.
 func (c *client) pullAhead(b *Broker, newer *letter) (item, bool) {
 	for i, p := range c.mail.replays {
 		if l, ok := p.takeAhead(&b.retained, newer, c.id, b.o.Now); ok {

@@ -83,7 +83,9 @@ func (b *Broker) restoreFor(id string, do func(*client)) error {
 func (b *Broker) restoreSession(f *store.Session) {
 	c := &client{id: f.ClientID, edge: f.Edge, recorded: true, sensor: f.Edge != ""}
 	c.kept.Store(f.Expiry > 0)
-	c.will = newWill(Identity{ClientID: f.ClientID, User: f.User}, f.Will, f.KeepWill)
+	author := authorOf(f.ClientID, f.Author)
+	author.User = f.User
+	c.will = newWill(author, f.Will, f.KeepWill)
 	now := b.o.Now()
 	switch {
 	case f.Will == nil:
@@ -113,7 +115,7 @@ func (c *client) restoreSubscription(b *Broker, s Subscription) {
 func (b *Broker) restoreLetter(l *letter, f *store.Published) {
 	b.lastSeq.Store(max(b.lastSeq.Load(), l.seq))
 	if l.Retain {
-		b.retained.set(l)
+		b.retained.set(l, f.Author)
 	}
 	for r := range f.Receivers {
 		if c := b.clients.Find(r.ClientID); c != nil {

@@ -102,13 +102,13 @@ func (b *Broker) Resume(id Identity, o SessionOptions, sink Sink) *Session {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.attached != nil || !c.linked() || !b.mayHave(c, id) {
+	if c.attached != nil || !c.linked() || !b.mayHave(c, id) || b.o.Named != nil && !b.o.Named(id) {
 		return nil
 	}
 	b.due.cancel(c)
 	c.attached, c.ends = s, 0
 	s.client = c
-	b.recheck(c, id)
+	b.recheck(c, id, OnResume)
 	b.attend(c, s)
 	b.connected.Add(1)
 	return s

@@ -12,6 +12,7 @@ import (
 // is locked under it.
 type retained struct {
 	limits RetainedLimits
+	stands func(*keepsake) bool // whether it may be replayed; nil: any may
 
 	mu     sync.RWMutex
 	topics router.Topics[*keepsake]
@@ -24,6 +25,7 @@ type retained struct {
 // A keepsake is the retained message of one topic.
 type keepsake struct {
 	*letter // nil once cleared
+	author  string
 	deadline
 }
 
@@ -53,8 +55,9 @@ func (r *retained) room(l *letter) error {
 	return nil
 }
 
-// set keeps l, or with an empty payload clears its topic. The caller holds mu.
-func (r *retained) set(l *letter) {
+// set keeps l, and who retained it, or with an empty payload clears its topic. The
+// caller holds mu.
+func (r *retained) set(l *letter, author string) {
 	if len(l.Payload) == 0 {
 		r.clear(l.Topic)
 		return
@@ -67,7 +70,7 @@ func (r *retained) set(l *letter) {
 	} else {
 		r.forget(k)
 	}
-	k.letter = l
+	k.letter, k.author = l, author
 	if counted(l) {
 		r.count++
 		r.bytes += l.size()
@@ -86,7 +89,7 @@ func (r *retained) forget(k *keepsake) {
 		r.bytes -= k.size()
 		r.own(k.Publisher, -1)
 	}
-	k.letter = nil
+	k.letter, k.author = nil, ""
 }
 
 // own notes that a client has n more messages.

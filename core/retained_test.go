@@ -105,8 +105,8 @@ func TestSubscriptionsAreReplacedAndRemoved(t *testing.T) {
 
 func TestSubscribeIsAuthorized(t *testing.T) {
 	w := newWorld(t, func(o *Options) {
-		o.Authorize = func(who Identity, to Action, filter string) bool {
-			return who.ClientID == "root" || to == ActPublish || filter != "#"
+		o.Authorize = func(who Identity, a Access) bool {
+			return who.ClientID == "root" || a.Do == ActPublish || a.Topic != "#"
 		}
 	})
 	if err := w.comes("ann").subscribe1(Subscription{Filter: "#"}); !errors.Is(err, ErrNotAuthorized) {

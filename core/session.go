@@ -31,15 +31,15 @@ type Session struct {
 
 // An entry is where clients come in, and as whom: of a million sensors most
 // share one.
-type entry struct{ user, edge, listener string }
+type entry struct{ user, roles, edge, listener string }
 
 func entryOf(id Identity) unique.Handle[entry] {
-	return unique.Make(entry{id.User, id.Edge, id.Listener})
+	return unique.Make(entry{id.User, id.Roles, id.Edge, id.Listener})
 }
 
 func (s *Session) who() Identity {
 	e := s.entry.Value()
-	return Identity{ClientID: s.client.id, User: e.user, Edge: e.edge, Listener: e.listener, Remote: s.remote}
+	return Identity{ClientID: s.client.id, User: e.user, Roles: e.roles, Edge: e.edge, Listener: e.listener, Remote: s.remote}
 }
 
 // lock locks the client and reports whether s is its attachment.
@@ -55,7 +55,8 @@ func (s *Session) lock() bool {
 func (s *Session) Publish(m Message, id uint16, done func(error)) {
 	b, c := s.broker, s.client
 	m.Publisher = c.id
-	if err := b.mayPublish(s.who(), m.Topic); err != nil {
+	who := s.who()
+	if err := b.mayPublish(who, &m, OnRequest); err != nil {
 		b.decline(m.QoS, err, done)
 		return
 	}
@@ -81,7 +82,7 @@ func (s *Session) Publish(m Message, id uint16, done func(error)) {
 	}
 	err := b.shed(m.QoS)
 	if err == nil {
-		err = b.publish(m, done, origin...)
+		err = b.publish(m, b.signed(who, &m), done, origin...)
 	}
 	if err != nil {
 		if m.QoS == 2 {
@@ -141,11 +142,6 @@ func (s *Session) subscribe(sub *Subscription) (added bool, before uint64, err e
 	if shared && sub.NoLocal {
 		return false, 0, errSharedNoLocal
 	}
-	if !b.authorized(s.who(), ActSubscribe, filter) {
-		return false, 0, ErrNotAuthorized
-	}
-	sub.QoS = min(sub.QoS, 2)
-
 	if shared {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -153,6 +149,10 @@ func (s *Session) subscribe(sub *Subscription) (added bool, before uint64, err e
 	defer c.mu.Unlock()
 	if !s.lock() {
 		return false, 0, ErrDetached
+	}
+	allowed := false // asked under the lock: Recheck sees the subscription, or this the new rules
+	if sub.QoS, allowed = b.grant(s.who(), filter, shared, min(sub.QoS, 2), OnRequest); !allowed {
+		return false, 0, ErrNotAuthorized
 	}
 	i := c.find(sub.Filter)
 	if i < 0 && len(c.subs) >= b.o.MaxSubscriptions {

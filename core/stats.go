@@ -49,7 +49,7 @@ type Drops struct {
 	Detached     uint64 // QoS 0 still waiting when the client went
 	Ended        uint64 // still owed when a session ended
 	Invalid      uint64 // malformed topics of publishes
-	Unauthorized uint64 // publishes and wills that an access rule forbids
+	Unauthorized uint64 // publishes, wills and what waits for clients that an access rule forbids
 	Quota        uint64 // publishes beyond the bound on retained messages
 	Share        uint64 // publishes beyond the bound on one client's retained messages
 	Shed         uint64 // publishes of QoS 0 while memory was short
@@ -57,6 +57,7 @@ type Drops struct {
 	Behind       uint64 // publishes of QoS 0 while the store did not keep up
 	Sessions     uint64 // sessions beyond their bound
 	Foreign      uint64 // sessions asked for that are another user's
+	Misnamed     uint64 // sessions asked for under a client id that may not be
 	Busy         uint64 // sessions while memory was short
 	Strained     uint64 // sessions while more came in than the machine can do
 }
@@ -94,6 +95,7 @@ type drops struct {
 	invalid, unauthorized       atomic.Uint64
 	quota, share, shed, refused atomic.Uint64
 	sessions, busy, foreign     atomic.Uint64
+	misnamed                    atomic.Uint64
 	strained, behind            atomic.Uint64
 }
 
@@ -146,6 +148,7 @@ func (b *Broker) Stats() Stats {
 		Refused:      b.dropped.refused.Load(),
 		Sessions:     b.dropped.sessions.Load(),
 		Foreign:      b.dropped.foreign.Load(),
+		Misnamed:     b.dropped.misnamed.Load(),
 		Busy:         b.dropped.busy.Load(),
 		Behind:       b.dropped.behind.Load(),
 		Strained:     b.dropped.strained.Load(),

@@ -11,7 +11,7 @@ func (b *Broker) mayLeave(who Identity, w *Will) error {
 	if w == nil {
 		return nil
 	}
-	return b.mayPublish(who, w.Topic)
+	return b.mayPublish(who, &w.Message, OnRequest)
 }
 
 // newWill is w with who as its author, or nil.
@@ -25,7 +25,7 @@ func newWill(who Identity, w *Will, keep bool) *will {
 // store puts w, if it is not nil, into the fact of its session.
 func (w *will) store(f *store.Session) {
 	if w != nil {
-		f.Will, f.KeepWill = &w.Will, w.keep
+		f.Will, f.KeepWill, f.Author = &w.Will, w.keep, w.who.author()
 		if w.due != 0 {
 			f.WillDue = time.Unix(0, w.due)
 		}
@@ -48,14 +48,14 @@ func (w *will) size() int {
 //
 // Broker.topics must be locked, for reading at least.
 func (b *Broker) fire(w *will, stored bool, without *client, facts []store.Fact) (*publication, error) {
-	if w != nil && b.mayPublish(w.who, w.Topic) == nil {
+	if w != nil && b.mayPublish(w.who, &w.Message, OnWill) == nil {
 		m := w.Message
 		m.Publisher = w.who.ClientID
 		if w.Lifetime > 0 {
 			m.Expires = b.o.Now().Add(w.Lifetime)
 		}
 		p := b.publication(m, func(error) {})
-		p.granted, p.without = stored, without
+		p.author, p.granted, p.without = b.signed(w.who, &m), stored, without
 		err := p.route(facts)
 		if err == nil {
 			b.wills.Add(1)

@@ -118,8 +118,8 @@ func TestWillCrossesEdges(t *testing.T) {
 func TestWillIsAuthorizedTwice(t *testing.T) {
 	allowed := true
 	w := newWorld(t, func(o *Options) {
-		o.Authorize = func(_ Identity, to Action, topic string) bool {
-			return to == ActSubscribe || topic == "will" && allowed
+		o.Authorize = func(_ Identity, a Access) bool {
+			return a.Do == ActSubscribe || a.Topic == "will" && allowed
 		}
 	})
 	ann := w.comes("ann").subscribes("#")
@@ -180,7 +180,7 @@ func TestSensorDoesNotInheritAWillOfMQTT(t *testing.T) {
 func TestKeptWillIsJudgedByWhoArmedIt(t *testing.T) {
 	w := newWorld(t, func(o *Options) {
 		o.Store = store.NewMemory()
-		o.Authorize = func(who Identity, _ Action, _ string) bool { return who.Edge == "test" }
+		o.Authorize = func(who Identity, _ Access) bool { return who.Edge == "test" }
 	})
 	sensor := SessionOptions{Expiry: time.Hour, Sensor: true, Will: willing("x")}
 	p := w.opens("p", sensor)

@@ -16,11 +16,11 @@ type sysReaders struct {
 }
 
 // authorize is core's question. All but $SYS is everyone's.
-func (r sysReaders) authorize(who core.Identity, to core.Action, topic string) bool {
-	if to != core.ActSubscribe || !strings.HasPrefix(topic, "$SYS") {
+func (r sysReaders) authorize(who core.Identity, a core.Access) bool {
+	if a.Do != core.ActSubscribe || !strings.HasPrefix(a.Topic, "$SYS") {
 		return true
 	}
-	if level, _, _ := strings.Cut(topic, "/"); level != "$SYS" {
+	if level, _, _ := strings.Cut(a.Topic, "/"); level != "$SYS" {
 		return true
 	}
 	return who.User != "" && slices.Contains(r.users, who.User) || r.near(who.Remote)

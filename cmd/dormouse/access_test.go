@@ -33,21 +33,21 @@ func TestSysReaders(t *testing.T) {
 	} {
 		who := core.Identity{ClientID: "ops", User: tt.user, Remote: tt.remote}
 		for _, filter := range []string{"$SYS", "$SYS/#", "$SYS/broker/uptime", "$SYS/+/mqttsn/#"} {
-			if got := r.authorize(who, core.ActSubscribe, filter); got != tt.want {
+			if got := r.authorize(who, core.Access{Do: core.ActSubscribe, Topic: filter}); got != tt.want {
 				t.Errorf("%q at %q subscribes to %s: %v, want %v", tt.user, tt.remote, filter, got, tt.want)
 			}
 		}
 		for _, filter := range []string{"#", "+/broker/uptime", "SYS/#", "$SYSTEM/a", "$", ""} {
-			if !r.authorize(who, core.ActSubscribe, filter) {
+			if !r.authorize(who, core.Access{Do: core.ActSubscribe, Topic: filter}) {
 				t.Errorf("%q at %q may not subscribe to %q", tt.user, tt.remote, filter)
 			}
 		}
-		if !r.authorize(who, core.ActPublish, "$SYS/a") {
+		if !r.authorize(who, core.Access{Do: core.ActPublish, Topic: "$SYS/a"}) {
 			t.Error("what core refuses to everyone is refused here")
 		}
 	}
 	var nobody sysReaders
-	if nobody.authorize(core.Identity{Remote: "127.0.0.1:5"}, core.ActSubscribe, "$SYS/#") {
+	if nobody.authorize(core.Identity{Remote: "127.0.0.1:5"}, core.Access{Do: core.ActSubscribe, Topic: "$SYS/#"}) {
 		t.Error("with no readers there is one")
 	}
 }
@@ -57,8 +57,8 @@ func TestOtherTopicsAreFree(t *testing.T) {
 	r := sysReadersOf(config.Default())
 	who := core.Identity{ClientID: "c", Remote: "192.0.2.1:5"}
 	if n := testing.AllocsPerRun(100, func() {
-		r.authorize(who, core.ActPublish, "sensors/1")
-		r.authorize(who, core.ActSubscribe, "sensors/#")
+		r.authorize(who, core.Access{Do: core.ActPublish, Topic: "sensors/1"})
+		r.authorize(who, core.Access{Do: core.ActSubscribe, Topic: "sensors/#"})
 	}); n != 0 {
 		t.Errorf("asking allocates %v times, want 0", n)
 	}

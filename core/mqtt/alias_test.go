@@ -83,7 +83,7 @@ func TestTopicAliasRefused(t *testing.T) {
 	t.Parallel()
 	b := start(t, func(co *core.Options, _ *Options) {
 		co.Topics.Length = 100
-		co.Authorize = func(_ core.Identity, _ core.Action, topic string) bool { return topic != "secret" }
+		co.Authorize = func(_ core.Identity, a core.Access) bool { return a.Topic != "secret" }
 	})
 	watcher := b.connect(t, 4, "watcher", nil)
 	watcher.subscribe(0, "#")

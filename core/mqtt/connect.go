@@ -1,7 +1,6 @@
 package mqtt
 
 import (
-	"crypto/rand"
 	"errors"
 	"math"
 	"slices"
@@ -116,7 +115,7 @@ func (c *conn) mayEnter(pk *packets.Packet) packets.Code {
 	}
 	if c.id.ClientID == "" {
 		c.mu.Lock()
-		c.id.ClientID = "auto-" + rand.Text()
+		c.id.ClientID = core.AssignedID()
 		c.mu.Unlock()
 		c.connack.Properties.AssignedClientID = c.id.ClientID // [MQTT-3.2.2-16]
 	}

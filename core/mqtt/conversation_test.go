@@ -235,7 +235,7 @@ func FuzzConversations(f *testing.F) {
 		f.Add(seed)
 	}
 	co, o := core.DefaultOptions(), DefaultOptions()
-	co.Authorize = func(_ core.Identity, _ core.Action, topic string) bool { return topic != "forbidden" }
+	co.Authorize = func(_ core.Identity, a core.Access) bool { return a.Topic != "forbidden" }
 	o.MaxPacketSize, o.TopicAliasMaximum = 1024, 3
 	s := New(core.New(co), o)
 	f.Fuzz(func(t *testing.T, seed uint64) {

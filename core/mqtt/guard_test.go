@@ -236,8 +236,8 @@ func TestForbiddenBefore5(t *testing.T) {
 	var log transcript
 	b := start(t, func(co *core.Options, o *Options) {
 		logTo(&log)(co, o)
-		co.Authorize = func(_ core.Identity, do core.Action, topic string) bool {
-			return do == core.ActSubscribe || topic != "secret"
+		co.Authorize = func(_ core.Identity, a core.Access) bool {
+			return a.Do == core.ActSubscribe || a.Topic != "secret"
 		}
 	})
 	watcher := b.connect(t, 5, "watcher", nil)

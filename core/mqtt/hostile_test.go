@@ -174,8 +174,8 @@ func TestHostile15Wills(t *testing.T) {
 	t.Parallel()
 	var revoked atomic.Bool
 	b := start(t, func(co *core.Options, _ *Options) {
-		co.Authorize = func(_ core.Identity, do core.Action, topic string) bool {
-			return do == core.ActSubscribe || topic != "denied" && !revoked.Load()
+		co.Authorize = func(_ core.Identity, a core.Access) bool {
+			return a.Do == core.ActSubscribe || a.Topic != "denied" && !revoked.Load()
 		}
 	})
 	watcher := b.connect(t, 4, "watcher", nil)
@@ -207,8 +207,8 @@ func TestHostile15Wills(t *testing.T) {
 func TestHostile24InternalTopics(t *testing.T) {
 	t.Parallel()
 	b := start(t, func(co *core.Options, _ *Options) {
-		co.Authorize = func(_ core.Identity, do core.Action, filter string) bool {
-			return do == core.ActPublish || !strings.HasPrefix(filter, "$SYS")
+		co.Authorize = func(_ core.Identity, a core.Access) bool {
+			return a.Do == core.ActPublish || !strings.HasPrefix(a.Topic, "$SYS")
 		}
 	})
 	b.core.Tick(time.Now().Add(time.Hour)) // $SYS is published
@@ -229,8 +229,8 @@ func TestHostile24InternalTopics(t *testing.T) {
 func TestHostile25Sys(t *testing.T) {
 	t.Parallel()
 	b := start(t, func(co *core.Options, _ *Options) {
-		co.Authorize = func(who core.Identity, do core.Action, filter string) bool {
-			return who.ClientID == "operator" || !strings.HasPrefix(filter, "$SYS")
+		co.Authorize = func(who core.Identity, a core.Access) bool {
+			return who.ClientID == "operator" || !strings.HasPrefix(a.Topic, "$SYS")
 		}
 	})
 	b.core.Tick(time.Now().Add(time.Hour))

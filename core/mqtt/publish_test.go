@@ -77,7 +77,7 @@ func TestRefusedByClient(t *testing.T) {
 // TestSubscribe: several filters at once, each with its answer.
 func TestSubscribe(t *testing.T) {
 	b := start(t, func(co *core.Options, _ *Options) {
-		co.Authorize = func(_ core.Identity, _ core.Action, topic string) bool { return topic != "secret" }
+		co.Authorize = func(_ core.Identity, a core.Access) bool { return a.Topic != "secret" }
 	})
 	filters := []string{"a/+/c", "secret", "bad/#/filter", "#"}
 	want5 := []byte{1, 0x87, 0x8f, 1}

@@ -15,6 +15,8 @@ func reasonFor(err error, topic packets.Code) packets.Code {
 	switch {
 	case errors.Is(err, core.ErrNotAuthorized):
 		return packets.ErrNotAuthorized
+	case errors.Is(err, core.ErrClientID):
+		return packets.ErrClientIdentifierNotValid
 	case errors.Is(err, core.ErrInvalidTopic):
 		return packets.Code{Code: topic.Code, Reason: err.Error()}
 	case errors.Is(err, core.ErrQuota):

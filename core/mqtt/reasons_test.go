@@ -11,7 +11,7 @@ import (
 
 // denying forbids the topic "secret" to everybody.
 func denying(co *core.Options, _ *Options) {
-	co.Authorize = func(_ core.Identity, _ core.Action, topic string) bool { return topic != "secret" }
+	co.Authorize = func(_ core.Identity, a core.Access) bool { return a.Topic != "secret" }
 }
 
 // octets is how long a short packet was as it came.

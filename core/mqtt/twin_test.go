@@ -146,8 +146,8 @@ func (d *shelf) fill() {
 func runOurs(s *setup, d *shelf, log *transcript) (func(*figures), error) {
 	co, o := core.DefaultOptions(), DefaultOptions()
 	co.Store, co.SysInterval, co.BindUsers = d, s.SysInterval, true
-	co.Authorize = func(_ core.Identity, do core.Action, topic string) bool {
-		return do == core.ActSubscribe || s.mayPublish(topic)
+	co.Authorize = func(_ core.Identity, a core.Access) bool {
+		return a.Do == core.ActSubscribe || s.mayPublish(a.Topic)
 	}
 	if s.Log {
 		logTo(log)(&co, &o)

@@ -20,7 +20,8 @@ type Published struct {
 	Seq       uint64 // identifies the message, and orders it
 	Message   *Message
 	Receivers iter.Seq[Receiver]
-	Granted   bool // as a will it was stored before: not to be refused for want of room
+	Author    string // whose it is, opaque; of a retained message as long as it is that
+	Granted   bool   // as a will it was stored before: not to be refused for want of room
 }
 
 // Owed: the message Seq waits for one more session, which has it from another.
@@ -97,6 +98,7 @@ type Session struct {
 	Will     *Will
 	KeepWill bool      // the will outlives the connection
 	WillDue  time.Time // when the will is to be published; zero: the client is not lost
+	Author   string    // whose the will is, opaque
 	Edge     string    // state of the edge, opaque
 	Granted  bool      // what is stored of it takes as much room: not to be refused for want of any
 }

@@ -15,7 +15,7 @@ type Memory struct {
 	began    *Began // nil: never
 	sessions map[string]*kept
 	messages map[uint64]*held
-	retained map[string]uint64 // topic -> Seq
+	retained map[string]signed // by topic
 }
 
 // kept is one session.
@@ -44,12 +44,18 @@ type held struct {
 	holders int
 }
 
+// signed is which message a topic retains, and whose it is.
+type signed struct {
+	seq    uint64
+	author string
+}
+
 // NewMemory returns an empty Memory.
 func NewMemory() *Memory {
 	return &Memory{
 		sessions: make(map[string]*kept),
 		messages: make(map[uint64]*held),
-		retained: make(map[string]uint64),
+		retained: make(map[string]signed),
 	}
 }
 
@@ -157,10 +163,10 @@ func (m *Memory) publish(p *Published) {
 			h.holders++
 		}
 	}
-	if p.Message.Retain && m.retained[p.Message.Topic] < p.Seq {
+	if p.Message.Retain && m.retained[p.Message.Topic].seq < p.Seq {
 		m.unretain(p.Message.Topic)
 		if len(p.Message.Payload) > 0 {
-			m.retained[p.Message.Topic] = p.Seq
+			m.retained[p.Message.Topic] = signed{p.Seq, p.Author}
 			h.holders++
 		}
 	}
@@ -199,9 +205,9 @@ func (m *Memory) take(t *Taken) {
 }
 
 func (m *Memory) unretain(topic string) {
-	if seq, ok := m.retained[topic]; ok {
+	if s, ok := m.retained[topic]; ok {
 		delete(m.retained, topic)
-		m.letGo(seq)
+		m.letGo(s.seq)
 	}
 }
 
@@ -251,8 +257,13 @@ func (m *Memory) facts() (facts []Fact) {
 		slices.SortFunc(to, func(a, b Receiver) int {
 			return cmp.Or(cmp.Compare(a.ClientID, b.ClientID), cmp.Compare(a.Share, b.Share))
 		})
-		facts = append(facts, &Published{Seq: seq, Message: msg, Receivers: slices.Values(to)})
-		if _, ok := m.retained[msg.Topic]; msg.Retain && !ok {
+		p := &Published{Seq: seq, Message: msg, Receivers: slices.Values(to)}
+		facts = append(facts, p)
+		now, ok := m.retained[msg.Topic]
+		if now.seq == seq {
+			p.Author = now.author
+		}
+		if msg.Retain && !ok {
 			unretained = append(unretained, &Unretained{Topic: msg.Topic})
 		}
 	}

@@ -184,7 +184,7 @@ func TestManyRetained(t *testing.T) {
 func TestRemovalThatTheBrokerRefuses(t *testing.T) {
 	o := core.DefaultOptions()
 	refuse := false
-	o.Authorize = func(core.Identity, core.Action, string) bool { return !refuse }
+	o.Authorize = func(core.Identity, core.Access) bool { return !refuse }
 	b := core.New(o)
 	c := serve(t, b)
 	b.Publish(core.Identity{}, core.Message{Topic: "t", Payload: []byte("x"), Retain: true}, func(error) {})

@@ -146,7 +146,7 @@ func (w *writer) retain(p *store.Published) bool {
 		w.unretain(topic)
 		return false
 	}
-	w.put(retainedKey(w.key[:0], topic), func(b []byte) []byte { return binary.AppendUvarint(b, p.Seq) })
+	w.put(retainedKey(w.key[:0], topic), func(b []byte) []byte { return appendRetained(b, p.Seq, p.Author) })
 	w.recent.set(topic, p.Seq)
 	if any {
 		w.letGo(before)
@@ -271,7 +271,7 @@ func (w *writer) retained(topic string) (seq uint64, ok bool) {
 	if at := w.recent.find(topic); at != nil {
 		return *at, true
 	}
-	ok = w.get(retainedKey(w.key[:0], topic), func(r *reader) { seq = r.uint() })
+	ok = w.get(retainedKey(w.key[:0], topic), func(r *reader) { seq, _ = r.retained() })
 	return seq, ok
 }
 

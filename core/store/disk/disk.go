@@ -18,7 +18,7 @@
 //	s Number(5) 2 Packet Identifier(2)    of a QoS 2 message that was accepted; written with the message
 //	s Number(5) 3 Packet Identifier(2)    a message in flight: order, Seq, how it is delivered, whether received
 //	s Number(5) 4 Seq(8) Share            a message waits: how it is to be delivered
-//	t Topic                               Seq of the retained message
+//	t Topic                               Seq of the retained message, its author
 //	n                                     how many turns the committer had
 //
 // A message goes with its last holder: a session that it waits for or is in

@@ -38,6 +38,12 @@ type flight struct {
 	id       uint16
 }
 
+// kept is a message that is retained, and whose it is.
+type kept struct {
+	seq    uint64
+	author string
+}
+
 // A loader reads all of the disk once.
 type loader struct {
 	*state
@@ -46,7 +52,7 @@ type loader struct {
 	waiting  []place // in the order of seq
 	flights  []flight
 	held     []uint64 // seq of what is in flight and not received, in order
-	retained []uint64 // seq, in order
+	retained []kept   // in the order of seq
 	orphans  []uint64 // seq of what nobody holds
 
 	published store.Published // the last one visited
@@ -137,10 +143,11 @@ func (l *loader) loadRun() error {
 func (l *loader) loadRetained() error {
 	err := each(l.db, []byte{aRetained}, []byte{aRetained + 1}, func(key, value []byte) error {
 		r := unseal(key, value)
-		l.retained = append(l.retained, r.uint())
+		seq, author := r.retained()
+		l.retained = append(l.retained, kept{seq, author})
 		return r.end(key)
 	})
-	slices.Sort(l.retained)
+	slices.SortFunc(l.retained, func(a, b kept) int { return cmp.Compare(a.seq, b.seq) })
 	return err
 }
 
@@ -210,7 +217,7 @@ func (l *loader) loadMessages() error {
 			return err
 		}
 		l.to = take(&l.waiting, func(p place) uint64 { return p.seq }, seq)
-		now := take(&l.retained, same, seq)
+		now := take(&l.retained, func(k kept) uint64 { return k.seq }, seq)
 		holders := len(l.to) + len(take(&l.held, same, seq)) + len(now)
 		switch {
 		case holders == 0:
@@ -222,7 +229,10 @@ func (l *loader) loadMessages() error {
 		if m.Retain && len(now) == 0 {
 			over = append(over, m.Topic)
 		}
-		l.published.Seq, l.published.Message = seq, m
+		l.published.Seq, l.published.Message, l.published.Author = seq, m, ""
+		if len(now) > 0 {
+			l.published.Author = now[0].author
+		}
 		return l.visit(&l.published)
 	})
 	if err == nil {
@@ -260,10 +270,11 @@ func (l *loader) missing(seq uint64) error {
 	if len(l.waiting) > 0 {
 		first = l.waiting[0].seq
 	}
-	for _, seqs := range [][]uint64{l.retained, l.held} {
-		if len(seqs) > 0 {
-			first = min(first, seqs[0])
-		}
+	if len(l.retained) > 0 {
+		first = min(first, l.retained[0].seq)
+	}
+	if len(l.held) > 0 {
+		first = min(first, l.held[0])
 	}
 	if first < seq {
 		return damaged(messageKey(nil, first), errMissing)

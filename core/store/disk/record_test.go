@@ -34,6 +34,10 @@ var kinds = []func(*reader) func([]byte) []byte{
 		return func(b []byte) []byte { return appendInFlight(b, &f) }
 	},
 	func(r *reader) func([]byte) []byte {
+		seq, author := r.retained()
+		return func(b []byte) []byte { return appendRetained(b, seq, author) }
+	},
+	func(r *reader) func([]byte) []byte {
 		turn := r.uint()
 		return func(b []byte) []byte { return appendTurn(b, turn) }
 	},
@@ -47,7 +51,7 @@ func full() (m store.Message, s store.Session, sub store.Subscription, to store.
 		Properties: &store.Properties{PayloadFormat: &format, ContentType: "text", ResponseTopic: "re",
 			CorrelationData: []byte("c"), User: []store.UserProperty{{Key: "k", Value: "v"}}},
 	}
-	s = store.Session{ClientID: "ann", User: "anna", Expiry: -1, Ends: at, KeepWill: true, WillDue: at, Edge: "ids",
+	s = store.Session{ClientID: "ann", User: "anna", Expiry: -1, Ends: at, KeepWill: true, WillDue: at, Edge: "ids", Author: "anna",
 		Will: &store.Will{Message: m, Delay: time.Minute, Lifetime: time.Hour}}
 	sub = store.Subscription{Filter: "a", QoS: 2, NoLocal: true, RetainAsPublished: true, RetainHandling: 2, ID: 1<<28 - 1}
 	to = store.Receiver{ClientID: "ann", Share: "$share/g/a", QoS: 2, Retain: true, SubscriptionIDs: []uint32{1, 1 << 27}}
@@ -65,6 +69,7 @@ func samples() [][]byte {
 		func(b []byte) []byte { return appendSubscription(b, &sub) },
 		func(b []byte) []byte { return appendReceiver(b, &to, 0) },
 		func(b []byte) []byte { return appendInFlight(b, &flying) },
+		func(b []byte) []byte { return appendRetained(b, 1<<40, "anna") },
 		func(b []byte) []byte { return appendTurn(b, 1<<40) },
 	} {
 		all = append(all, seal(nil, []byte("key"), body))

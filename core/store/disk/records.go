@@ -16,14 +16,16 @@ const (
 	sessionWill     = 2
 	sessionEnds     = 4
 	sessionWillDue  = 8
+	sessionAuthor   = 16
 )
 
 // appendSession appends a Session:
 //
-//	Flags(1) Client Id, User, Expiry, Edge, [Ends] [Will Due] [Will, its Delay and Lifetime]
+//	Flags(1) Client Id, User, Expiry, Edge, [Ends] [Will Due] [Author] [Will, its Delay and Lifetime]
 func appendSession(dst []byte, s *store.Session) []byte {
 	dst = append(dst, bit(s.KeepWill, sessionKeepWill)|bit(s.Will != nil, sessionWill)|
-		bit(!s.Ends.IsZero(), sessionEnds)|bit(!s.WillDue.IsZero(), sessionWillDue))
+		bit(!s.Ends.IsZero(), sessionEnds)|bit(!s.WillDue.IsZero(), sessionWillDue)|
+		bit(s.Author != "", sessionAuthor))
 	dst = appendOctets(dst, s.ClientID)
 	dst = appendOctets(dst, s.User)
 	dst = binary.AppendVarint(dst, int64(s.Expiry))
@@ -34,6 +36,9 @@ func appendSession(dst []byte, s *store.Session) []byte {
 	if !s.WillDue.IsZero() {
 		dst = appendTime(dst, s.WillDue)
 	}
+	if s.Author != "" {
+		dst = appendOctets(dst, s.Author)
+	}
 	if w := s.Will; w != nil {
 		dst = appendMessage(dst, &w.Message)
 		dst = binary.AppendVarint(dst, int64(w.Delay))
@@ -43,7 +48,7 @@ func appendSession(dst []byte, s *store.Session) []byte {
 }
 
 func (r *reader) session() (s store.Session) {
-	f := r.flags(sessionKeepWill | sessionWill | sessionEnds | sessionWillDue)
+	f := r.flags(sessionKeepWill | sessionWill | sessionEnds | sessionWillDue | sessionAuthor)
 	s.KeepWill = f&sessionKeepWill != 0
 	s.ClientID, s.User, s.Expiry, s.Edge = r.string(), r.string(), time.Duration(r.int()), r.string()
 	if f&sessionEnds != 0 {
@@ -52,10 +57,27 @@ func (r *reader) session() (s store.Session) {
 	if f&sessionWillDue != 0 {
 		s.WillDue = r.time()
 	}
+	if f&sessionAuthor != 0 {
+		s.Author = r.string()
+	}
 	if f&sessionWill != 0 {
 		s.Will = &store.Will{Message: r.message(), Delay: time.Duration(r.int()), Lifetime: time.Duration(r.int())}
 	}
 	return s
+}
+
+// appendRetained appends which message a topic retains, and whose it is, if that
+// is known:
+//
+//	Seq, Author to the end
+func appendRetained(dst []byte, seq uint64, author string) []byte {
+	return append(binary.AppendUvarint(dst, seq), author...)
+}
+
+func (r *reader) retained() (seq uint64, author string) {
+	seq = r.uint()
+	author, r.b = string(r.b), nil
+	return seq, author
 }
 
 // Flags of a Subscription; the two lowest bits are its QoS, then two of Retain

@@ -39,7 +39,7 @@ func (s *Store) Write(facts ...store.Fact) error {
 	facts = slices.Clone(facts)
 	for i, f := range facts {
 		if p, ok := f.(*store.Published); ok {
-			facts[i] = &store.Published{Seq: p.Seq, Message: p.Message, Receivers: slices.Values(slices.Collect(p.Receivers)), Granted: p.Granted}
+			facts[i] = &store.Published{Seq: p.Seq, Message: p.Message, Receivers: slices.Values(slices.Collect(p.Receivers)), Author: p.Author, Granted: p.Granted}
 		}
 	}
 	s.mu.Lock()
@@ -71,9 +71,9 @@ func weigh(f store.Fact) (size int, grows bool) {
 	switch f := f.(type) {
 	case *store.Published:
 		clears := f.Message.Retain && len(f.Message.Payload) == 0
-		return factSize + len(f.Message.Payload) + len(f.Message.Topic), !clears && !f.Granted
+		return factSize + len(f.Message.Payload) + len(f.Message.Topic) + len(f.Author), !clears && !f.Granted
 	case *store.Session:
-		return factSize + len(f.Edge), !f.Granted
+		return factSize + len(f.Author) + len(f.Edge), !f.Granted
 	case *store.Subscribed, *store.Accepted:
 		return factSize, true
 	}

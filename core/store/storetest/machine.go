@@ -65,7 +65,7 @@ func (m *machine) writes() {
 	over := false
 	for i, f := range once {
 		if p, ok := f.(*store.Published); ok {
-			once[i] = &store.Published{Seq: p.Seq, Message: p.Message, Granted: p.Granted, Receivers: func(yield func(store.Receiver) bool) {
+			once[i] = &store.Published{Seq: p.Seq, Message: p.Message, Author: p.Author, Granted: p.Granted, Receivers: func(yield func(store.Receiver) bool) {
 				if over {
 					m.t.Error("Receivers were used after the Write")
 				}
@@ -207,7 +207,7 @@ func (m *machine) fact(log []store.Fact) store.Fact {
 		receivers := []string{"ann", "bob", "eve", "eve $share/g/a"}
 		first := m.n(len(receivers))
 		receivers = append(receivers[first:], receivers[:first]...)
-		return &store.Published{Seq: seq + 1, Message: message(topic, m.pick("", "x")), Receivers: to(receivers[:m.n(5)]...), Granted: m.n(4) == 0}
+		return &store.Published{Seq: seq + 1, Message: message(topic, m.pick("", "x")), Receivers: to(receivers[:m.n(5)]...), Author: m.pick("", "x"), Granted: m.n(4) == 0}
 	case n < 17:
 		old := 1 + uint64(m.n(int(seq)))
 		return owed(client+" $share/g/a", old, messages[old])

@@ -25,7 +25,7 @@ func loaded(t tb, s store.Store) string {
 	err := s.Load(func(f store.Fact) error {
 		if p, ok := f.(*store.Published); ok {
 			m := *p.Message
-			f = &store.Published{Seq: p.Seq, Message: &m, Receivers: slices.Values(slices.Collect(p.Receivers))}
+			f = &store.Published{Seq: p.Seq, Message: &m, Receivers: slices.Values(slices.Collect(p.Receivers)), Author: p.Author}
 		}
 		facts = append(facts, f)
 		return nil
@@ -86,5 +86,5 @@ func published(f *store.Published) string {
 	to := slices.SortedFunc(f.Receivers, func(a, b store.Receiver) int {
 		return cmp.Or(cmp.Compare(a.ClientID, b.ClientID), cmp.Compare(a.Share, b.Share))
 	})
-	return fmt.Sprintf("published %d %+v %s to %v\n", f.Seq, m, props, to)
+	return fmt.Sprintf("published %d %+v %s to %v by %q\n", f.Seq, m, props, to, f.Author)
 }

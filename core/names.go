@@ -1,0 +1,18 @@
+package core
+
+import (
+	"crypto/rand"
+	"strings"
+)
+
+// A client without a client id gets one that begins so and that nobody guesses.
+const (
+	assigned     = "auto-"
+	assignedSize = len(assigned) + 26 // of rand.Text
+)
+
+// AssignedID is a client id for a client that has none.
+func AssignedID() string { return assigned + rand.Text() }
+
+// IsAssigned reports whether a client id may be one of ours.
+func IsAssigned(id string) bool { return strings.HasPrefix(id, assigned) && len(id) == assignedSize }
