@@ -20,7 +20,8 @@ var mayImport = map[string][]string{
 	"mqttsn/session":          {"mqttsn", "mqttsn/clock"},
 	"mqttsn/transport":        {},
 	"mqttsn/transport/memnet": {"mqttsn/clock", "mqttsn/transport"},
-	"mqttsn/transport/udp":    {"mqttsn/transport"},
+	"mqttsn/transport/mmsg":   {},
+	"mqttsn/transport/udp":    {"mqttsn/transport", "mqttsn/transport/mmsg"},
 	"mqttsn/index":            {}, // knows nothing of MQTT-SN, and core may have it
 	"mqttsn/gateway":          {"mqttsn", "mqttsn/clock", "mqttsn/index", "mqttsn/session", "mqttsn/transport", "mqttsn/wheel"},
 	"mqttsn/client":           {"mqttsn", "mqttsn/clock"},
@@ -53,7 +54,7 @@ var mayImport = map[string][]string{
 	"sim/report":   {"configs/strict", "mqttsn", "mqttsn/client", "sim", "sim/drive", "sim/energy", "sim/ledger", "sim/radio", "sim/workload"},
 	"sim/simtest":  {"mqttsn", "mqttsn/client", "sim", "sim/energy", "sim/payload", "sim/radio", "sim/workload"},
 	"sim/scenario": {"configs/strict", "mqttsn", "mqttsn/client", "sim", "sim/energy", "sim/payload", "sim/radio", "sim/report", "sim/workload"},
-	"sim/udp":      {"mqttsn"}, // for the forwarder's envelope
+	"sim/udp":      {"mqttsn", "mqttsn/transport/mmsg"}, // mqttsn for the forwarder's envelope
 	"sim/view":     {"mqttsn/client", "sim", "sim/ledger", "sim/radio"},
 	"sim/workload": {"mqttsn", "mqttsn/clock", "sim/chance", "sim/mistakes", "sim/payload"},
 
@@ -89,7 +90,7 @@ var only = map[string][]string{
 	"github.com/prometheus/":       {"cmd/dormouse/admin", "sim/bench", "sim/report", "cmd/dormouse"},
 	"github.com/rs/zerolog":        {"cmd/dormouse", "cmd/dormouse/admin", "core", "core/mqtt", "core/store/disk"},
 	"pgregory.net/rapid":           {"core/store/storetest"},
-	"golang.org/x/":                {"mqttsn/client", "mqttsn/transport/udp", "sim/bench", "sim/bench/echo", "sim/udp", "core/auth", "core/mqtt", "cmd/dormouse", "cmd/dormouse/admin"},
+	"golang.org/x/":                {"mqttsn/client", "mqttsn/transport/mmsg", "mqttsn/transport/udp", "sim/bench", "sim/bench/echo", "sim/udp", "core/auth", "core/mqtt", "cmd/dormouse", "cmd/dormouse/admin"},
 }
 
 func TestLayers(t *testing.T) {

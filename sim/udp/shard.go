@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dormouse/mqttsn"
+	"dormouse/mqttsn/transport/mmsg"
 )
 
 // A shard is the sockets of one fleet. They are in one epoll, which the
@@ -34,10 +35,10 @@ type shard struct {
 	n      int // events
 	woken  atomic.Bool
 
-	target name
+	target mmsg.Name
 	to     unix.Sockaddr // the same
 	is4    bool
-	in     *messages
+	in     *mmsg.Messages
 	batch  [Batch]Datagram
 
 	shed    atomic.Uint64
@@ -54,7 +55,7 @@ const (
 )
 
 func (n *Network) open(number int, modes []Mode, count [Node + 1]int) (_ *shard, err error) {
-	s := &shard{net: n, modes: modes, in: reserve(n.cfg.MaxDatagram)}
+	s := &shard{net: n, modes: modes, in: mmsg.Reserve(n.cfg.MaxDatagram)}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -248,11 +249,11 @@ func (s *shard) read(sink func([]Datagram)) {
 		if e.Pad < 0 {
 			continue
 		}
-		if got, _ := s.in.receive(int(e.Fd), n, 1); got == 0 {
+		if got, _ := s.in.Receive(int(e.Fd), n, 1); got == 0 {
 			continue
 		}
-		b, whole := s.in.octets(n)
-		if !whole || !s.in.from(n, &s.target, s.is4) {
+		b, whole := s.in.Octets(n)
+		if !whole || !same(&s.in.Name[n], &s.target, s.is4) {
 			s.net.strangers.Add(1)
 			continue
 		}
@@ -269,12 +270,12 @@ func (s *shard) read(sink func([]Datagram)) {
 
 func (s *shard) readShared(from *shared, sink func([]Datagram)) {
 	for range turns {
-		got, _ := s.in.receive(from.fd, 0, Batch)
+		got, _ := s.in.Receive(from.fd, 0, Batch)
 		n := 0
 		for i := range got {
-			b, whole := s.in.octets(i)
+			b, whole := s.in.Octets(i)
 			e := -1
-			if whole && s.in.from(i, &s.target, s.is4) {
+			if whole && same(&s.in.Name[i], &s.target, s.is4) {
 				e, b = s.endpoint(from, i, b)
 			}
 			if e < 0 {
@@ -303,7 +304,7 @@ func (s *shard) endpoint(from *shared, i int, b []byte) (int, []byte) {
 			return -1, nil
 		}
 		e, b = binary.BigEndian.Uint32(env.Node), inner
-	} else if data := s.in.control[i].data(); s.in.hdr[i].hdr.Controllen == 0 {
+	} else if data := s.in.Control[i].Data(); s.in.Hdr[i].Controllen == 0 {
 		return -1, nil
 	} else if p := &s.net.pool; p.is4 {
 		e = p.endpoint(data[8:12]) // ipi_addr

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dormouse/mqttsn"
+	"dormouse/mqttsn/transport/mmsg"
 )
 
 // newSocket opens a UDP socket of the target's family on a.
@@ -32,7 +33,7 @@ func newSocket(a netip.AddrPort) (fd int, err error) {
 type shared struct {
 	fd   int
 	mode Mode
-	out  messages
+	out  mmsg.Messages
 	n    int // messages of out that wait to be sent
 
 	node [Batch][8]byte // the envelopes of out
@@ -73,27 +74,27 @@ func (s *shared) prepare(n *Network, is4 bool) error {
 		}
 	}
 	target, length := nameOf(n.cfg.Target)
-	for i := range s.out.hdr {
-		h := &s.out.hdr[i].hdr
-		s.out.name[i] = target
-		h.Name, h.Namelen = &s.out.name[i][0], length
-		h.Iov = &s.out.iov[i][0]
+	for i := range s.out.Hdr {
+		h := &s.out.Hdr[i]
+		s.out.Name[i] = target
+		h.Name, h.Namelen = &s.out.Name[i][0], length
+		h.Iov = &s.out.Iov[i][0]
 		if s.mode == Node {
-			s.out.iov[i][0].Base = &s.node[i][0]
+			s.out.Iov[i][0].Base = &s.node[i][0]
 			h.SetIovlen(2)
 			continue
 		}
 		h.SetIovlen(1)
-		c := &s.out.control[i]
+		c := &s.out.Control[i]
 		h.Control = (*byte)(unsafe.Pointer(c))
 		if is4 {
 			h.SetControllen(unix.CmsgSpace(unix.SizeofInet4Pktinfo))
-			c.header().Level, c.header().Type = unix.IPPROTO_IP, unix.IP_PKTINFO
-			c.header().SetLen(unix.CmsgLen(unix.SizeofInet4Pktinfo))
+			c.Header().Level, c.Header().Type = unix.IPPROTO_IP, unix.IP_PKTINFO
+			c.Header().SetLen(unix.CmsgLen(unix.SizeofInet4Pktinfo))
 		} else {
 			h.SetControllen(unix.CmsgSpace(unix.SizeofInet6Pktinfo))
-			c.header().Level, c.header().Type = unix.IPPROTO_IPV6, unix.IPV6_PKTINFO
-			c.header().SetLen(unix.CmsgLen(unix.SizeofInet6Pktinfo))
+			c.Header().Level, c.Header().Type = unix.IPPROTO_IPV6, unix.IPV6_PKTINFO
+			c.Header().SetLen(unix.CmsgLen(unix.SizeofInet6Pktinfo))
 		}
 	}
 	return nil
@@ -115,14 +116,14 @@ func tell(fd int, is4 bool) error {
 func (s *shared) put(d Datagram, p *pool) {
 	i := s.n
 	s.n++
-	iov := &s.out.iov[i][0]
+	iov := &s.out.Iov[i][0]
 	if s.mode == Node {
 		binary.BigEndian.PutUint32(s.id[:], uint32(d.Endpoint))
 		// An envelope with an id of four octets is never refused.
 		b, _ := mqttsn.Wrap(s.node[i][:0], mqttsn.V12, mqttsn.Envelope{Node: s.id[:]})
 		iov.SetLen(len(b))
-		iov = &s.out.iov[i][1]
-	} else if data := s.out.control[i].data(); p.is4 {
+		iov = &s.out.Iov[i][1]
+	} else if data := s.out.Control[i].Data(); p.is4 {
 		p.put(data[4:8], d.Endpoint) // ipi_spec_dst
 	} else {
 		p.put(data[:16], d.Endpoint)
@@ -134,7 +135,7 @@ func (s *shared) put(d Datagram, p *pool) {
 // flush sends what waits, and returns how many the kernel refused.
 func (s *shared) flush() (refused uint64) {
 	for i := 0; i < s.n; {
-		sent, errno := s.out.send(s.fd, i, s.n)
+		sent, errno := s.out.Send(s.fd, i, s.n)
 		i += sent
 		if errno == 0 || errno == unix.EAGAIN && room(s.fd) {
 			continue

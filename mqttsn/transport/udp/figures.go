@@ -19,14 +19,10 @@ func (c *Conn) Lost() (n uint64) {
 // lost is what the kernel has dropped that came to s: an unsigned 32 bit count
 // of its own.
 func (s *socket) lost() (n uint32) {
-	raw, err := s.udp.SyscallConn()
-	if err != nil {
-		return 0
-	}
 	var info [unix.SK_MEMINFO_VARS]uint32
 	length := uint32(unsafe.Sizeof(info))
-	raw.Control(func(fd uintptr) {
-		_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
+	s.control(func(fd int) {
+		_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
 			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&length)), 0)
 		if errno == 0 {
 			n = info[unix.SK_MEMINFO_DROPS]

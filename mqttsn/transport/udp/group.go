@@ -58,14 +58,14 @@ func linksOf(names []string, local netip.Addr) ([]link, error) {
 
 // join opens a socket for group on each link. Unless all of them are wanted,
 // one that can join is enough.
-func join(group netip.AddrPort, links []link, all bool, c *Config) ([]*socket, error) {
+func join(group netip.AddrPort, links []link, all bool, c *Config, z *zones) ([]*socket, error) {
 	if !group.Addr().IsMulticast() {
 		return nil, fmt.Errorf("udp: %v is not a multicast address", group.Addr())
 	}
 	var joined []*socket
 	var errs []error
 	for _, l := range links {
-		s, err := joinOn(group, l, c)
+		s, err := joinOn(group, l, c, z)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("udp: group %v on %s: %w", group, l.Name, err))
 			continue
@@ -81,7 +81,7 @@ func join(group netip.AddrPort, links []link, all bool, c *Config) ([]*socket, e
 // joinOn opens a socket that hears group on l, and nothing else: it is bound
 // to the group's address, so no unicast reaches it. (Package net would bind it
 // to the wildcard address instead, hence the system calls.)
-func joinOn(group netip.AddrPort, l link, c *Config) (*socket, error) {
+func joinOn(group netip.AddrPort, l link, c *Config, z *zones) (*socket, error) {
 	fd, err := open(group, l, c)
 	if err != nil {
 		return nil, err
@@ -92,7 +92,10 @@ func joinOn(group netip.AddrPort, l link, c *Config) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := newSocket(conn.(*net.UDPConn), group.Addr())
+	s, err := newSocket(conn.(*net.UDPConn), group.Addr(), z)
+	if err != nil {
+		return nil, err
+	}
 	s.multicast = true
 	return s, nil
 }

@@ -24,9 +24,6 @@ type locals struct {
 // kernel chooses what answers come from.
 const maxLocals = 1024
 
-// oobLength is room for the control messages of one datagram.
-var oobLength = unix.CmsgSpace(unix.SizeofInet4Pktinfo) + unix.CmsgSpace(unix.SizeofInet6Pktinfo)
-
 func newLocals(listening netip.Addr) *locals {
 	if !listening.IsUnspecified() {
 		return nil

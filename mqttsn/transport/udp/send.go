@@ -4,23 +4,18 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
+	"unsafe"
 
-	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
 
 	"dormouse/mqttsn/transport"
 )
 
-// A message is the memory behind one outgoing ipv4.Message.
-type message struct {
-	addr   net.UDPAddr
-	ip     [16]byte
-	buffer [1][]byte
-}
-
 // send sends batch over s, and multicast once over each of links, if any.
 func (s *socket) send(batch []transport.Datagram, links []link, count *Counters) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.sending.Lock()
+	defer s.sending.Unlock()
 	defer s.forget()
 	n := 0
 	put := func(d transport.Datagram, oob []byte) error {
@@ -53,28 +48,44 @@ func (s *socket) send(batch []transport.Datagram, links []link, count *Counters)
 
 // put makes d the i-th message to write.
 func (s *socket) put(i int, d transport.Datagram, oob []byte) {
-	m := &s.out[i]
-	to := d.Peer.Addr.Addr()
-	m.ip = to.As16() // on any socket, an IPv4 address within IPv6 is written as IPv4
-	m.addr = net.UDPAddr{IP: m.ip[:], Port: int(d.Peer.Addr.Port()), Zone: to.Zone()}
-	m.buffer[0] = d.Buf
-	s.ms[i] = ipv4.Message{Buffers: m.buffer[:], Addr: &m.addr, OOB: oob}
+	h := &s.out.Hdr[i]
+	h.Name, h.Namelen = &s.out.Name[i][0], s.putName(i, d.Peer.Addr)
+	h.Iov = &s.out.Iov[i][0]
+	h.SetIovlen(1)
+	h.Iov.Base = unsafe.SliceData(d.Buf)
+	h.Iov.SetLen(len(d.Buf))
+	h.Control = unsafe.SliceData(oob)
+	h.SetControllen(len(oob))
+}
+
+// putName writes where the i-th message goes to. A socket of IPv6 knows an
+// address of IPv4 as one of IPv6.
+func (s *socket) putName(i int, to netip.AddrPort) (length uint32) {
+	a := to.Addr()
+	if a.Is4() && !s.is4 {
+		to = netip.AddrPortFrom(netip.AddrFrom16(a.As16()), to.Port())
+	}
+	return s.out.Name[i].Put(to, s.zones.number(a))
 }
 
 // flush writes the first n messages. One that the kernel refuses does not
 // keep the others.
 func (s *socket) flush(n int, count *Counters) error {
-	for ms := s.ms[:n]; len(ms) > 0; {
-		sent, err := s.batch.WriteBatch(ms, 0)
+	for i := 0; i < n; {
+		var sent int
+		var errno unix.Errno
+		err := s.write(func(fd int) bool {
+			sent, errno = s.out.Send(fd, i, n)
+			return errno != unix.EAGAIN
+		})
 		if errors.Is(err, net.ErrClosed) {
-			return net.ErrClosed
+			return err
 		}
-		sent = max(sent, 0)
 		count.Sent.Add(uint64(sent))
-		ms = ms[sent:]
-		if err != nil || sent == 0 {
+		i += sent
+		if errno != 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 			count.WriteErrors.Add(1)
-			ms = ms[1:]
+			i++
 		}
 	}
 	return nil
@@ -82,8 +93,8 @@ func (s *socket) flush(n int, count *Counters) error {
 
 // forget lets go of the caller's buffers.
 func (s *socket) forget() {
-	for i := range s.out {
-		s.out[i].buffer[0] = nil
+	for i := range s.out.Iov {
+		s.out.Iov[i][0].Base = nil
 	}
 }
 

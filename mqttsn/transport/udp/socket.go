@@ -9,43 +9,35 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/net/ipv4"
-	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
 
 	"dormouse/mqttsn/transport"
+	"dormouse/mqttsn/transport/mmsg"
 )
 
 // A socket is one file descriptor. One goroutine reads it; any may write.
 type socket struct {
-	udp       *net.UDPConn
-	batch     batcher
+	*quietConn
+	is4       bool
 	multicast bool    // it hears a group
 	locals    *locals // nil: it has one address
+	zones     *zones
 
-	mu  sync.Mutex
-	out [Batch]message // under mu
-	ms  [Batch]ipv4.Message
+	sending sync.Mutex
+	out     mmsg.Messages // under sending
 }
 
-// A batcher is an ipv4 or ipv6 PacketConn: their Messages are the same type.
-type batcher interface {
-	ReadBatch(ms []ipv4.Message, flags int) (int, error)
-	WriteBatch(ms []ipv4.Message, flags int) (int, error)
-}
-
-func newSocket(udp *net.UDPConn, family netip.Addr) *socket {
-	s := &socket{udp: udp}
-	if family.Is4() {
-		s.batch = ipv4.NewPacketConn(udp)
-	} else {
-		s.batch = ipv6.NewPacketConn(udp)
+// newSocket takes udp over.
+func newSocket(udp *net.UDPConn, family netip.Addr, z *zones) (*socket, error) {
+	q, err := quiet(udp)
+	if err != nil {
+		return nil, err
 	}
-	return s
+	return &socket{quietConn: q, is4: family.Is4(), zones: z}, nil
 }
 
 // listen opens one of the sockets that share a.
-func listen(a netip.AddrPort, c *Config) (*socket, error) {
+func listen(a netip.AddrPort, c *Config, z *zones) (*socket, error) {
 	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		var err error
 		if ctl := raw.Control(func(fd uintptr) { err = share(int(fd), a.Addr(), c) }); ctl != nil {
@@ -57,7 +49,7 @@ func listen(a netip.AddrPort, c *Config) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSocket(conn.(*net.UDPConn), a.Addr()), nil
+	return newSocket(conn.(*net.UDPConn), a.Addr(), z)
 }
 
 // share sets the options of a socket on Address. It hears no multicast: Linux
@@ -103,12 +95,8 @@ func (o *options) receiveBuffer(n int) {
 }
 
 func (s *socket) receiveBuffer() (n int, err error) {
-	raw, err := s.udp.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	ctl := raw.Control(func(fd uintptr) {
-		n, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF)
+	ctl := s.control(func(fd int) {
+		n, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
 	})
 	return n, errors.Join(ctl, err)
 }
@@ -116,48 +104,47 @@ func (s *socket) receiveBuffer() (n int, err error) {
 // readAgain is how long a reader rests after an error, lest it spin.
 const readAgain = 10 * time.Millisecond
 
-func (s *socket) stopReading() { s.udp.SetReadDeadline(time.Unix(1, 0)) }
-
-// read passes on what arrives until ctx is cancelled or the socket is closed.
+// serve passes on what arrives until ctx is cancelled or the socket is closed.
 // No error stops it before: on UDP they tell of single datagrams.
-func (s *socket) read(ctx context.Context, longest int, count *Counters, sink func([]transport.Datagram)) {
-	s.udp.SetReadDeadline(time.Time{})
-	size := longest + 1 // one octet more tells what is too long
-	arena := make([]byte, Batch*size)
-	ms := make([]ipv4.Message, Batch)
-	for i := range ms {
-		ms[i].Buffers = [][]byte{arena[i*size : (i+1)*size]}
-		if s.locals != nil {
-			ms[i].OOB = make([]byte, oobLength)
-		}
-	}
+func (s *socket) serve(ctx context.Context, longest int, count *Counters, sink func([]transport.Datagram)) {
+	in := mmsg.Reserve(longest + 1) // one octet more tells what is too long
 	batch := make([]transport.Datagram, 0, Batch)
+	take := func(fd int) bool {
+		for ctx.Err() == nil {
+			n, errno := in.Receive(fd, 0, Batch)
+			if errno != 0 {
+				return errno != unix.EAGAIN
+			}
+			batch = s.unpack(in, n, batch[:0], longest, count)
+			if len(batch) > 0 {
+				count.Received.Add(uint64(len(batch)))
+				sink(batch)
+			}
+			if n < Batch {
+				return false // of what comes now we are told
+			}
+		}
+		return true
+	}
 	for ctx.Err() == nil {
-		n, err := s.batch.ReadBatch(ms, 0)
-		if errors.Is(err, net.ErrClosed) {
+		if err := s.read(take); errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err != nil {
-			s.rest(ctx, count)
+		s.rest(ctx, count)
+	}
+}
+
+// unpack adds the first n messages of in to batch, but for what is too long.
+func (s *socket) unpack(in *mmsg.Messages, n int, batch []transport.Datagram, longest int, count *Counters) []transport.Datagram {
+	for i := range n {
+		b, _ := in.Octets(i)
+		if len(b) > longest {
+			count.TooLong.Add(1)
 			continue
 		}
-		batch = batch[:0]
-		for i := range ms[:n] {
-			if ms[i].N > longest {
-				count.TooLong.Add(1)
-				continue
-			}
-			batch = append(batch, transport.Datagram{
-				Peer:      s.peerOf(&ms[i]),
-				Buf:       ms[i].Buffers[0][:ms[i].N],
-				Multicast: s.multicast,
-			})
-		}
-		if len(batch) > 0 {
-			count.Received.Add(uint64(len(batch)))
-			sink(batch)
-		}
+		batch = append(batch, transport.Datagram{Peer: s.peerOf(in, i), Buf: b, Multicast: s.multicast})
 	}
+	return batch
 }
 
 func (s *socket) rest(ctx context.Context, count *Counters) {
@@ -171,12 +158,17 @@ func (s *socket) rest(ctx context.Context, count *Counters) {
 	}
 }
 
-// peerOf names an IPv4 peer alike on every socket.
-func (s *socket) peerOf(m *ipv4.Message) transport.Peer {
-	a := m.Addr.(*net.UDPAddr).AddrPort()
-	p := transport.Peer{Addr: netip.AddrPortFrom(a.Addr().Unmap(), a.Port())}
+// peerOf is who sent the i-th message. It names an IPv4 peer alike on every
+// socket.
+func (s *socket) peerOf(in *mmsg.Messages, i int) transport.Peer {
+	from, scope := in.Name[i].Addr()
+	a := from.Addr().Unmap()
+	if scope != 0 {
+		a = a.WithZone(s.zones.name(scope))
+	}
+	p := transport.Peer{Addr: netip.AddrPortFrom(a, from.Port())}
 	if s.locals != nil {
-		p.Local = s.locals.at(m.OOB[:m.NN])
+		p.Local = s.locals.at(in.OOB(i))
 	}
 	return p
 }

@@ -14,10 +14,11 @@ import (
 	"sync/atomic"
 
 	"dormouse/mqttsn/transport"
+	"dormouse/mqttsn/transport/mmsg"
 )
 
 // Batch is how many datagrams one system call moves at most.
-const Batch = 64
+const Batch = mmsg.Batch
 
 // Config describes an address to listen on.
 type Config struct {
@@ -72,6 +73,7 @@ type Conn struct {
 	groups  []*socket // of Groups: read from, never written to
 	links   []link
 	locals  *locals
+	zones   zones
 
 	turn    atomic.Uint32 // which socket sends next
 	readers sync.WaitGroup
@@ -113,7 +115,7 @@ func (c *Conn) open() error {
 	}
 	c.locals = newLocals(c.addr.Addr())
 	for range c.cfg.Sockets {
-		s, err := listen(c.addr, &c.cfg)
+		s, err := listen(c.addr, &c.cfg, &c.zones)
 		if err != nil {
 			return err
 		}
@@ -124,7 +126,7 @@ func (c *Conn) open() error {
 		if g.Port() == 0 {
 			g = netip.AddrPortFrom(g.Addr(), c.addr.Port())
 		}
-		joined, err := join(g, links, len(c.cfg.Interfaces) > 0, &c.cfg)
+		joined, err := join(g, links, len(c.cfg.Interfaces) > 0, &c.cfg, &c.zones)
 		c.groups = append(c.groups, joined...)
 		if err != nil {
 			return err
@@ -150,7 +152,7 @@ func (c *Conn) Serve(ctx context.Context, sink func(batch []transport.Datagram))
 		}
 	})()
 	for _, s := range c.all() {
-		c.readers.Go(func() { s.read(ctx, c.cfg.MaxDatagram, &c.Counters, sink) })
+		c.readers.Go(func() { s.serve(ctx, c.cfg.MaxDatagram, &c.Counters, sink) })
 	}
 	c.readers.Wait()
 	return nil
@@ -171,11 +173,14 @@ func (c *Conn) Send(batch []transport.Datagram) error {
 // Close closes the sockets, and returns when every reader has passed on what
 // it had read. It must not be called from sink.
 func (c *Conn) Close() error {
-	var errs []error
 	for _, s := range c.all() {
-		errs = append(errs, s.udp.Close())
+		s.stop()
 	}
 	c.readers.Wait()
+	var errs []error
+	for _, s := range c.all() {
+		errs = append(errs, s.close())
+	}
 	return errors.Join(errs...)
 }
 
