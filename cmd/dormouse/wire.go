@@ -174,6 +174,11 @@ func gatewayConfig(c *config.Config, l *config.Listener, log zerolog.Logger) gat
 		PrefixV4:           c.Limits.UnauthenticatedUDP.PrefixV4,
 		PrefixV6:           c.Limits.UnauthenticatedUDP.PrefixV6,
 		Connects:           float64(c.Limits.ConnectRate),
+		Exempt:             config.Prefixes(c.Limits.UnauthenticatedUDP.Exempt),
+	}
+	g.PublishRate = gateway.PublishRate{
+		Messages: c.Limits.ClientPublishRate.Messages,
+		Octets:   int(c.Limits.ClientPublishRate.Bytes),
 	}
 	g.MaxSessions = c.Limits.MaxSessions
 	g.Seed = rand.Uint64()

@@ -142,7 +142,7 @@ func TestEverySettingCounts(t *testing.T) {
 		"limits.retained.per_publisher=7", "limits.retained.replay_per_subscribe=7", "limits.retained.replay_rate=7/s",
 		"limits.queue.bytes=7KiB", "limits.queue.overflow=drop_newest", "limits.retained.messages=7",
 		"limits.memory_soft=7%", "limits.memory_hard=80%", "limits.retained.bytes=7KiB", "limits.unauthenticated_udp.responses_per_prefix=7/s",
-		"limits.unauthenticated_udp.prefix_v4=8", "limits.unauthenticated_udp.prefix_v6=64",
+		"limits.unauthenticated_udp.prefix_v4=8", "limits.unauthenticated_udp.prefix_v6=64", "limits.unauthenticated_udp.exempt=[private]",
 		"sys_topics.enabled=false", "sys_topics.interval=7s", "sys_topics.allow=[any]",
 		"auth.anonymous.enabled=false", "auth.providers=[{type: passwd, file: f}]", "listeners.mqtt.security=insecure",
 		"durability.sync=none", "durability.max_bytes=1GiB", "durability.max_age=100h", "limits.disk_free_min=1GiB",

@@ -46,6 +46,9 @@ type Config struct {
 	// Strangers bounds what senders without a session can draw from us.
 	Strangers Strangers
 
+	// PublishRate bounds each client. Default: any number.
+	PublishRate PublishRate
+
 	// MaxSessions bounds the virtual connections, sleeping or not. 1 to
 	// 100,000,000; default 1,000,000.
 	MaxSessions int
@@ -100,18 +103,16 @@ const (
 )
 
 // Migration says who may wake at another address than the one where it fell
-// asleep (A9). To connect from another address is always allowed.
+// asleep (A9), and who may connect from another.
 type Migration uint8
 
 const (
-	Never         Migration = iota
-	Authenticated           // whose transport proves who it is; plain UDP does not
-	Always                  // everybody: whoever knows a client id can take its messages
+	Never         Migration = iota // nobody, nor connect from another host while the client is connected
+	Authenticated                  // whose transport proves who it is; plain UDP does not
+	Always                         // everybody: whoever knows a client id can take its messages
 )
 
 // Strangers bounds the answers to those without a session, CONNACK included.
-// Senders on loopback are exempt, for nobody elsewhere can pretend to be there;
-// but not those whose packets are forwarded from there.
 type Strangers struct {
 	ResponsesPerPrefix float64 // per second, to one network; above 0; default 50
 	PrefixV4           int     // what a network is, in bits; 8 to 32; default 24
@@ -120,7 +121,17 @@ type Strangers struct {
 	// Connects is how many strangers may connect per second, all together; no
 	// more of them are heard. Above 0; default 500.
 	Connects float64
+
+	// Exempt are the networks for which none of this holds, but it does for
+	// nodes behind a forwarder there. Default loopback, where nobody elsewhere
+	// can pretend to be.
+	Exempt []netip.Prefix
 }
+
+// A PublishRate is how fast one client may publish at QoS 0 to 2: so many
+// messages, and octets of payload, per second, and as many at once. Beyond it
+// the gateway is deaf: QoS 0 is lost, and the others come again. 0: any number.
+type PublishRate struct{ Messages, Octets int }
 
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
@@ -133,10 +144,11 @@ func DefaultConfig() Config {
 		Search:           Search{Answer: true, Rate: 20},
 		QoSMinusOne:      QoSMinusOne{RatePerSource: 5, Rate: 5000},
 		AddressMigration: Authenticated,
-		Strangers:        Strangers{ResponsesPerPrefix: 50, PrefixV4: 24, PrefixV6: 56, Connects: 500},
-		MaxSessions:      1_000_000,
-		MaxDialogues:     10_000,
-		Wall:             time.Now,
+		Strangers: Strangers{ResponsesPerPrefix: 50, PrefixV4: 24, PrefixV6: 56, Connects: 500,
+			Exempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}},
+		MaxSessions:  1_000_000,
+		MaxDialogues: 10_000,
+		Wall:         time.Now,
 	}
 }
 
@@ -173,6 +185,8 @@ func (c *Config) Validate() error {
 	between("limits.unauthenticated_udp.prefix_v4", c.Strangers.PrefixV4, 8, 32)
 	between("limits.unauthenticated_udp.prefix_v6", c.Strangers.PrefixV6, 16, 128)
 	rate("limits.connect_rate", c.Strangers.Connects)
+	between("limits.client_publish_rate.messages", c.PublishRate.Messages, 0, 10_000_000)
+	between("limits.client_publish_rate.bytes", c.PublishRate.Octets, 0, 1<<40)
 	between("limits.max_sessions", c.MaxSessions, 1, 100_000_000)
 	between("limits.max_dialogues", c.MaxDialogues, 1, 1_000_000)
 	return errors.Join(errs...)

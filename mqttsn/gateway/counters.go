@@ -37,7 +37,7 @@ type drop uint8
 
 const (
 	notAForwarder drop = iota // it was encapsulated, by someone who may not
-	badSource                 // nobody can be there: a group, or port 0
+	badSource                 // nobody can be there: a group, all of a network, or port 0
 	byMulticast               // it was sent to a group, and is not discovery
 	otherGateway              // ADVERTISE or GWINFO: we do not stand by for others
 	searchRefused             // SEARCHGW: not ready, not for this network, or too many
@@ -45,10 +45,12 @@ const (
 	notReady                  // we have just begun, and do not know our clients yet
 	shedQoS0                  // PUBLISH at QoS 0 or -1, while more comes in than we can do
 	shedLate                  // PUBLISH at QoS 1 or 2 that had waited for too long, and comes again
+	beyondRate                // PUBLISH of a client that publishes faster than it may
+	subscribeRate             // SUBSCRIBE: its network had its share
 	numDrops
 )
 
-var dropNames = [numDrops]string{"not_a_forwarder", "bad_source", "by_multicast", "other_gateway", "search_refused", "not_for_servers", "not_ready", "overload", "late"}
+var dropNames = [numDrops]string{"not_a_forwarder", "bad_source", "by_multicast", "other_gateway", "search_refused", "not_for_servers", "not_ready", "overload", "late", "client_rate", "subscribe_rate"}
 
 // A refusal is why a stranger could not connect.
 type refusal uint8
@@ -58,11 +60,12 @@ const (
 	tooManyDialogues
 	tooFast // unanswered
 	drained
-	unknown // more comes in than we can do, and the client has no session
+	unknown          // more comes in than we can do, and the client has no session
+	atAnotherAddress // clients and addresses are held to each other
 	numRefusals
 )
 
-var refusalNames = [numRefusals]string{"sessions", "dialogues", "rate", "draining", "overload"}
+var refusalNames = [numRefusals]string{"sessions", "dialogues", "rate", "draining", "overload", "address"}
 
 // A verdict is what became of a PUBLISH at QoS -1.
 type verdict uint8

@@ -231,6 +231,9 @@ func (s *shard) settle(t *seat, from source) {
 // settleNowhere is settle for a client without an address.
 func (s *shard) settleNowhere(t *seat) {
 	s.enter(t)
+	if int(t.slot) < len(s.paces) {
+		s.paces[t.slot] = pace{}
+	}
 	s.wheel.Grow(len(s.slots))
 	s.count.states[t.state].Add(1)
 }

@@ -43,18 +43,20 @@ type Gateway struct {
 	broker    session.Broker
 	shards    []*shard
 
-	clients   *registry
-	seats     atomic.Int64 // of all shards
-	ready     atomic.Bool
-	opened    atomic.Bool // it has been ready once
-	draining  atomic.Bool
-	strained  atomic.Int64 // a clock.Time: until then nobody new may connect
-	strangers *limiter     // answers, by network
-	connects  *limiter     // of strangers
-	searches  *limiter
-	sources   *limiter // of QoS -1, by address
-	minusOne  *limiter // QoS -1 of all
-	notices   notices
+	clients    *registry
+	seats      atomic.Int64 // of all shards
+	ready      atomic.Bool
+	opened     atomic.Bool // it has been ready once
+	draining   atomic.Bool
+	strained   atomic.Int64 // a clock.Time: until then nobody new may connect
+	behind     atomic.Bool  // the broker's store is
+	strangers  *limiter     // answers, by network
+	connects   *limiter     // of strangers
+	subscribes *limiter     // SUBSCRIBE, by network
+	searches   *limiter
+	sources    *limiter // of QoS -1, by address
+	minusOne   *limiter // QoS -1 of all
+	notices    notices
 
 	gwinfo, advert []byte
 }
@@ -65,16 +67,17 @@ func New(c Config, t transport.Transport, broker session.Broker, start clock.Tim
 	c.Session.QoSMinusOne = c.QoSMinusOne.From != Nowhere
 	const networks = 1 << 12
 	g := &Gateway{
-		cfg:       c,
-		transport: t,
-		broker:    broker,
-		clients:   newRegistry(),
-		strangers: newLimiter(networks, c.Strangers.ResponsesPerPrefix),
-		connects:  newLimiter(1, c.Strangers.Connects),
-		searches:  newLimiter(1, c.Search.Rate),
-		sources:   newLimiter(networks, c.QoSMinusOne.RatePerSource),
-		minusOne:  newLimiter(1, c.QoSMinusOne.Rate),
-		notices:   notices{log: c.Log, rate: newLimiter(int(numNotices), noticesPerSecond)},
+		cfg:        c,
+		transport:  t,
+		broker:     broker,
+		clients:    newRegistry(),
+		strangers:  newLimiter(networks, c.Strangers.ResponsesPerPrefix),
+		connects:   newLimiter(1, c.Strangers.Connects),
+		subscribes: newLimiter(networks, subscribesPerResponse*c.Strangers.ResponsesPerPrefix),
+		searches:   newLimiter(1, c.Search.Rate),
+		sources:    newLimiter(networks, c.QoSMinusOne.RatePerSource),
+		minusOne:   newLimiter(1, c.QoSMinusOne.Rate),
+		notices:    notices{log: c.Log, rate: newLimiter(int(numNotices), noticesPerSecond)},
 	}
 	g.gwinfo = octets(&mqttsn.Gwinfo{GatewayID: c.GatewayID})
 	g.advert = octets(&mqttsn.Advertise{GatewayID: c.GatewayID, Duration: c.Advertise.Interval})

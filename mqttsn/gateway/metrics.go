@@ -28,7 +28,8 @@ func Each(gs []*Gateway, yield func(name, help, label string, value uint64)) {
 
 	const dropped, whyDropped = "dormouse_mqttsn_datagrams_dropped_total",
 		"Datagrams discarded. inbox_full, overload (QoS 0), late (QoS 1 and 2, which come again): more comes in than the cores can do, so add some, or have sensors report less often. " +
-			"not_a_forwarder: see mqttsn.forwarders. not_ready: came during the start, and comes again."
+			"not_a_forwarder: see mqttsn.forwarders. not_ready: came during the start, and comes again. " +
+			"client_rate: see limits.client_publish_rate. subscribe_rate: see limits.unauthenticated_udp."
 	part(dropped, whyDropped, "reason", "inbox_full", t.full)
 	for i, name := range dropNames {
 		part(dropped, whyDropped, "reason", name, t.drops[i])
@@ -47,7 +48,8 @@ func Each(gs []*Gateway, yield func(name, help, label string, value uint64)) {
 	for i, name := range refusalNames {
 		part("dormouse_mqttsn_connects_refused_total",
 			"CONNECT that came to nothing. sessions: see limits.max_sessions. dialogues: clients that begin to connect and do not go on. rate: see limits.connect_rate. draining: we stop. "+
-				"overload: clients without a session, while more comes in than the cores can do; see dormouse_strain.", "reason", name, t.refused[i])
+				"overload: clients without a session, while more comes in than the cores can do; see dormouse_strain. "+
+				"address: see mqttsn.address_migration.", "reason", name, t.refused[i])
 	}
 	for i, name := range verdictNames {
 		part("dormouse_mqttsn_qos_minus_one_total",
@@ -76,7 +78,7 @@ func Each(gs []*Gateway, yield func(name, help, label string, value uint64)) {
 	yield("dormouse_mqttsn_moves_total",
 		"Sleepers that woke at another address and were believed.", "", t.moves)
 	yield("dormouse_mqttsn_hijack_attempts_total",
-		"PINGREQ for another address's client. Expected after changes of address; else see the log.", "", t.hijacks)
+		"PINGREQ for another address's client, and CONNECT where mqttsn.address_migration is never. Expected after changes of address; else see the log.", "", t.hijacks)
 }
 
 // words makes a label of words.

@@ -31,8 +31,8 @@ func (s *shard) meetClaim(t *seat, c *claim) {
 		return
 	}
 	s.vacate(t)
-	t.source = c.from
 	t.mu.Lock()
+	t.source = c.from
 	t.owner = c.to
 	t.queue()
 	t.mu.Unlock()
@@ -42,7 +42,7 @@ func (s *shard) meetClaim(t *seat, c *claim) {
 // and lets it hear the PINGREQ.
 func (s *shard) arrive(t *seat) {
 	from := t.source
-	t.source = source{}
+	t.be(source{})
 	if other := s.find(from.peer, []byte(from.node)); other != nil {
 		s.evict(other)
 	}

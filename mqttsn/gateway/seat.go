@@ -15,7 +15,7 @@ import (
 type seat struct {
 	session session.Session
 	link    session.Link
-	source        // no address: another client has taken it
+	source        // no address: another client has taken it. Others may read it by at
 	slot    int32 // in the owner's table and wheel
 	state   session.State
 	mailed  bool // link may have a message
@@ -32,6 +32,20 @@ type seat struct {
 type source struct {
 	peer transport.Peer
 	node string // its forwarder's name for it; empty without a forwarder
+}
+
+// be says where t's client is.
+func (t *seat) be(at source) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.source = at
+}
+
+// at returns where t's client is, to who does not own t.
+func (t *seat) at() source {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.source
 }
 
 // events are what a seat was told and has not heeded.

@@ -46,7 +46,8 @@ type shard struct {
 	placed    []byte // what AskSave is to store
 	heard     events
 	out       outbox
-	rested    bool // when last looked, there was nothing to do
+	paces     []pace // by slot, as far as clients have published
+	rested    bool   // when last looked, there was nothing to do
 	strain
 }
 
@@ -129,7 +130,7 @@ func (s *shard) next() clock.Time {
 func (s *shard) receive(d transport.Datagram) {
 	s.count.received.Add(1)
 	a := d.Peer.Addr
-	if a.Addr().IsMulticast() || a.Addr().IsUnspecified() || a.Port() == 0 {
+	if s.g.nobodyAt(a) {
 		s.drop(badSource)
 		return
 	}
@@ -175,12 +176,27 @@ func (s *shard) receive(d transport.Datagram) {
 			s.count.minusOne[published].Add(1)
 		}
 	}
+	if t != nil && !s.allots(t, p) {
+		return
+	}
 	s.countPredefined(t, p)
 	if t == nil || !isOf(&t.session, p) || s.g.draining.Load() && p.Type() == mqttsn.TypeConnect {
 		s.stranger(source{d.Peer, string(node)}, t, p)
 		return
 	}
 	s.handle(t, p)
+}
+
+// allots reports whether p is within what the client of t may ask for in a
+// time.
+func (s *shard) allots(t *seat, p mqttsn.Packet) bool {
+	switch p := p.(type) {
+	case *mqttsn.Publish:
+		return p.QoS == mqttsn.QoSMinusOne || s.paced(t, p)
+	case *mqttsn.Subscribe:
+		return s.maySubscribe(t.source)
+	}
+	return true
 }
 
 // countPredefined counts a PUBLISH that may be heard, if it names its topic by

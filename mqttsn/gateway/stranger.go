@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/netip"
+	"slices"
 
 	"dormouse/mqttsn"
 	"dormouse/mqttsn/session"
@@ -61,6 +62,14 @@ func (s *shard) stranger(from source, t *seat, p mqttsn.Packet) {
 	s.answer(from, goodbye)
 }
 
+// nobodyAt reports whether no client can be at a, so that an answer would go to
+// a group, to all of a network, or nowhere.
+func (g *Gateway) nobodyAt(a netip.AddrPort) bool {
+	ip := a.Addr()
+	return ip.IsMulticast() || ip.IsUnspecified() || a.Port() == 0 || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}) ||
+		slices.ContainsFunc(g.cfg.Advertise.Addresses, func(to netip.AddrPort) bool { return to.Addr() == ip })
+}
+
 // answer answers a stranger, unless its network has had enough.
 func (s *shard) answer(to source, packet []byte) {
 	if s.mayAnswer(to) {
@@ -70,7 +79,7 @@ func (s *shard) answer(to source, packet []byte) {
 
 // mayAnswer counts an answer to a stranger, or that there may be none.
 func (s *shard) mayAnswer(to source) bool {
-	if !exempt(to) && !s.g.strangers.allow(s.now, s.g.prefix(to.peer)) {
+	if !s.exempt(to) && !s.g.strangers.allow(s.now, s.g.prefix(to.peer)) {
 		s.count.suppressed.Add(1)
 		return false
 	}
@@ -78,9 +87,26 @@ func (s *shard) mayAnswer(to source) bool {
 	return true
 }
 
-// exempt reports whether no limits hold for s. They do for those behind a
+// subscribesPerResponse is how many SUBSCRIBE of a network are heard for every
+// CONNECT: most clients have a few subscriptions.
+const subscribesPerResponse = 4
+
+// maySubscribe reports whether SUBSCRIBE from there may be heard. On plain UDP
+// nobody knows that who asks is who will be sent what is retained, which is
+// longer than the question.
+func (s *shard) maySubscribe(from source) bool {
+	if s.exempt(from) || s.g.subscribes.allow(s.now, s.g.prefix(from.peer)) {
+		return true
+	}
+	s.drop(subscribeRate)
+	return false
+}
+
+// exempt reports whether no limits hold for from. They do for those behind a
 // forwarder, wherever it is.
-func exempt(s source) bool { return s.node == "" && s.peer.Addr.Addr().IsLoopback() }
+func (s *shard) exempt(from source) bool {
+	return from.node == "" && contains(s.g.cfg.Strangers.Exempt, from.peer.Addr)
+}
 
 // connect gives a client that is not connected from there a seat. The client
 // that was there before, t, loses its address to it; but not to a CONNECT that
@@ -97,10 +123,13 @@ func (s *shard) connect(from source, t *seat, p *mqttsn.Connect) {
 	switch {
 	case g.draining.Load():
 		refuse(drained)
-	case !exempt(from) && !g.connects.allow(s.now, 0):
+	case !s.exempt(from) && !g.connects.allow(s.now, 0):
 		s.count.refused[tooFast].Add(1) // in silence: it is to try again soon
 	case p.ProtocolID != 1 || !c.Session.ValidClientID(p.ClientID):
 		s.out.add(from, 0, notSupported)
+	case c.AddressMigration == Never && s.held(from, t, p):
+		s.hijack(string(p.ClientID), from)
+		refuse(atAnotherAddress)
 	case g.seats.Load() >= int64(c.MaxSessions):
 		refuse(tooManySessions)
 	case g.connecting() >= int64(c.MaxDialogues):
@@ -113,6 +142,22 @@ func (s *shard) connect(from source, t *seat, p *mqttsn.Connect) {
 		}
 		s.handle(s.newSeat(from), p)
 	}
+}
+
+// held reports whether client and address are not each other's (Never): the
+// client that p names is connected from another host, or as another node, or
+// the client t is where p comes from. A client that restarts may have another
+// port.
+func (s *shard) held(from source, t *seat, p *mqttsn.Connect) bool {
+	if t != nil && t.state != session.Connecting {
+		return true
+	}
+	there := s.g.clients.find(string(p.ClientID))
+	if there == nil {
+		return false
+	}
+	at := there.at()
+	return at.peer.Addr.IsValid() && (at.node != from.node || at.peer.Addr.Addr() != from.peer.Addr.Addr())
 }
 
 // connecting is how many clients are on their way to be accepted.

@@ -38,7 +38,7 @@ func (b *table) find(peer transport.Peer, node []byte) *seat {
 // bind gives t, which has a slot but no address, that of from. Nobody else may
 // have it.
 func (b *table) bind(t *seat, from source) {
-	t.source = from
+	t.be(from)
 	b.bySource.Add(b.hash(t.peer, []byte(t.node)), t.slot)
 }
 
@@ -48,7 +48,7 @@ func (b *table) unbind(t *seat) {
 		return
 	}
 	b.bySource.Drop(b.hash(t.peer, []byte(t.node)), t.slot)
-	t.source = source{}
+	t.be(source{})
 }
 
 func (t *seat) bound() bool { return t.peer.Addr.IsValid() }

@@ -207,8 +207,9 @@ type MQTTSN struct {
 	QoSMinusOne QoSMinusOne `yaml:"qos_minus_one"`
 
 	// Whether a sleeping client may wake at a new address by a bare PINGREQ.
-	// "authenticated" asks plain UDP clients to connect again; "always" lets
-	// anyone who knows a client id take its messages.
+	// "authenticated" asks plain UDP clients to connect again, which anyone can
+	// who knows a client id; "always" does not even ask; "never" refuses it, and
+	// CONNECT from another host than the client's while that is connected.
 	AddressMigration string `yaml:"address_migration" oneof:"never,authenticated,always"`
 
 	// Who may wrap packets of other nodes (forwarder encapsulation).

@@ -69,7 +69,7 @@ func Default() *Config {
 			Queue:                     Queue{Messages: 1000, Bytes: MiB, Overflow: "drop_oldest_qos0_first"},
 			Retained: Retained{Messages: 1_000_000, Bytes: GiB, PerPublisher: 10_000,
 				ReplayPerSubscribe: 10_000, ReplayRate: 2000},
-			UnauthenticatedUDP: UnauthenticatedUDP{ResponsesPerPrefix: 50, PrefixV4: 24, PrefixV6: 56},
+			UnauthenticatedUDP: UnauthenticatedUDP{ResponsesPerPrefix: 50, PrefixV4: 24, PrefixV6: 56, Exempt: []Network{loopback}},
 			MemorySoft:         75,
 			MemoryHard:         90,
 			DiskFreeMin:        256 * MiB,

@@ -13,7 +13,8 @@ type Limits struct {
 	ConnectTimeout Duration `yaml:"connect_timeout" min:"100ms" max:"5m"`
 
 	// Most MQTT connections, and most MQTT-SN clients, that may come: all
-	// together but for those on loopback without a forwarder.
+	// together but for those on loopback, and of MQTT-SN those that
+	// unauthenticated_udp exempts.
 	ConnectRate Rate `yaml:"connect_rate" min:"1/m" max:"1000000/s"`
 
 	// Longest MQTT CONNECT.
@@ -43,8 +44,9 @@ type Limits struct {
 	// What waits for one client.
 	Queue Queue `yaml:"queue"`
 
-	// How fast an MQTT client may publish. One that is faster is read more
-	// slowly; nothing is lost.
+	// How fast a client may publish. One of MQTT that is faster is read more
+	// slowly; nothing is lost. One of MQTT-SN is not heard meanwhile: it sends
+	// QoS 1 and 2 again, and QoS 0 is lost.
 	ClientPublishRate PublishRate `yaml:"client_publish_rate"`
 
 	// Retained messages, of all clients together.
@@ -104,11 +106,16 @@ type PublishRate struct {
 
 // UnauthenticatedUDP bounds answers to strangers.
 type UnauthenticatedUDP struct {
-	// Most answers to one network. Loopback may have as many as it likes,
-	// but not the nodes behind a forwarder there.
+	// Most answers to one network; and as no sender of plain UDP is known to be
+	// who it says, four times as many SUBSCRIBE of its clients, for they draw
+	// what is retained.
 	ResponsesPerPrefix Rate `yaml:"responses_per_prefix" min:"1/m" max:"1000000/s"`
 
 	// What a network is, in bits of an IPv4 and of an IPv6 address.
 	PrefixV4 int `yaml:"prefix_v4" min:"8" max:"32"`
 	PrefixV6 int `yaml:"prefix_v6" min:"16" max:"128"`
+
+	// Networks that may have as many as they like, but not the nodes behind a
+	// forwarder there: loopback, link-local, private, any, or prefixes.
+	Exempt []Network `yaml:"exempt"`
 }
