@@ -109,9 +109,9 @@ func TestDamagedBackups(t *testing.T) {
 	}
 }
 
-// TestForgedBackups: nothing is made outside of the directory, and nothing is
+// TestHostile65ForgedBackups: nothing is made outside of the directory, and nothing is
 // taken for a file of a store that is not listed.
-func TestForgedBackups(t *testing.T) {
+func TestHostile65ForgedBackups(t *testing.T) {
 	file := func(name string) *tar.Header { return &tar.Header{Name: name, Mode: 0o600, Size: 1} }
 	link := func(name, to string) *tar.Header {
 		return &tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: to}

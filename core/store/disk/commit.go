@@ -26,7 +26,7 @@ const (
 	// crowd is how many who wait at once are likely to come again at once, and
 	// maxGather bounds how long they are waited for.
 	crowd     = 8
-	maxGather = time.Millisecond
+	maxGather = 4 * time.Millisecond
 
 	// logBlock is how many octets pebble gathers before it writes to its log
 	// what it is not to sync.
@@ -52,19 +52,45 @@ func (s *Store) commit() {
 		s.markFirst(t)
 		s.finish(t)
 		s.free.mayLook()
-		gather(t, d)
+		s.gather(d)
 	}
 }
 
-// gather waits for those whom t, which took d, has answered, if they are many:
-// most publish the next message at once, and are to share one sync with those
-// who came meanwhile, rather than the ones and the others by turns. With 100
-// sensors that is a quarter to a half more messages a second.
-func gather(t turn, d time.Duration) {
+// gather waits for those who are expected after a turn that took d. With 100
+// sensors a turn is 93 messages instead of 54, there are half as many again in
+// a second, and each takes 0.77 of the CPU time.
+func (s *Store) gather(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.awaits() {
+		late := time.AfterFunc(min(4*d, maxGather), s.expectNobody)
+		defer late.Stop()
+	}
+	for s.awaits() && !s.closing && s.life.Err() == nil {
+		s.committer.Wait()
+	}
+	s.expected = 0
+}
+
+// expect notes after t, if it has answered many, that most of them publish the
+// next message at once, and are to share one sync with those who came meanwhile,
+// rather than the ones and the others by turns. The caller holds mu.
+func (s *Store) expect(t turn) {
 	if t.sync && t.asked > crowd {
-		time.Sleep(min(d/2, maxGather))
+		s.expected = s.asked - s.taken + t.asked*15/16
 	}
 }
+
+func (s *Store) expectNobody() {
+	s.mu.Lock()
+	s.expected = 0
+	s.mu.Unlock()
+	s.committer.Signal()
+}
+
+// awaits reports whether the committer waits for more than have come. The caller
+// holds mu.
+func (s *Store) awaits() bool { return s.asked-s.taken < s.expected }
 
 // nextTurn waits for work. more is false when there will be none.
 func (s *Store) nextTurn() (t turn, more bool) {
@@ -133,6 +159,7 @@ func (s *Store) finish(t turn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.durable, s.working, s.committing = t.upTo, false, 0
+	s.expect(t)
 	s.follow()
 	s.free.since.Add(int64(t.size))
 	if t.sync {

@@ -66,10 +66,10 @@ func damagedStore(t *testing.T, crashed bool) *vfs.MemFS {
 	return mem
 }
 
-// TestDamage: whichever octet of whichever file is another, wherever a file is
+// TestHostile10Damage: whichever octet of whichever file is another, wherever a file is
 // cut, or if it is gone: the store says so, with the name of a file or a
 // record, or has all that it had.
-func TestDamage(t *testing.T) {
+func TestHostile10Damage(t *testing.T) {
 	for _, crashed := range []bool{false, true} {
 		mem := damagedStore(t, crashed)
 		clone := func() *vfs.MemFS { return mem.CrashClone(vfs.CrashCloneCfg{}) }

@@ -109,6 +109,7 @@ type Store struct {
 	taken      uint64        // of them, whose facts the committer has taken
 	durable    uint64        // of them, that may be answered
 	answered   uint64        // of them, that were
+	expected   uint64        // of those not taken, for how many the committer waits; 0: any
 	working    bool          // the committer has a turn
 	committing int           // octets that it takes, about
 	due        bool          // facts have waited long enough though nobody asks

@@ -96,8 +96,11 @@ func (s *Store) Sync(then func(error)) {
 	s.asked++
 	s.wanted = s.asked
 	s.waiting = append(s.waiting, then)
+	awaits := s.awaits()
 	s.mu.Unlock()
-	s.committer.Signal()
+	if !awaits {
+		s.committer.Signal()
+	}
 	if s.life.Err() != nil {
 		s.answerer.Signal()
 	}
