@@ -20,11 +20,12 @@ const (
 	behindAfter = 2 * time.Second
 )
 
-// A strain watches whether the edges and the store keep up, and has core take
-// less while they do not.
+// A strain watches whether the edges and the store keep up, and has core and
+// the gateways take less while they do not.
 type strain struct {
 	broker *core.Broker
-	late   func() bool // an edge does not keep up
+	tell   func(behind bool) // the edges
+	late   func() bool       // an edge does not keep up
 	log    zerolog.Logger
 
 	// follow is the store's: what it is given is called once all is answered that was
@@ -47,6 +48,11 @@ func (s *server) newStrain() *strain {
 			}
 			return false
 		},
+		tell: func(behind bool) {
+			for _, f := range s.fronts {
+				f.SetBehind(behind)
+			}
+		},
 	}
 	if s.kept.Store != nil {
 		n.follow = s.kept.Follow
@@ -56,9 +62,10 @@ func (s *server) newStrain() *strain {
 
 // look tells core how things stand, and the log if that has changed.
 func (n *strain) look(now time.Time) {
-	is := core.NoStrain
+	is, behind := core.NoStrain, n.isBehind(now)
+	n.tell(behind)
 	switch {
-	case n.isBehind(now):
+	case behind:
 		is = core.Behind
 	case n.late():
 		is = core.Late
@@ -78,7 +85,7 @@ func (n *strain) look(now time.Time) {
 var strains = [...]string{
 	core.NoStrain: "all keeps up again: everybody is let in",
 	core.Late:     "sensors send more than can be looked at: nobody new is let in and QoS 0 is dropped; add cores, or have sensors report less often",
-	core.Behind:   "the disk does not keep up: QoS 0 is dropped and nobody new is let in; see dormouse_store_sync_seconds, and have a faster one",
+	core.Behind:   "the disk does not keep up: nobody new is let in, QoS 0 is dropped, and what sensors publish at QoS 1 and 2 is to come again; see dormouse_store_sync_seconds, and have a faster one",
 }
 
 // isBehind reports whether the store takes too long to answer, going by a

@@ -18,9 +18,9 @@ func TestStrain(t *testing.T) {
 	defer b.Close()
 	var log bytes.Buffer
 	var waiting []func(error)
-	late := false
+	late, told := false, false
 	n := &strain{
-		broker: b, late: func() bool { return late }, log: zerolog.New(&log),
+		broker: b, late: func() bool { return late }, log: zerolog.New(&log), tell: func(behind bool) { told = behind },
 		follow: func(then func(error)) { waiting = append(waiting, then) },
 	}
 	now := time.Unix(1, 0)
@@ -28,8 +28,8 @@ func TestStrain(t *testing.T) {
 		t.Helper()
 		now = now.Add(after)
 		n.look(now)
-		if got := b.Strain(); got != want {
-			t.Errorf("at %v it is %v, want %v", now, got, want)
+		if got := b.Strain(); got != want || told != (want == core.Behind) {
+			t.Errorf("at %v it is %v, and the gateways are told %t; want %v", now, got, told, want)
 		}
 	}
 	answers := func() {

@@ -18,6 +18,9 @@ import (
 //   - What has waited for longer than hopeless is soon sent again: PUBLISH at
 //     QoS 1 and 2 is dropped then, unanswered, so that its sensor does.
 //
+// All of that holds as well while the broker's store is behind: what is
+// published then would be acknowledged too late.
+//
 // A client that has a session may connect, sleepers may wake, and what ends an
 // exchange is heard, whatever comes in.
 const (
@@ -49,18 +52,26 @@ func (s *shard) look() {
 	case wait >= tooLate && s.late == 0:
 		s.late = s.now
 	}
-	if s.late != 0 && (s.now.Sub(s.late) >= patience || g.Strained(s.now)) {
+	strained := clock.Time(g.strained.Load()) > s.now
+	if s.late != 0 && (s.now.Sub(s.late) >= patience || strained) {
 		s.sheds = true
 	}
 	if s.sheds {
 		g.strained.Store(int64(s.now.Add(closed)))
 	}
-	s.spent = wait > hopeless
+	behind := g.behind.Load()
+	s.spent = wait > hopeless || behind
+	s.sheds = s.sheds || behind
 }
 
-// Strained reports whether more comes in than the gateway can do, so that
-// nobody new may connect.
-func (g *Gateway) Strained(now clock.Time) bool { return clock.Time(g.strained.Load()) > now }
+// SetBehind says whether the broker's store takes too long to answer.
+func (g *Gateway) SetBehind(behind bool) { g.behind.Store(behind) }
+
+// Strained reports whether more comes in than the gateway, or the store, can
+// do, so that nobody new may connect.
+func (g *Gateway) Strained(now clock.Time) bool {
+	return g.behind.Load() || clock.Time(g.strained.Load()) > now
+}
 
 // shed drops p if it is to be, for others to be on time.
 func (s *shard) shed(p mqttsn.Packet) bool {

@@ -178,3 +178,32 @@ func TestOverloadStrangers(t *testing.T) {
 		t.Errorf("a new client is answered %v when it is over", r)
 	}
 }
+
+// TestOverloadOfTheStore: while the broker's store is behind nothing that
+// sensors publish is taken, or acknowledged, and nobody new is let in; all else
+// goes on.
+func TestOverloadOfTheStore(t *testing.T) {
+	w := newSlowWorld(t)
+	s := w.at("10.0.0.1:7").gets("")
+	publishes := func() {
+		for qos := range mqttsn.QoS(3) {
+			w.offer(1, qos)
+			w.turn()
+		}
+	}
+	w.g.SetBehind(true)
+	publishes()
+	s.gets("")
+	if n := w.taken(); n > 0 || w.counted("overload") != 1 || w.counted("late") != 2 {
+		t.Errorf("%d are taken, %d shed and %d late", n, w.counted("overload"), w.counted("late"))
+	}
+	s.sends(&mqttsn.Pingreq{}).gets("PINGRESP")
+	w.at("10.0.0.2:7").sends(&mqttsn.Connect{ProtocolID: 1, KeepAlive: time.Minute, ClientID: []byte("new")})
+	if r := last[*mqttsn.Connack](w.at("10.0.0.2:7")).Reason; r != mqttsn.Congestion {
+		t.Errorf("a new client is answered %v", r)
+	}
+	w.g.SetBehind(false)
+	publishes()
+	s.gets("PUBACK PUBREC")
+	w.accounted()
+}
