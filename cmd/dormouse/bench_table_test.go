@@ -65,6 +65,15 @@ func TestBenchTable(t *testing.T) {
 			holds = n("acknowledged") > 0 && n("received") >= n("acknowledged") && n("received") <= n("acknowledged")+n("asked_again")
 		case f.Row == "qos0":
 			holds = n("sent") > 0 && n("received")+n("shed") == n("sent")
+		case f.What == "offered":
+			holds = n("looked_at") > 0 && n("datagrams") == n("looked_at")+n("found_no_room")
+		case f.What == "QoS 0 shed":
+			arrived := n("received") + n("shed")
+			holds = n("sent") > 0 && arrived <= n("sent") && n("sent") <= arrived+n("found_no_room")
+		case f.What == "QoS 1 acknowledged at once":
+			holds = n("acknowledged") > 0 && n("acknowledged_and_lost") == 0
+		case f.What == "strangers refused":
+			holds = n("asked") > 0 && n("refused")+n("let_in") <= n("asked")
 		case f.Row == "fanout":
 			holds = n("messages") > 0 && n("delivered") == 20*n("messages") && n("lost") == 0
 		case f.Row == "mqtt":
@@ -81,7 +90,7 @@ func TestBenchTable(t *testing.T) {
 		}
 	}
 	for row, want := range map[string]int{
-		"sleepers": 2, "wake": 4, "ingest": 6, "qos0": 2, "fanout": 2, "mqtt": 9, "growth": 4, "idle": 1, "retained": 1, "stalled": 6,
+		"sleepers": 2, "wake": 4, "ingest": 6, "qos0": 2, "overload": 8, "fanout": 2, "mqtt": 9, "growth": 4, "idle": 1, "retained": 1, "stalled": 6,
 	} {
 		if seen[row] != want {
 			t.Errorf("row %s has %d figures that count; want %d", row, seen[row], want)

@@ -49,6 +49,7 @@ var rows = []row{
 	{"wake", "a message to each of 100,000 sleepers, then all wake", (*harness).wake},
 	{"ingest", "QoS 1 from 100 and 1,000 sensors to one MQTT subscriber", (*harness).ingest},
 	{"qos0", "QoS 0 from sensors at 60,000/s", (*harness).qos0},
+	{"overload", "twice what can be done: QoS 0, QoS 1 and strangers that connect", (*harness).overload},
 	{"fanout", "one publish to 10,000 awake sensors", (*harness).fanout},
 	{"mqtt", "MQTT to MQTT, beside others", (*harness).mqtt},
 	{"growth", "what a message and a session cost from 1,000 to 1,000,000 sessions", (*harness).growth},

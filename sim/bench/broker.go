@@ -12,11 +12,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
-
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 )
 
 // A broker is one that is measured, and where it listens.
@@ -48,6 +46,12 @@ const (
 // strangers from doing what a benchmark does are out of the way; its queues
 // are as they come.
 func (h *harness) startDormouse(d Durability) (*broker, error) {
+	return h.startDormouseWith(d, nil)
+}
+
+// startDormouseWith is startDormouse with other settings, and with environment
+// variables beside ours.
+func (h *harness) startDormouseWith(d Durability, others []string, env ...string) (*broker, error) {
 	b, err := h.newBroker()
 	if err != nil {
 		return nil, err
@@ -67,11 +71,11 @@ func (h *harness) startDormouse(d Durability) (*broker, error) {
 		"limits.retained.per_publisher=1000000",
 		"limits.retained.replay_per_subscribe=1000000",
 	}
-	for _, set := range append(sets, h.Set...) {
+	for _, set := range slices.Concat(sets, others, h.Set) {
 		args = append(args, "--set", set)
 	}
 	ready := make(chan struct{})
-	b.process, err = start("dormouse", &exec.Cmd{Path: h.Dormouse, Args: args}, func(line string) {
+	b.process, err = start("dormouse", &exec.Cmd{Path: h.Dormouse, Args: args, Env: append(os.Environ(), env...)}, func(line string) {
 		switch what, where, _ := strings.Cut(line, " on "); what {
 		case "MQTT":
 			b.mqtt, _ = netip.ParseAddrPort(strings.TrimSuffix(where, "/tcp"))
@@ -191,31 +195,6 @@ func (h *harness) startEcho() (*process, netip.AddrPort, error) {
 	case <-p.ended:
 		return nil, netip.AddrPort{}, p.alive()
 	}
-}
-
-// shed is how many datagrams and messages Dormouse says it has dropped.
-func (b *broker) shed() (int, error) {
-	resp, err := http.Get(b.metrics)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(resp.Body)
-	if err != nil {
-		return 0, fmt.Errorf("metrics of %s: %w", b.name, err)
-	}
-	sum := 0.0
-	for _, name := range []string{"dormouse_udp_datagrams_dropped_total", "dormouse_mqttsn_datagrams_dropped_total", "dormouse_messages_dropped_total"} {
-		family := families[name]
-		if family == nil {
-			return 0, fmt.Errorf("%s has no metric %s", b.name, name)
-		}
-		for _, m := range family.Metric {
-			sum += m.GetCounter().GetValue()
-		}
-	}
-	return int(sum), nil
 }
 
 // ask asks over the operator's socket.

@@ -31,6 +31,7 @@ type fleet struct {
 
 	batch []udp.Datagram
 	arena []byte // what batch holds
+	said  int    // datagrams, ever
 	dec   mqttsn.Decoder
 	echo  bool // there is no gateway but an echo
 
@@ -63,6 +64,7 @@ func (f *fleet) say(e int32, p mqttsn.Packet) {
 		f.err = err
 	}
 	f.batch = append(f.batch, udp.Datagram{Endpoint: e, Buf: f.arena[from:]})
+	f.said++
 }
 
 func (f *fleet) flush() {

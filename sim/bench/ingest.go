@@ -140,7 +140,7 @@ func (h *harness) newFlow(d Durability, n int) (*flow, error) {
 		b.stop()
 		return nil, err
 	}
-	r, err := newReporter(h.ctx, b, n)
+	r, err := newReporter(h.ctx, b, n, 0)
 	if err != nil {
 		sub.close()
 		b.stop()

@@ -21,11 +21,16 @@ type receiver struct {
 }
 
 func newReceiver(ctx context.Context, b *broker, filter string, qos byte) (*receiver, error) {
+	return newReader(ctx, b, filter, qos, nil)
+}
+
+// newReader is newReceiver that has what comes be heard, unless that is nil.
+func newReader(ctx context.Context, b *broker, filter string, qos byte, heard func(payload []byte)) (*receiver, error) {
 	l, err := newClients(ctx, b.name, b.mqtt)
 	if err != nil {
 		return nil, err
 	}
-	l.keep = true
+	l.keep, l.onMessage = true, heard
 	r := &receiver{clients: l, ended: make(chan struct{})}
 	if l.subscribe(l.dial("receiver"), filter, qos); l.err != nil {
 		l.close()

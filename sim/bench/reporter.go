@@ -7,21 +7,21 @@ import (
 	"dormouse/mqttsn"
 )
 
-// A reporter is a fleet whose sensors are connected and have a topic id each.
+// A reporter is a fleet of which n sensors are connected and have a topic id each.
 type reporter struct {
 	*fleet
 	topics []uint16
 	next   uint16 // Packet Identifier
 }
 
-func newReporter(ctx context.Context, b *broker, n int) (*reporter, error) {
-	f, err := newFleet(ctx, b.sn, n)
+func newReporter(ctx context.Context, b *broker, n, strangers int) (*reporter, error) {
+	f, err := newFleet(ctx, b.sn, n+strangers)
 	if err != nil {
 		return nil, err
 	}
 	r := &reporter{fleet: f, topics: make([]uint16, n)}
 	f.perform(task{
-		steps: 2, window: window,
+		steps: 2, window: window, who: f.everybody()[:n],
 		request: func(e int32, step int) mqttsn.Packet {
 			if step == 1 {
 				return &mqttsn.Connect{ProtocolID: 1, CleanSession: true, KeepAlive: keepAlive, ClientID: []byte(sensorID(e))}

@@ -50,7 +50,7 @@ func (h *harness) flood(rate float64) (*losses, error) {
 		return nil, err
 	}
 	defer sub.close()
-	r, err := newReporter(h.ctx, b, h.size(sensors))
+	r, err := newReporter(h.ctx, b, h.size(sensors), 0)
 	if err != nil {
 		return nil, err
 	}
