@@ -33,9 +33,9 @@ func (p *person) takes() (n int) {
 	}
 }
 
-// TestReplayIsPaced, hostile row 61: the client gets some at once, then so
+// TestHostile61ReplayIsPaced: the client gets some at once, then so
 // many a second, is told each time, and gets them all.
-func TestReplayIsPaced(t *testing.T) {
+func TestHostile61ReplayIsPaced(t *testing.T) {
 	w := paced(t, 30, 20)
 	w.comes("bob").retains(100)
 	ann := w.comes("ann").subscribes("t/#:1")

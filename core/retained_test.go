@@ -219,9 +219,9 @@ func TestReplayOutlivesAttachmentAndSubscription(t *testing.T) {
 	ann.gets()
 }
 
-// TestBoundsOnRetained, hostile row 60: beyond the bound a publish is refused
+// TestHostile60BoundsOnRetained: beyond the bound a publish is refused
 // as a whole, and clearing makes room.
-func TestBoundsOnRetained(t *testing.T) {
+func TestHostile60BoundsOnRetained(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Retained.Messages, o.Retained.Bytes = 2, 20 })
 	bob, ann := w.comes("bob"), w.comes("ann").subscribes("#")
 	for _, tt := range []struct {

@@ -30,6 +30,8 @@ func (c *serveCmd) Run(s *streams) error {
 	defer signal.Stop(reload)
 	signal.Ignore(syscall.SIGPIPE) // whoever reads the log may go; that is no reason to
 
+	syscall.Umask(0o077) // what is kept is nobody else's, whoever gives data_dir another mode later
+
 	srv, err := open(cfg, newLog(cfg, s.err))
 	if err != nil {
 		return err

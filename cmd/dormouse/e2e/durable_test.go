@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -10,6 +12,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -106,8 +109,36 @@ func TestKilledWithoutDisk(t *testing.T) {
 	b.wantFailure(t, 1, "nothing is retained", "retained", "get", "state")
 }
 
-// TestOthersMayReadTheData: then the server does not start, and says what to do.
-func TestOthersMayReadTheData(t *testing.T) {
+// TestHostile23FilesArePrivate: no file and no directory of the data is anybody
+// else's to read, though the process was told that others may.
+func TestHostile23FilesArePrivate(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	before := syscall.Umask(0)
+	b := start(t, "data_dir="+data)
+	syscall.Umask(before)
+	b.mosquittoPub(t, "state", "on", 1, "-r")
+	files := 0
+	err := filepath.WalkDir(data, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		is, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // the store has replaced it
+		}
+		if err == nil && is.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", path, is.Mode())
+		}
+		files++
+		return err
+	})
+	if err != nil || files < 3 {
+		t.Errorf("%d files, %v", files, err)
+	}
+}
+
+// TestHostile23OthersMayReadTheData: then the server does not start, and says what to do.
+func TestHostile23OthersMayReadTheData(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
 	if err := os.Chmod(data, 0o755); err != nil {
