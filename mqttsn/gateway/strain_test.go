@@ -13,9 +13,9 @@ import (
 // one may.
 type slowWorld struct {
 	*world
-	id         uint16
-	took, sent int // datagrams
-	offered    clock.Time
+	id      uint16
+	sent    int // datagrams
+	offered clock.Time
 }
 
 const (
