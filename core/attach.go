@@ -93,7 +93,7 @@ type eviction struct {
 func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, eviction, error) {
 	s := &Session{
 		broker: b, sink: sink,
-		entry:  entryOf(id),
+		entry:  entryOf(id, o),
 		remote: id.Remote,
 		since:  b.o.Now().UnixNano(),
 		expiry: o.Expiry,

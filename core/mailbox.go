@@ -54,8 +54,9 @@ func (it item) share() string {
 type mailbox struct {
 	waiting []item // from head on, in order
 	head    int
-	bytes   int // of waiting
-	qos0    int // of waiting
+	bytes   int   // of waiting
+	qos0    int   // of waiting
+	behind  int64 // since when the edge is, which is prompt; zero: not known to be
 
 	inflight []item // in the order in which they were taken
 	again    int    // inflight[again:] are to be delivered again first

@@ -57,6 +57,11 @@ type SessionOptions struct {
 	// is taken up while it is attached to a Sensor.
 	Sensor bool
 
+	// Prompt says that the edge takes messages as they come: if more wait than
+	// Options.Queue has room for, that may be for want of a processor, and is no
+	// reason yet to drop any.
+	Prompt bool
+
 	// Will replaces the session's will; nil deletes it, except for a Sensor.
 	Will *Will
 

@@ -245,7 +245,7 @@ func (b *Broker) post(c *client, it item) {
 		return
 	}
 	before := c.backlog()
-	dropped, shared := c.box().admit(it, b.o.Queue), []item(nil)
+	dropped, shared := c.box().admit(it, b.room(c)), []item(nil)
 	if c.sharing {
 		dropped, shared = parted(dropped)
 		c.posted(it)

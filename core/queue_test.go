@@ -46,6 +46,57 @@ func TestFullQueueDropsAsItSays(t *testing.T) {
 	}
 }
 
+// TestPromptEdgeMayBeLate: what is more than the queue has room for is not
+// dropped at once if the edge takes messages as they come, but if it has not
+// for a while; and not without a bound.
+func TestPromptEdgeMayBeLate(t *testing.T) {
+	const room = 10
+	w := newWorld(t, func(o *Options) { o.Queue.Messages = room })
+	bob := w.comes("bob")
+	says := func(n int) {
+		for i := range n {
+			bob.says(QoS(i%2), "t=x")
+		}
+	}
+	dropped := uint64(0)
+	drops := func(n int, why string) {
+		t.Helper()
+		now := w.Stats().Dropped.Overflow
+		if got := int(now - dropped); got != n {
+			t.Errorf("%d are dropped, want %d: %s", got, n, why)
+		}
+		dropped = now
+	}
+	ann := w.opens("ann", SessionOptions{Expiry: Forever, Prompt: true}).subscribes("#")
+	says(graceTimes * room)
+	drops(0, "the edge may be late")
+	says(1)
+	drops(1, "but not by any number")
+	if n := len(ann.pulls()); n != graceTimes*room {
+		t.Errorf("%d came of %d", n, graceTimes*room)
+	}
+	ann.leaves(Lost)
+	ann = w.opens("ann", SessionOptions{Expiry: Forever, Prompt: true})
+	ann.takes()
+
+	says(room + 1)
+	w.waits(graceFor)
+	says(1)
+	drops(2, "nor for any time")
+	ann.Next()
+	says(1)
+	drops(0, "there is room")
+	says(1)
+	drops(1, "who has been late is not granted it again")
+	ann.takes()
+	says(2 * room)
+	drops(0, "who has caught up is")
+
+	ann.leaves(Lost) // and with it what is of QoS 0
+	bob.says(1, "t=x")
+	drops(1, "nobody is there")
+}
+
 func TestQueueIsBoundedInOctets(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Queue.Bytes = 1024 })
 	bob, ann := w.comes("bob"), w.comes("ann").subscribes("#")

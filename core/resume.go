@@ -88,7 +88,7 @@ func (b *Broker) Left(yield func(Left) bool) {
 func (b *Broker) Resume(id Identity, o SessionOptions, sink Sink) *Session {
 	s := &Session{
 		broker: b, sink: sink,
-		entry:  entryOf(id),
+		entry:  entryOf(id, o),
 		remote: id.Remote,
 		since:  b.o.Now().UnixNano(),
 		expiry: o.Expiry,

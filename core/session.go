@@ -29,12 +29,15 @@ type Session struct {
 	busy atomic.Bool // it can take no more from its groups; see gauge
 }
 
-// An entry is where clients come in, and as whom: of a million sensors most
-// share one.
-type entry struct{ user, roles, edge, listener string }
+// An entry is where clients come in, as whom, and how: of a million sensors
+// most share one.
+type entry struct {
+	user, roles, edge, listener string
+	prompt                      bool
+}
 
-func entryOf(id Identity) unique.Handle[entry] {
-	return unique.Make(entry{id.User, id.Roles, id.Edge, id.Listener})
+func entryOf(id Identity, o SessionOptions) unique.Handle[entry] {
+	return unique.Make(entry{id.User, id.Roles, id.Edge, id.Listener, o.Prompt})
 }
 
 func (s *Session) who() Identity {

@@ -158,6 +158,7 @@ func (c *conn) openSession(pk *packets.Packet) packets.Code {
 	o := core.SessionOptions{
 		CleanStart: pk.Connect.Clean,
 		Expiry:     c.grantExpiry(pk),
+		Prompt:     true,
 		Will:       will(pk),
 	}
 	var present bool

@@ -70,7 +70,8 @@ type Limits struct {
 
 // Queue bounds what waits for one client, asleep or gone.
 type Queue struct {
-	// Most messages.
+	// Most messages. For a tenth of a second four times as many may wait for an
+	// MQTT client that is connected: until then it may be the broker that is late.
 	Messages int `yaml:"messages" min:"1" max:"10000000"`
 
 	// Most octets.
