@@ -24,9 +24,10 @@ func (line) SetDeadline(time.Time) error      { return nil }
 func (line) SetReadDeadline(time.Time) error  { return nil }
 func (line) SetWriteDeadline(time.Time) error { return nil }
 
-// FuzzConnection states the guard's contract: whatever a client says after its
-// CONNECT, mochi does not panic on what the guard lets through, no buffer
-// grows beyond twice the longest packet, and the connection ends.
+// FuzzConnection states the guard's contract: whatever a client says, after a
+// CONNECT of MQTT 3.1.1 or 5 or instead of it, mochi does not panic on what the
+// guard lets through, no buffer grows beyond twice the longest packet, and the
+// connection ends.
 func FuzzConnection(f *testing.F) {
 	for _, octets := range []string{
 		"82 06 0001 00 0001 61", "82 07 0001 00 0001 61 01", "30 08 0001 61 8080808001", "30 ffffffff7f",
@@ -37,17 +38,25 @@ func FuzzConnection(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(true, b)
-		f.Add(false, b)
+		f.Add(byte(4), b)
+		f.Add(byte(5), b)
+	}
+	for _, connect := range []string{
+		"10 25 0004 4d515454 05 c6 003c 05 11 00000e10 0001 63 05 18 00000001 0001 77 0001 78 0001 75 0001 70 c000",
+		"10 19 0004 4d515454 04 c6 003c 0001 63 0001 77 0001 78 0001 75 0001 70", "10 10 0006 4d5149736470 03 02 003c 0002 6162",
+	} {
+		b, err := hex.DecodeString(strings.ReplaceAll(connect, " ", ""))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(byte(0), b)
 	}
 	o := DefaultOptions()
 	o.MaxPacketSize = 1024
 	s := New(core.New(core.DefaultOptions()), o)
-	f.Fuzz(func(t *testing.T, five bool, b []byte) {
-		connect := []byte("\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01c")
-		if five {
-			connect = []byte("\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01c")
-		}
+	connects := map[byte]string{4: "\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01c", 5: "\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01c"}
+	f.Fuzz(func(t *testing.T, version byte, b []byte) {
+		connect := []byte(connects[version])
 		c := newConn(s, &listener{name: "fuzz"}, line{bytes.NewReader(append(connect, b...))})
 		s.running.Add(1)
 		c.serve()

@@ -270,16 +270,27 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestTakeoverStorm: however many connections fight for one id, what QoS 1
-// acknowledges reaches a kept session of its own, one connection is left at
-// most, and none leaks.
-func TestTakeoverStorm(t *testing.T) {
+// TestHostile27TakeoverStorm: however many connections fight for one id,
+// subscribing, publishing and being kicked, what QoS 1 acknowledges reaches a
+// kept session of its own, one connection is left at most, and nothing leaks.
+func TestHostile27TakeoverStorm(t *testing.T) {
 	const fighters, rounds = 8, 30
 	b := start(t, nil)
 	keeper := b.connect(t, 4, "keeper", kept)
 	keeper.subscribe(1, "storm")
 	var acked atomic.Int64
-	var fight sync.WaitGroup
+	var fight, referee sync.WaitGroup
+	over := make(chan struct{})
+	referee.Go(func() {
+		for {
+			select {
+			case <-over:
+				return
+			case <-time.After(time.Millisecond):
+				b.core.Kick("fighter", acked.Load()%2 == 1) // and purged
+			}
+		}
+	})
 	for range fighters {
 		fight.Go(func() {
 			for range rounds {
@@ -292,8 +303,12 @@ func TestTakeoverStorm(t *testing.T) {
 				publish := packets.Packet{
 					FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1}, TopicName: "storm", PacketID: 1,
 				}
+				leave := subscription("jitter/#")
+				leave.FixedHeader.Type = packets.Unsubscribe
 				p.send(connect)
+				p.send(subscription("jitter/#"))
 				p.send(publish)
+				p.send(leave)
 				for {
 					pk, err := p.next()
 					if err != nil {
@@ -309,6 +324,8 @@ func TestTakeoverStorm(t *testing.T) {
 		})
 	}
 	fight.Wait()
+	close(over)
+	referee.Wait()
 	if acked.Load() == 0 {
 		t.Fatal("nobody got through")
 	}
