@@ -17,6 +17,8 @@ func newLog(c *config.Config, w io.Writer) zerolog.Logger {
 	f, isFile := w.(*os.File)
 	if c.Log.Format == "console" || c.Log.Format == "auto" && isFile && isatty.IsTerminal(f.Fd()) {
 		w = zerolog.ConsoleWriter{Out: w, NoColor: !isFile || os.Getenv("NO_COLOR") != ""}
+	} else {
+		w = printable{w}
 	}
 	level := map[string]zerolog.Level{
 		"debug": zerolog.DebugLevel, "info": zerolog.InfoLevel,

@@ -17,9 +17,9 @@ func TestHostile69(t *testing.T) {
 		c.Log.Format = format
 		var b bytes.Buffer
 		log := noticeLog(newLog(c, &b))
-		log(gateway.Notice{Kind: gateway.HijackAttempt, ClientID: "a\x1b[2J\r\n{\"level\":\"error\"}", Remote: "\u202e\x07"})
+		log(gateway.Notice{Kind: gateway.HijackAttempt, ClientID: "a\x1b[2J\r\n{\"level\":\"error\"}\u009b2J", Remote: "\u202e\x07é"})
 		got := b.String()
-		if strings.Count(got, "\n") != 1 || strings.ContainsAny(got, "\x1b\r\x07") || !strings.Contains(got, "hijack_attempt") {
+		if strings.Count(got, "\n") != 1 || strings.ContainsAny(got, "\x1b\r\x07\u009b\u202e") || !strings.Contains(got, "hijack_attempt") {
 			t.Errorf("%s: %q; want one line without control characters", format, got)
 		}
 	}
