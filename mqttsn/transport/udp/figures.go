@@ -43,6 +43,8 @@ func Each(cs []*Conn, yield func(name, help, label string, value uint64)) {
 		"Reads, and datagrams to send, that the kernel refused. Many to send: a broken route or firewall."
 	yield(errors, refused, `call="read"`, t.readErrors)
 	yield(errors, refused, `call="send"`, t.writeErrors)
+	yield("dormouse_udp_send_waits_total",
+		"Times that the kernel had no room for what is to be sent, so that all sensors of a shard waited. Many: the network takes less than is sent; have a faster one, or raise net.core.wmem_default.", "", t.waits)
 }
 
 // Sys yields what is published below $SYS/broker/.
@@ -58,7 +60,7 @@ func Sys(cs []*Conn, yield func(name, value string)) {
 }
 
 // totals are counters added up.
-type totals struct{ lost, tooLong, readErrors, writeErrors uint64 }
+type totals struct{ lost, tooLong, readErrors, writeErrors, waits uint64 }
 
 func tally(cs []*Conn) (t totals) {
 	for _, c := range cs {
@@ -66,6 +68,7 @@ func tally(cs []*Conn) (t totals) {
 		t.tooLong += c.Counters.TooLong.Load()
 		t.readErrors += c.Counters.ReadErrors.Load()
 		t.writeErrors += c.Counters.WriteErrors.Load()
+		t.waits += c.Counters.WriteWaits.Load()
 	}
 	return t
 }

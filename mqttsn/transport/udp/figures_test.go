@@ -19,7 +19,7 @@ func TestFigures(t *testing.T) {
 		if !strings.HasSuffix(help, ".") {
 			t.Errorf("the help of %s is %q", name, help)
 		}
-		fmt.Fprintln(&b, name+" "+label)
+		fmt.Fprintln(&b, strings.TrimSpace(name+" "+label))
 	})
 	fmt.Fprintln(&b)
 	Sys([]*Conn{conn}, func(name, _ string) { fmt.Fprintln(&b, "$SYS/broker/"+name) })

@@ -76,6 +76,9 @@ func (s *socket) flush(n int, count *Counters) error {
 		var errno unix.Errno
 		err := s.write(func(fd int) bool {
 			sent, errno = s.out.Send(fd, i, n)
+			if errno == unix.EAGAIN {
+				count.WriteWaits.Add(1)
+			}
 			return errno != unix.EAGAIN
 		})
 		if errors.Is(err, net.ErrClosed) {

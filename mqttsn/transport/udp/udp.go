@@ -61,6 +61,7 @@ type Counters struct {
 	TooLong     atomic.Uint64 // received, longer than MaxDatagram, and dropped
 	ReadErrors  atomic.Uint64 // reads that the kernel refused; nothing stops for them
 	WriteErrors atomic.Uint64 // datagrams that the kernel refused to send
+	WriteWaits  atomic.Uint64 // times that it had no room for what is to be sent
 }
 
 // A Conn is an open local address.
