@@ -91,7 +91,7 @@ func TestAcknowledgedIsDurable(t *testing.T) {
 	for id := range uint16(20) {
 		p.publish("other", "x", 1, id+10)
 	}
-	await(t, "the client to have all that it may", func() bool { return d.waiting() == 4 })
+	await(t, "the client to have all that it may", func() bool { return d.waiting() == 4 && b.server.Stats().Held == 1 })
 	d.release()
 	p.expect(packets.Puback)
 	// The message may come now, but behind its own PUBACK.

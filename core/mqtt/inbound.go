@@ -40,6 +40,7 @@ func (c *conn) begin() {
 	select {
 	case c.requests <- struct{}{}:
 	default:
+		c.server.held.Add(1)
 		c.settle()
 		c.requests <- struct{}{}
 	}

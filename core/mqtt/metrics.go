@@ -52,6 +52,8 @@ func Each(s *Server, yield func(name, help, label string, value uint64)) {
 
 	yield("dormouse_mqtt_messages_throttled_total",
 		"Messages held back because their client publishes too fast. See limits.client_publish_rate.", "", n.Throttled)
+	yield("dormouse_mqtt_reads_held_total",
+		"Times that a client was not read from until it had an answer to what it sent before; nothing is lost. Many: it sends all at once, or the disk does not keep up, see dormouse_store_waiting.", "", n.Held)
 	yield("dormouse_mqtt_messages_too_large_total",
 		"Messages not sent to a client because it takes none so long. Have it raise its Maximum Packet Size.", "", n.TooLarge)
 	yield("dormouse_mqtt_panics_total",

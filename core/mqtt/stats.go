@@ -17,6 +17,7 @@ type Stats struct {
 	Closed      Closures
 	Filters     Filters
 	Throttled   uint64 // messages held back because the client publishes too fast
+	Held        uint64 // times that a client was not read from because it was owed too many answers
 	TooLarge    uint64 // messages dropped because a client takes none so long
 	Panics      uint64 // bugs in what reads packets; each cost one connection
 }
@@ -70,6 +71,7 @@ type Filters struct {
 // counters are what Stats reads.
 type counters struct {
 	accepted, throttled, tooLarge, panics atomic.Uint64
+	held                                  atomic.Uint64
 	received, sent                        struct{ packets, bytes atomic.Uint64 }
 	refusals                              struct {
 		full, perIP, rate, timeout, handshake, version, malformed, tooLarge, userProperties, qos, retain,
@@ -199,6 +201,7 @@ func (s *Server) Stats() Stats {
 		},
 		Filters:   Filters{TooMany: f.tooMany.Load(), Wildcards: f.wildcards.Load(), Shared: f.shared.Load()},
 		Throttled: s.throttled.Load(),
+		Held:      s.held.Load(),
 		TooLarge:  s.tooLarge.Load(),
 		Panics:    s.panics.Load(),
 	}
