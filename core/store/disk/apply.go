@@ -40,6 +40,7 @@ type writer struct {
 	db         *pebble.DB
 	batch      *pebble.Batch // without an index, which costs, until something of it is read
 	key, value []byte        // of the last put, to be used again
+	over       over          // what is to be removed, too
 	err        error
 }
 
@@ -49,6 +50,7 @@ func (w *writer) writeAll(facts []store.Fact) error {
 		w.write(f)
 	}
 	w.writeFresh()
+	w.sweep()
 	return w.err
 }
 
@@ -166,6 +168,7 @@ func (w *writer) owe(f *store.Owed) {
 	if !ok {
 		return
 	}
+	w.sweep() // it may be what was removed last
 	if !w.debts.owes(n, f.Seq, f.Share) {
 		if w.knows(f.Seq) {
 			w.hold(f.Seq)
@@ -189,7 +192,7 @@ func (w *writer) wait(n number, seq uint64, r *store.Receiver) {
 // unwait removes what waits, if it does.
 func (w *writer) unwait(n number, seq uint64, share string) (waited bool) {
 	if waited = w.debts.owes(n, seq, share); waited {
-		w.remove(waitingKey(w.key[:0], n, seq, share))
+		w.unwaits(n, seq, share)
 		w.debts.forget(n, seq, share)
 	}
 	return waited
@@ -290,7 +293,7 @@ func (w *writer) hold(seq uint64) { w.holders[seq] = max(w.holders[seq], 1) + 1 
 func (w *writer) letGo(seq uint64) {
 	switch n := w.holders[seq]; n {
 	case 0:
-		w.remove(messageKey(w.key[:0], seq))
+		w.over.messages = append(w.over.messages, seq)
 	case 2:
 		delete(w.holders, seq)
 	default:
@@ -348,6 +351,7 @@ func (w *writer) remove(key []byte) {
 
 // indexed is the batch, of which something is to be read.
 func (w *writer) indexed() *pebble.Batch {
+	w.sweep()
 	if !w.batch.Indexed() {
 		plain := w.batch
 		w.batch = w.db.NewIndexedBatch()

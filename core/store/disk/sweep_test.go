@@ -1,0 +1,92 @@
+package disk_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"dormouse/core/store"
+	"dormouse/core/store/disk"
+)
+
+// TestManyAreOverAtOnce: of many messages that are over together nothing is
+// left, and of what lies between them nothing is lost: what has another holder,
+// what waits by a shared subscription, and what is owed to somebody again in the
+// same breath.
+func TestManyAreOverAtOnce(t *testing.T) {
+	const share, many = "$share/g/a", 60
+	mem := vfs.NewMem()
+	s := open(t, "data", disk.Options{FS: mem})
+	defer func() { s.Close() }()
+	message := func(seq uint64) *store.Message {
+		return &store.Message{Topic: "a", Payload: fmt.Append(nil, seq), QoS: 1}
+	}
+	facts := []store.Fact{&store.Session{ClientID: "ann"}, &store.Session{ClientID: "bob"}, &store.Session{ClientID: "cat"}}
+	for seq := uint64(1); seq <= many; seq++ {
+		to := []store.Receiver{{ClientID: "ann", QoS: 1}}
+		switch seq {
+		case 20:
+			to = append(to, store.Receiver{ClientID: "bob", QoS: 1}, store.Receiver{ClientID: "cat", QoS: 1})
+		case 30:
+			to = append(to, store.Receiver{ClientID: "ann", Share: share, QoS: 1})
+		}
+		facts = append(facts, &store.Published{Seq: seq, Message: message(seq), Receivers: slices.Values(to)})
+	}
+	if err := keeps(s, facts...); err != nil {
+		t.Fatal(err)
+	}
+	left := func() (seqs []uint64) {
+		t.Helper()
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = open(t, "data", disk.Options{FS: mem})
+		err := s.Load(func(f store.Fact) error {
+			if p, ok := f.(*store.Published); ok && string(p.Message.Payload) == fmt.Sprint(p.Seq) {
+				for range p.Receivers {
+					seqs = append(seqs, p.Seq)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seqs
+	}
+
+	facts = facts[:0]
+	for seq := uint64(40); seq > 0; seq-- { // in any order
+		facts = append(facts, &store.Dropped{ClientID: "ann", Seq: seq})
+	}
+	for _, seq := range []uint64{20, 15} {
+		facts = append(facts, &store.Owed{Receiver: store.Receiver{ClientID: "ann", QoS: 1}, Seq: seq, Message: message(seq)})
+	}
+	if err := keeps(s, facts...); err != nil {
+		t.Fatal(err)
+	}
+	want := []uint64{15, 20, 20, 20, 30}
+	for seq := uint64(41); seq <= many; seq++ {
+		want = append(want, seq)
+	}
+	if got := left(); !slices.Equal(got, want) {
+		t.Errorf("there are left %v; want %v", got, want)
+	}
+
+	facts = []store.Fact{&store.Dropped{ClientID: "ann", Seq: 30, Share: share}}
+	for seq := uint64(41); seq <= many-1; seq++ {
+		facts = append(facts, &store.Dropped{ClientID: "ann", Seq: seq})
+	}
+	logged := disk.Logged(s)
+	if err := keeps(s, facts...); err != nil {
+		t.Fatal(err)
+	}
+	if n := disk.Logged(s) - logged; n > 19*16 {
+		t.Errorf("it took %d octets of log to remove 19 messages", n)
+	}
+	if got, want := left(), []uint64{15, 20, 20, 20, many}; !slices.Equal(got, want) {
+		t.Errorf("there are left %v; want %v", got, want)
+	}
+}
