@@ -194,7 +194,12 @@ func (k *keeping) each(yield func(name, help, label string, value uint64)) {
 	yield("dormouse_store_commits_total", "Groups of changes written together.", "", s.Commits)
 	yield("dormouse_store_flushes_total", "Times that what was written lately went from the log to files of its own.", "", s.Flushes)
 	yield("dormouse_store_compactions_total", "Times that such files were merged, which the disk has to do beside all else.", "", s.Compactions)
-	yield("dormouse_store_refused_total", "Changes refused for want of room, each told to whom it was of. Any: see dormouse_store_full.", "", s.Refused)
+	const refused, whyRefused = "dormouse_store_refused_total",
+		"Changes refused, each told to whom it was of. room: see dormouse_store_full. behind: the disk does not keep up, see dormouse_store_sync_seconds."
+	yield(refused, whyRefused, `reason="room"`, s.Refused)
+	yield(refused, whyRefused, `reason="behind"`, s.TooFast)
+	yield("dormouse_store_waiting", "Requests to be answered once the disk has what came before them. Growing: the disk does not keep up, see dormouse_store_sync_seconds.", "", uint64(s.Waiting))
+	yield("dormouse_store_waiting_bytes", "Octets of changes in memory that wait for the disk; it refuses some from 64 MiB on. Growing: as dormouse_store_waiting.", "", uint64(s.Unwritten))
 }
 
 // syncs are how long the disk took to sync.
@@ -227,5 +232,5 @@ func (k *keeping) sys(yield func(name, value string)) {
 	number("disk/free", s.Free)
 	number("commits", s.Commits)
 	number("syncs", s.Syncs.Count)
-	number("refused", s.Refused)
+	number("refused", s.Refused+s.TooFast)
 }

@@ -24,9 +24,11 @@ func TestDiskThatDoesNotKeepUp(t *testing.T) {
 	const size, most = 4 << 20, 64 << 20
 	g := &gate{let: make(chan bool)}
 	mem := vfs.NewMem()
+	var kept *disk.Store
 	begin := func() *core.Broker {
 		o := core.DefaultOptions()
-		o.Store = open(t, "data", disk.Options{FS: g.over(mem)})
+		kept = open(t, "data", disk.Options{FS: g.over(mem)})
+		o.Store = kept
 		o.Queue.Bytes = 4 * most
 		b := core.New(o)
 		if err := b.Restore(); err != nil {
@@ -68,6 +70,9 @@ func TestDiskThatDoesNotKeepUp(t *testing.T) {
 	}
 	if len(answers) > 0 {
 		t.Errorf("answered %v while the disk stands still", <-answers)
+	}
+	if n := kept.Stats(); n.TooFast == 0 || n.Refused > 0 || n.Waiting != asked+1 || n.Unwritten < most {
+		t.Errorf("while the disk stands still the figures are %+v", n)
 	}
 	g.shut.Store(false)
 	close(g.let)

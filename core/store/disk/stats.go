@@ -11,6 +11,9 @@ type Stats struct {
 	Free        uint64 // octets of the disk, when last looked at
 	Full        error  // why Write refuses what needs room, or nil
 	Refused     uint64 // Writes, for want of room
+	TooFast     uint64 // Writes refused because too much waits for the disk
+	Waiting     int    // Syncs and Follows to be answered
+	Unwritten   int    // octets in memory, about, that wait for the disk
 	Commits     uint64
 	Syncs       Latency // of the commits that were synced
 	Flushes     uint64  // of what was in memory to a file of its own
@@ -33,9 +36,9 @@ var SyncBounds = [...]time.Duration{
 
 // tally is what Stats is made of.
 type tally struct {
-	refused, commits atomic.Uint64
-	syncs            [len(SyncBounds) + 1]atomic.Uint64 // the last took longer
-	syncTime         atomic.Int64                       // nanoseconds
+	refused, tooFast, commits atomic.Uint64
+	syncs                     [len(SyncBounds) + 1]atomic.Uint64 // the last took longer
+	syncTime                  atomic.Int64                       // nanoseconds
 }
 
 // took counts a turn of the committer.
@@ -61,10 +64,12 @@ func (s *Store) Stats() Stats {
 		Bytes:   m.DiskSpaceUsage(),
 		Free:    s.free.avail.Load(),
 		Refused: s.refused.Load(),
+		TooFast: s.tooFast.Load(),
 		Commits: s.commits.Load(),
 		Syncs:   Latency{Sum: time.Duration(s.syncTime.Load()), Within: make(map[time.Duration]uint64)},
 	}
 	r.Full = s.Full()
+	r.Waiting, r.Unwritten = s.waits(), s.unwritten()
 	r.Flushes, r.Compactions = uint64(m.Flush.Count), uint64(m.Compact.Count)
 	for i := range s.syncs {
 		r.Syncs.Count += s.syncs[i].Load()
@@ -90,6 +95,13 @@ func (s *Store) used() uint64 {
 	m := s.db.Metrics()
 	total := m.Total()
 	return uint64(total.TablesSize) + m.WAL.Size + m.BlobFiles.LiveSize
+}
+
+// waits is how many wait for an answer.
+func (s *Store) waits() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int(s.asked - s.answered)
 }
 
 // unwritten is the octets, about, that the committer has yet to write.

@@ -53,7 +53,7 @@ func (s *Store) Write(facts ...store.Fact) error {
 		s.refused.Add(1)
 		return s.free.refusal()
 	case grows && s.queued > maxQueued:
-		s.refused.Add(1)
+		s.tooFast.Add(1)
 		return errBehind
 	}
 	if len(s.queue) == 0 && len(facts) > 0 {
