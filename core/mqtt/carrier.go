@@ -78,6 +78,17 @@ func (k *carrier) end() {
 	k.carry()
 }
 
+// leave is end for a lookout, which has read for many already.
+func (k *carrier) leave() {
+	k.mu.Lock()
+	k.hands--
+	idle := k.head == len(k.ready)
+	k.mu.Unlock()
+	if !idle {
+		k.carry()
+	}
+}
+
 // carry sends for all that are ready, with help if they are many.
 func (k *carrier) carry() {
 	var some [load]*conn

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,10 +25,11 @@ const linger = time.Second
 
 // A conn is one client's connection: to mochi a net.Conn, to core a Sink.
 //
-// One goroutine serves it, which reads: serve. What mochi and the answers of
-// core have put into out, and the messages that wait in the session, the
-// server's carrier sends as the socket takes them, and where that takes time a
-// second goroutine, for as long as it takes.
+// A goroutine serves it, which reads: serve. As soon as the client is silent a
+// lookout does so in its place. What mochi and the answers of core have put into
+// out, and the messages that wait in the session, the server's carrier sends as
+// the socket takes them, and where that takes time another goroutine, for as long
+// as it takes.
 type conn struct {
 	server   *Server
 	socket   net.Conn
@@ -52,6 +54,10 @@ type conn struct {
 	aliases  map[uint16]string
 	pace     *pace // nil: the client may publish as it likes
 	hand     bool  // it will send for others before it waits
+
+	lookout *lookout    // who waits for packets; nil: the connection's goroutine
+	watched atomic.Bool // the lookout does
+	watch   watch
 
 	// Set before CONNACK is sent, then constant.
 	session   *core.Session
@@ -99,6 +105,8 @@ func newConn(s *Server, port *listener, socket net.Conn) *conn {
 	}
 	if s.o.PublishRate != (PublishRate{}) {
 		c.pace = new(pace)
+	} else if n := uint64(len(s.lookouts)); n > 0 && c.raw != nil {
+		c.lookout = s.lookouts[s.names.Load()%n]
 	}
 	if at, err := netip.ParseAddrPort(socket.RemoteAddr().String()); err == nil {
 		c.ip = at.Addr().Unmap().WithZone("")
@@ -106,24 +114,36 @@ func newConn(s *Server, port *listener, socket net.Conn) *conn {
 	return c
 }
 
-// serve lives through the connection. Nothing but a small buffer exists
-// before the client has sent a whole CONNECT.
+// serve lives through the connection, or until a lookout does. Nothing but a
+// small buffer exists before the client has sent a whole CONNECT.
 func (c *conn) serve() {
-	defer c.server.forget(c)
-	defer c.socket.Close()
-	defer c.countReceived()
 	if err := c.guard.next(c.arrive); err != nil {
 		c.turnAway(err)
+		c.leave()
 		return
 	}
-	err := c.connect()
-	if err == nil {
-		err = c.protect(c.receive)
+	if err := c.connect(); err != nil {
+		c.finish(err)
+		return
 	}
+	c.converse()
+}
+
+// finish ends the connection, because of err.
+func (c *conn) finish(err error) {
 	c.part(c.reason(err))
+	c.stopOutwait()
 	c.detach()
 	c.logEnd()
 	c.farewell()
+	c.leave()
+}
+
+// leave is the last of the connection.
+func (c *conn) leave() {
+	c.countReceived()
+	c.socket.Close()
+	c.server.forget(c)
 }
 
 // turnAway notes that a stranger did not get as far as CONNECT. Only TLS and
@@ -223,6 +243,9 @@ func (c *conn) partLocked(code packets.Code) {
 	now := time.Now()
 	c.socket.SetReadDeadline(now) // whoever reads is to stop
 	c.socket.SetWriteDeadline(now.Add(linger))
+	if c.watched.Load() {
+		go c.dismiss()
+	}
 	c.wake()
 }
 
@@ -322,6 +345,9 @@ func (c *conn) settle() {
 // await gives the client its time for the next packet. It is called before
 // the socket is read, and so counts many packets at a time.
 func (c *conn) await() error {
+	if c.lookout != nil {
+		return c.watchful()
+	}
 	c.settle()
 	c.countReceived()
 	c.mu.Lock()

@@ -90,6 +90,9 @@ func (g *guard) next(wait func() error) error {
 	}
 }
 
+// left is how many octets are not checked yet.
+func (g *guard) left() int { return len(g.buf) - g.at }
+
 // fill reads what there is, behind what is not checked yet.
 func (g *guard) fill() error {
 	rest := len(g.buf) - g.at
@@ -114,6 +117,15 @@ func (g *guard) fill() error {
 		return nil
 	}
 	return err
+}
+
+// keep has what is left in a buffer of its own, or none for nothing.
+func (g *guard) keep() {
+	rest := g.buf[g.at:]
+	g.buf, g.at = nil, 0
+	if len(rest) > 0 {
+		g.buf = append(make([]byte, 0, max(2*len(rest), bufferMin)), rest...)
+	}
 }
 
 // grow makes room for n octets.

@@ -291,7 +291,8 @@ func TestHostile26DeepTopics(t *testing.T) {
 }
 
 // TestHostile28Silence: who does not say CONNECT in time is out, also if
-// octets trickle in, and who is silent beyond the keep alive.
+// octets trickle in, and who is silent beyond the keep alive. Who goes on to
+// speak may stay.
 func TestHostile28Silence(t *testing.T) {
 	t.Parallel()
 	b := start(t, func(_ *coreOptions, o *Options) {
@@ -303,6 +304,7 @@ func TestHostile28Silence(t *testing.T) {
 	half.raw("10 0f 0004 4d51")
 	will := b.connect(t, 4, "watcher", func(pk *packets.Packet) { pk.Connect.Keepalive = 0 })
 	will.subscribe(0, "will")
+	speaks := b.connect(t, 4, "speaks", nil)
 	gone, ack := b.tryConnect(t, 5, "gone", func(pk *packets.Packet) {
 		pk.Connect.Keepalive = 65535
 		pk.Connect.WillFlag, pk.Connect.WillTopic, pk.Connect.WillPayload = true, "will", []byte("gone")
@@ -312,6 +314,11 @@ func TestHostile28Silence(t *testing.T) {
 	}
 	silent.expectEnd()
 	half.expectEnd()
+	for range 4 { // longer than the keep alive and half of it
+		speaks.ping()
+		time.Sleep(500 * time.Millisecond)
+	}
+	speaks.ping()
 	if code := gone.expectEnd(); code != packets.ErrKeepAliveTimeout.Code {
 		t.Errorf("DISCONNECT 0x%02x, want 0x8d", code)
 	}

@@ -14,6 +14,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,7 +37,8 @@ type Server struct {
 	// arrivals bounds the connections a second.
 	arrivals *rate.Limiter
 
-	carrier carrier
+	carrier  carrier
+	lookouts []*lookout // constant once somebody is admitted
 
 	// incidents is the log for what a stranger can bring about.
 	incidents zerolog.Logger
@@ -72,6 +74,7 @@ func (s *Server) Serve(ctx context.Context) {
 	var serving sync.WaitGroup
 	s.mu.Lock()
 	if !s.stopped {
+		s.lookOut()
 		for _, l := range s.listeners {
 			s.running.Add(1)
 			serving.Go(func() {
@@ -84,6 +87,23 @@ func (s *Server) Serve(ctx context.Context) {
 	stop := context.AfterFunc(ctx, s.stopListening)
 	defer stop()
 	serving.Wait()
+}
+
+// lookOut has lookouts read for clients, one for every two processors: the other
+// is for what it causes. Without them each client takes a goroutine.
+func (s *Server) lookOut() {
+	if s.lookouts != nil {
+		return
+	}
+	for range max(1, runtime.GOMAXPROCS(0)/2) {
+		l, err := newLookout(&s.carrier)
+		if err != nil {
+			s.o.Log.Warn().Err(err).Str("event", "no_lookout").Msg("each MQTT client takes a goroutine of its own, and more memory")
+			return
+		}
+		s.lookouts = append(s.lookouts, l)
+		go l.run()
+	}
 }
 
 // accept accepts clients until l is closed. Other errors, such as too many
@@ -190,6 +210,9 @@ func (s *Server) Close(ctx context.Context) error {
 	over := make(chan struct{})
 	go func() {
 		s.running.Wait()
+		for _, l := range s.lookouts {
+			l.close()
+		}
 		close(over)
 	}()
 	select {

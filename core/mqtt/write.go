@@ -48,7 +48,7 @@ func (p *parcel) free() {
 // write writes what the socket takes at once.
 func (p *parcel) write(fd uintptr) bool {
 	var n int
-	n, p.err = syscall.Write(int(fd), p.Bytes())
+	n, p.err = writeNow(fd, p.Bytes())
 	p.Next(max(n, 0))
 	return true
 }
