@@ -22,9 +22,14 @@ var mayImport = map[string][]string{
 	"mqttsn/transport/memnet": {"mqttsn/clock", "mqttsn/transport"},
 	"mqttsn/transport/mmsg":   {},
 	"mqttsn/transport/udp":    {"mqttsn/transport", "mqttsn/transport/mmsg"},
-	"mqttsn/index":            {}, // knows nothing of MQTT-SN, and core may have it
-	"mqttsn/gateway":          {"mqttsn", "mqttsn/clock", "mqttsn/index", "mqttsn/session", "mqttsn/transport", "mqttsn/wheel"},
-	"mqttsn/client":           {"mqttsn", "mqttsn/clock"},
+	"mqttsn/limit":            {"mqttsn/clock"},
+	"mqttsn/transport/dtls": {"mqttsn/clock", "mqttsn/index", "mqttsn/limit", "mqttsn/transport",
+		"mqttsn/transport/dtls/handshake", "mqttsn/transport/dtls/record"},
+	"mqttsn/transport/dtls/handshake": {"mqttsn/transport/dtls/record"},
+	"mqttsn/transport/dtls/record":    {},
+	"mqttsn/index":                    {}, // knows nothing of MQTT-SN, and core may have it
+	"mqttsn/gateway":                  {"mqttsn", "mqttsn/clock", "mqttsn/index", "mqttsn/session", "mqttsn/transport", "mqttsn/wheel"},
+	"mqttsn/client":                   {"mqttsn", "mqttsn/clock"},
 
 	"core":                 {"core/router", "core/store", "mqttsn/index"},
 	"core/router":          {"mqttsn/index"},
@@ -87,6 +92,7 @@ var only = map[string][]string{
 	"github.com/gopacket/gopacket": {"cmd/dormouse"},
 	"github.com/gorilla/websocket": {"core/mqtt"},
 	"github.com/mattn/go-isatty":   {"cmd/dormouse"},
+	"github.com/pion/":             {"mqttsn/transport/dtls/handshake", "mqttsn/transport/dtls/record"},
 	"github.com/prometheus/":       {"cmd/dormouse/admin", "sim/bench", "sim/report", "cmd/dormouse"},
 	"github.com/rs/zerolog":        {"cmd/dormouse", "cmd/dormouse/admin", "core", "core/mqtt", "core/store/disk"},
 	"pgregory.net/rapid":           {"core/store/storetest"},

@@ -49,3 +49,36 @@ type Locals interface {
 	// LocalNumber returns the number of a. 0: it is none of this transport's.
 	LocalNumber(a netip.Addr) uint32
 }
+
+// An Identity is whom a peer has proved to be.
+type Identity struct {
+	Proof Proof
+	Name  string // empty, if it has proved nothing
+}
+
+// A Proof is how a peer has proved who it is. The numbers are stored.
+type Proof uint8
+
+const (
+	Unproved      Proof = iota
+	ByKey               // a pre-shared key: Name is its identity
+	ByCertificate       // Name is in it
+)
+
+// Identities is what a Transport can do whose peers prove who they are.
+type Identities interface {
+	// Identity returns whom p has proved to be. It stays the same for as long
+	// as its Conn means that peer, and proves nothing afterwards.
+	Identity(p Peer) Identity
+}
+
+// Lasting is what a Transport can do that numbers connections which outlive
+// the process, so that peers are found again after a restart.
+type Lasting interface {
+	// ConnID returns the lasting name of what Peer.Conn numbers n, if any.
+	ConnID(n uint32) (id [8]byte, ok bool)
+
+	// ConnPeer returns the peer of that name where it was last, if it is known.
+	// It is to be called before Serve.
+	ConnPeer(id [8]byte) (Peer, bool)
+}

@@ -1,0 +1,194 @@
+// Package dtls is the secured [transport.Transport]: DTLS 1.2 (RFC 6347) with
+// Connection IDs (RFC 9146) over another transport.
+//
+// What comes in goes one of three ways, hear.go: a record with a connection id
+// of ours to its association; one of epoch 1 from the address of an
+// association that has none to that; all else to the handshakes, door.go,
+// which pion does, and of which there are only so many.
+//
+// When a handshake is done pion is let go, and what remains of the peer is an
+// association: 152 octets in a table without pointers, table.go, and no
+// goroutine and no timer. Package record opens and seals for it. It is named
+// by its connection id, so that a sensor that wakes behind another address
+// needs no handshake; its answers follow, address.go. With a [Keeper] it also
+// outlives the process, keeper.go.
+//
+// A peer has the same Peer.Conn for as long as its association lasts, and
+// Peer.Addr is where it was last.
+package dtls
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dormouse/mqttsn/clock"
+	"dormouse/mqttsn/transport"
+	"dormouse/mqttsn/transport/dtls/handshake"
+	"dormouse/mqttsn/transport/dtls/record"
+)
+
+// A Listener is a secured transport over another. Use [New].
+type Listener struct {
+	cfg         Config
+	under       transport.Transport
+	credentials atomic.Pointer[handshake.Credentials]
+	count       counters
+
+	parts [parts]part
+	zones zones
+	door  *door
+
+	restored map[record.ID]uint32 // numbers, between Load and Serve
+
+	keepOrder sync.Mutex     // held from when changes are encoded until the Keeper has them
+	keeping   sync.WaitGroup // what the Keeper has not answered
+	waiting   atomic.Int64   // datagrams to send that wait for that
+	inbounds  sync.Pool
+	outbounds sync.Pool
+}
+
+var (
+	_ transport.Transport  = (*Listener)(nil)
+	_ transport.Locals     = (*Listener)(nil)
+	_ transport.Identities = (*Listener)(nil)
+	_ transport.Lasting    = (*Listener)(nil)
+)
+
+// New returns a listener on under, whose datagrams must be allowed to have at
+// least [MinDatagram] octets. c must be valid, and credentials be enough for
+// one cipher suite.
+func New(c Config, credentials *handshake.Credentials, under transport.Transport) (*Listener, error) {
+	l := &Listener{cfg: c, under: under}
+	l.door = newDoor(l)
+	l.inbounds.New = func() any { return &inbound{l: l} }
+	l.outbounds.New = func() any { return new(outbound) }
+	for i := range l.parts {
+		l.parts[i].which = uint32(i)
+	}
+	return l, l.SetCredentials(credentials)
+}
+
+// MinDatagram is the length in octets of the longest datagram that a handshake
+// may need.
+const MinDatagram = 2048
+
+// SetCredentials has handshakes that begin from now on use others. What was
+// agreed on by then stays; see Recheck.
+func (l *Listener) SetCredentials(c *handshake.Credentials) error {
+	if c.PSK == nil && c.Certificate == nil {
+		return errors.New("dtls: there are neither pre-shared keys nor a certificate; give one of them")
+	}
+	l.credentials.Store(c)
+	return nil
+}
+
+// Serve passes on what associations receive, with the peer at its present
+// address, and does handshakes. It ends them when ctx is cancelled.
+func (l *Listener) Serve(ctx context.Context, sink func(batch []transport.Datagram)) error {
+	l.restored = nil
+	ctx, cancel := context.WithCancel(ctx)
+	var sweeper sync.WaitGroup
+	sweeper.Go(func() { l.sweepUntil(ctx.Done()) })
+	l.door.open(ctx)
+	err := l.under.Serve(ctx, func(batch []transport.Datagram) { l.receive(batch, sink) })
+	cancel()
+	sweeper.Wait()
+	l.door.close()
+	l.keeping.Wait()
+	return err
+}
+
+// LocalAddr and LocalNumber are those of the transport below.
+func (l *Listener) LocalAddr(n uint32) netip.Addr {
+	if locals, ok := l.under.(transport.Locals); ok {
+		return locals.LocalAddr(n)
+	}
+	return netip.Addr{}
+}
+
+func (l *Listener) LocalNumber(a netip.Addr) uint32 {
+	if locals, ok := l.under.(transport.Locals); ok {
+		return locals.LocalNumber(a)
+	}
+	return 0
+}
+
+// Identity returns whom the association of p has proved to be.
+func (l *Listener) Identity(p transport.Peer) (who transport.Identity) {
+	l.with(p.Conn, func(p *part, slot int32) {
+		who = transport.Identity{Proof: p.at(slot).proof, Name: *p.name(slot)}
+	})
+	return who
+}
+
+// ConnID returns the lasting name of what Peer.Conn numbers n.
+func (l *Listener) ConnID(n uint32) (id [record.IDLength]byte, ok bool) {
+	l.with(n, func(p *part, slot int32) { id, ok = p.at(slot).ID, true })
+	return id, ok
+}
+
+// ConnPeer returns the peer of that name, at the address where it was last. It
+// is of use between Load and Serve.
+func (l *Listener) ConnPeer(id [record.IDLength]byte) (who transport.Peer, ok bool) {
+	l.with(l.restored[id], func(p *part, slot int32) {
+		who, ok = l.peer(p.at(slot).place, p.at(slot).number), true
+	})
+	return who, ok
+}
+
+// Recheck ends the associations of those who may not stay, as after
+// SetCredentials, without a word to them.
+func (l *Listener) Recheck(mayStay func(transport.Identity) bool) {
+	l.endThose(Rechecked, func(a *association, name string) bool {
+		return !mayStay(transport.Identity{Proof: a.proof, Name: name})
+	})
+}
+
+// endThose ends associations.
+func (l *Listener) endThose(why Ending, those func(a *association, name string) bool) {
+	for i := range l.parts {
+		l.endThoseOf(&l.parts[i], why, those)
+	}
+}
+
+func (l *Listener) endThoseOf(p *part, why Ending, those func(a *association, name string) bool) {
+	var gone []record.ID
+	p.mu.Lock()
+	for slot := range p.made {
+		if a := p.at(slot); a.number != 0 && those(a, *p.name(slot)) {
+			gone = append(gone, a.ID)
+			l.leave(p, slot, why)
+		}
+	}
+	p.mu.Unlock()
+	l.keepEnded(gone...)
+}
+
+// sweepUntil ends what is idle, a part at a time, until done.
+func (l *Listener) sweepUntil(done <-chan struct{}) {
+	ticker := time.NewTicker(max(l.cfg.Idle/(8*parts), time.Second))
+	defer ticker.Stop()
+	for i := 0; ; i++ {
+		select {
+		case <-done:
+			return
+		case <-ticker.C:
+		}
+		since := int64(seconds(l.cfg.Clock())) - int64(l.cfg.Idle/time.Second)
+		l.endThoseOf(&l.parts[i%parts], Idle, func(a *association, _ string) bool { return int64(a.seen) < since })
+	}
+}
+
+// seconds is what associations remember of a time: enough for 136 years.
+func seconds(t clock.Time) uint32 { return uint32(t / clock.Time(time.Second)) }
+
+// newID returns a name that nobody can guess.
+func newID() (id record.ID) {
+	rand.Read(id[:])
+	return id
+}

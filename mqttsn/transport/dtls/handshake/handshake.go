@@ -1,0 +1,91 @@
+// Package handshake agrees on the keys of an association: it has pion do the
+// handshake of DTLS 1.2, always with a cookie, and takes the keys out of it.
+//
+// A handshake in progress costs some 45 KB and four goroutines; who may have
+// one is for the caller to decide. When it is done, the caller has time to put
+// the association where its records will find it, and only then is the last
+// flight sent. pion is kept a while after that: if the flight is lost, the
+// peer repeats its own, and pion answers with it again.
+package handshake
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	piondtls "github.com/pion/dtls/v3"
+	"github.com/pion/logging"
+
+	"dormouse/mqttsn/transport/dtls/record"
+)
+
+// MTU is the length in octets of the longest datagram of a handshake.
+const MTU = 1200
+
+// A Handshake is one in progress, or done and not forgotten. Its methods are
+// safe for concurrent use.
+type Handshake struct {
+	id   record.ID
+	conn *conn
+	pion *piondtls.Conn
+}
+
+// quiet has pion log nothing: whatever it has to say comes from strangers.
+var quiet = func() logging.LoggerFactory {
+	f := logging.NewDefaultLoggerFactory()
+	f.DefaultLogLevel = logging.LogLevelDisabled
+	return f
+}()
+
+// New prepares a handshake with the peer at an address. id is the connection
+// id that is offered. send gets each datagram for the peer, which is its own
+// only until it returns.
+func New(c *Credentials, id record.ID, peer netip.AddrPort, send func([]byte)) (*Handshake, error) {
+	h := &Handshake{id: id, conn: newConn(peer, send)}
+	options := append(c.options(),
+		piondtls.WithConnectionIDGenerator(func() []byte { return id[:] }),
+		piondtls.WithMTU(MTU),
+		piondtls.WithLoggerFactory(quiet))
+	pion, err := piondtls.ServerWithOptions(h.conn, h.conn.peer, options...)
+	if err != nil {
+		return nil, err
+	}
+	h.pion = pion
+	return h, nil
+}
+
+// Run does the handshake, and returns what it came to. The peer does not know
+// yet: see Release. After an error the handshake is of no use.
+func (h *Handshake) Run(ctx context.Context, within time.Duration) (*Agreement, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	if err := h.pion.HandshakeContext(ctx); err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err() // pion's own may be of what it led to
+		}
+		h.Forget()
+		return nil, err
+	}
+	agreed, err := agreementOf(h.pion, h.id)
+	if err != nil {
+		h.Forget()
+	}
+	return agreed, err
+}
+
+// Deliver takes in a datagram of the peer. It keeps nothing of b. False means
+// that the peer has sent more than it may, and is to be forgotten.
+func (h *Handshake) Deliver(b []byte) bool { return h.conn.deliver(b) }
+
+// Verified reports whether the peer is where it says: it has sent back its
+// cookie.
+func (h *Handshake) Verified() bool { return h.conn.isVerified() }
+
+// Release sends the last flight, and repeats it when the peer does.
+func (h *Handshake) Release() { h.conn.release() }
+
+// Forget ends the handshake, done or not, without a word to the peer.
+func (h *Handshake) Forget() {
+	h.conn.forget()
+	h.pion.Close()
+}
