@@ -201,6 +201,9 @@ func udpConfig(c *config.Config, l *config.Listener) udp.Config {
 		Interfaces:    c.MQTTSN.Multicast.Interfaces,
 		HopLimit:      c.MQTTSN.Search.HopLimit,
 	}
+	for _, a := range c.MQTTSN.Advertise.Addresses {
+		u.Broadcast = u.Broadcast || c.MQTTSN.Advertise.Enabled && a.Addr().Unmap().Is4() && !a.Addr().Unmap().IsMulticast()
+	}
 	for _, g := range c.MQTTSN.Multicast.Groups {
 		u.Groups = append(u.Groups, netip.AddrPortFrom(g, uint16(c.MQTTSN.Multicast.Port)))
 	}

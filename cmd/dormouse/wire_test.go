@@ -172,3 +172,21 @@ func wired(c *config.Config) []any {
 	g.Seed, g.Log, g.Wall = 0, nil, nil
 	return []any{o, mqttOptions(c, zerolog.Nop()), authOptions(c), sysReadersOf(c), g, bridgeConfig(c), udpConfig(c, &c.Listeners[1]), newMemory(c, 1, nil, zerolog.Nop()), diskOptions(c, zerolog.Nop())}
 }
+
+// TestBroadcast: sockets that may send to all of a network are those that
+// advertise there.
+func TestBroadcast(t *testing.T) {
+	for addresses, want := range map[string]bool{
+		"[225.1.1.1:1884]": false, "[\"[ff02::1]:1884\"]": false, "[225.1.1.1:1884, 192.0.2.255:1884]": true, "[255.255.255.255:1884]": true,
+	} {
+		for enabled, want := range map[string]bool{"true": want, "false": false} {
+			c, err := config.Load("", []string{"mqttsn.advertise.addresses=" + addresses, "mqttsn.advertise.enabled=" + enabled})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := udpConfig(c, &c.Listeners[1]).Broadcast; got != want {
+				t.Errorf("advertising at %s, enabled %s: %v", addresses, enabled, got)
+			}
+		}
+	}
+}

@@ -63,6 +63,9 @@ func share(fd int, family netip.Addr, c *Config) error {
 		set.int(unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_ALL, 0)
 		set.int(unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, c.HopLimit)
 	}
+	if !c.Broadcast { // package net allows it
+		set.int(unix.SOL_SOCKET, unix.SO_BROADCAST, 0)
+	}
 	if c.Address.Addr().IsUnspecified() {
 		set.tell(family)
 	}

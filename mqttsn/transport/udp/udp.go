@@ -52,6 +52,11 @@ type Config struct {
 	// HopLimit is how far multicast that we send travels, in hops, 0 to 255. 0
 	// does not leave this host, and 1 not the network.
 	HopLimit int
+
+	// Broadcast is whether a datagram may go to all of a network. If not, such
+	// are refused as other errors are, so that who forges a broadcast address
+	// has nobody answered there.
+	Broadcast bool
 }
 
 // Counters are what befell datagrams. They only grow.
@@ -164,8 +169,8 @@ func (c *Conn) all() []*socket {
 }
 
 // Send sends each datagram, in order. What the kernel refuses is counted, and
-// the rest is sent all the same. An address may be a group or a broadcast
-// address. The error is net.ErrClosed once c is.
+// the rest is sent all the same. An address may be a group, or a
+// broadcast address with Config.Broadcast. The error is net.ErrClosed once c is.
 func (c *Conn) Send(batch []transport.Datagram) error {
 	i := c.turn.Add(1) % uint32(len(c.sockets))
 	return c.sockets[i].send(batch, c.links, &c.Counters)
