@@ -285,3 +285,21 @@ func TestAuthorIsKept(t *testing.T) {
 		}
 	}
 }
+
+// TestOperatorsSeeAllThatIsRetained, whoever may publish it by now.
+func TestOperatorsSeeAllThatIsRetained(t *testing.T) {
+	var r rules
+	w := newWorld(t, r.options)
+	w.comes("bob").says(1, "!a=1")
+	r.forbidden = []string{"bob publish"}
+	all, err := w.Retained("#")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for m := range all {
+		if m.Topic == "a" {
+			return
+		}
+	}
+	t.Error("what bob retained is not shown")
+}

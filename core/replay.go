@@ -22,7 +22,8 @@ type replay struct {
 	before uint64 // letters after this one come by the queue
 	atOnce int    // how many may yet go as fast as the client takes them
 	found  *keepsake
-	ahead  map[uint64]struct{} // letters that went ahead of their turn
+	stands func(*keepsake) bool // whether its publisher still may; nil: nobody asks
+	ahead  map[uint64]struct{}  // letters that went ahead of their turn
 }
 
 // stride is how many levels of topics one call walks at most, with the
@@ -32,7 +33,7 @@ const stride = 1000
 
 // replay starts one, or returns nil if there is nothing to replay.
 func (r *retained) replay(filter string, t terms, before uint64) *replay {
-	p := &replay{Cursor: r.topics.Walk(filter), terms: t, before: before, atOnce: r.limits.ReplayAtOnce}
+	p := &replay{Cursor: r.topics.Walk(filter), terms: t, before: before, atOnce: r.limits.ReplayAtOnce, stands: r.stands}
 	if p.find(r); p.over() {
 		return nil
 	}
@@ -64,7 +65,7 @@ func (p *replay) take(r *retained, id string, now func() time.Time) (*letter, bo
 	k := p.found
 	l := k.letter
 	p.found = nil
-	if l == nil || !p.owes(r, k, id, now) {
+	if l == nil || !p.owes(k, id, now) {
 		return nil, false
 	}
 	if _, went := p.ahead[l.seq]; went {
@@ -75,9 +76,9 @@ func (p *replay) take(r *retained, id string, now func() time.Time) (*letter, bo
 }
 
 // owes reports whether k is for the client called id.
-func (p *replay) owes(r *retained, k *keepsake, id string, now func() time.Time) bool {
+func (p *replay) owes(k *keepsake, id string, now func() time.Time) bool {
 	return k.seq <= p.before && !(p.noLocal && k.Publisher == id) && !expired(k.letter, now) &&
-		(r.stands == nil || r.stands(k))
+		(p.stands == nil || p.stands(k))
 }
 
 // takeAhead returns the message of the topic of newer, which is about to go,
@@ -86,7 +87,7 @@ func (p *replay) takeAhead(r *retained, newer *letter, id string, now func() tim
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	k, ok := r.topics.Find(newer.Topic)
-	if !ok || k.seq >= newer.seq || !p.owes(r, k, id, now) {
+	if !ok || k.seq >= newer.seq || !p.owes(k, id, now) {
 		return nil, false
 	}
 	switch _, went := p.ahead[k.seq]; {

@@ -53,6 +53,7 @@ func (s *server) openAdmin(c *config.Config) error {
 		Times:    []admin.Times{s.kept.syncs},
 		Checks:   s.checks,
 		Backup:   s.kept.backup(),
+		Reload:   s.reload,
 	}, http, socket)
 	s.opened = append(s.opened, says)
 	return nil

@@ -38,6 +38,8 @@ type cli struct {
 	Clients  clientsCmd  `cmd:"" help:"Show the clients of the server that runs here."`
 	Kick     kickCmd     `cmd:"" help:"End a client's connection."`
 	Retained retainedCmd `cmd:"" help:"List, print and remove retained messages."`
+	Reload   reloadCmd   `cmd:"" help:"Have the server that runs here read its configuration, certificates, users and rules again."`
+	ACL      aclCmd      `cmd:"" name:"acl" help:"Try the rules of who may publish and subscribe."`
 	Backup   backupCmd   `cmd:"" help:"Copy what a server keeps, check a copy, and put it back."`
 	Store    storeCmd    `cmd:"" help:"Look into what a stopped server keeps."`
 	Passwd   passwdCmd   `cmd:"" help:"Keep a file of users and their passwords."`

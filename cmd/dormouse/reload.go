@@ -1,33 +1,63 @@
 package main
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
 
-// reload reads again what may change while the server runs: certificates and
-// passwords. If any of it cannot be read, everything stays as it was; the log
-// says so, too.
-func (s *server) reload() error {
-	if err := s.rereadFiles(); err != nil {
+// reload reads again what may change while the server runs: the configuration,
+// of which it takes over config.Reloaded, and certificates and passwords. If any
+// of it cannot be read, or is not as it must be, everything stays as it was; the
+// log says so, too. Whoever is connected has no more than the rules allow by now
+// once it returns. restart are the keys that would be others after a restart.
+func (s *server) reload() (restart []string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if restart, err = s.readAgain(); err != nil {
 		s.log.Error().Err(err).Str("event", "reload_failed").Msg("nothing is reloaded; what held before still holds")
-		return err
+		return nil, err
 	}
+	s.broker.Recheck()
 	s.log.Info().Str("event", "reloaded").Msg("files read again")
+	if len(restart) > 0 {
+		s.log.Warn().Str("event", "restart_needed").Strs("keys", restart).Msg("the configuration says other than holds; restart the server to have it hold")
+	}
 	s.warnOfFiles()
-	return nil
+	return restart, nil
 }
 
-// rereadFiles puts all files to use, or none. Passwords come last of what may
-// fail, since they are in use once they are read.
-func (s *server) rereadFiles() error {
+// readAgain puts all of it to use, or nothing, and returns which keys a restart
+// would change. Passwords come last of what may fail, since they are in use once
+// they are read.
+func (s *server) readAgain() (restart []string, err error) {
 	apply, err := reread(s.certificates)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := s.auth.Reload(); err != nil {
-		return err
+	next, err := s.load()
+	if err != nil {
+		return nil, err
+	}
+	now, restart := s.config.Reload(next)
+	if err := now.Check(); err != nil && len(restart) > 0 { // what is open stays so, and may not go with the rest
+		return nil, fmt.Errorf("with %s, which a reload does not change: %w", strings.Join(restart, ", "), err)
+	}
+	if bound := s.binds(); bound != coreOptions(now, s.log).BindUsers {
+		return nil, errors.New("auth.client_id.bind is of use from a restart on when the first of auth.providers comes, or the last goes; restart the server")
+	}
+	if err := s.auth.Reload(authOptions(now)); err != nil {
+		return nil, err
 	}
 	apply()
-	return nil
+	s.access.goBy(now)
+	s.config = now
+	return restart, nil
 }
+
+// binds reports whether sessions belong to users, as they have since the start.
+func (s *server) binds() bool { return coreOptions(s.config, s.log).BindUsers }
 
 // warnOfFiles tells of files that are as they should not be, which is no
 // reason not to start: password files that everyone may read, since Mosquitto

@@ -36,6 +36,7 @@ func (c *serveCmd) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
+	srv.load = c.load
 	for _, line := range srv.opened {
 		fmt.Fprintln(s.out, line)
 	}
@@ -45,7 +46,7 @@ func (c *serveCmd) Run(s *streams) error {
 	for serving := true; serving; {
 		select {
 		case <-reload:
-			srv.reload()
+			_, _ = srv.reload() // the log says how it went
 		case err = <-failed:
 			serving = false
 		case <-ctx.Done():

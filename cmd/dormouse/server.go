@@ -25,9 +25,13 @@ import (
 
 // A server is one broker with its edges: all that "dormouse serve" runs.
 type server struct {
+	config       *config.Config // as of the last reload, with mu locked
+	load         func() (*config.Config, error)
+	mu           sync.Mutex // one reload at a time
 	log          zerolog.Logger
 	broker       *core.Broker
 	auth         *auth.Authenticator
+	access       access
 	mqtt         *mqtt.Server
 	fronts       []*front
 	admin        *admin.Server  // nil: none
@@ -74,15 +78,18 @@ func open(c *config.Config, log zerolog.Logger) (*server, error) {
 	if kept.Store != nil {
 		co.Store = kept
 	}
-	co.Authorize, mo.Authenticate = sysReadersOf(c).authorize, known.Authenticate
 	s := &server{
+		config:       c,
+		load:         func() (*config.Config, error) { return c, nil },
 		log:          log,
 		auth:         known,
 		certificates: certificates,
-		broker:       core.New(co),
 		stop:         func() {},
 		kept:         kept,
 	}
+	s.access.goBy(c)
+	co.Authorize, co.Named, mo.Authenticate = s.access.allows, s.access.named, known.Authenticate
+	s.broker = core.New(co)
 	if err := kept.restore(s.broker); err != nil {
 		return nil, errors.Join(err, s.broker.Close())
 	}

@@ -33,7 +33,7 @@ func coreOptions(c *config.Config, log zerolog.Logger) core.Options {
 	o := core.DefaultOptions()
 	o.Log = log.With().Str("component", "core").Logger()
 	o.Version = "dormouse " + release
-	o.BindUsers = c.Auth.ClientID.Bind == "identity" && len(c.Auth.Providers) > 0
+	o.BindUsers = c.Auth.ClientID.Bind != "none" && len(c.Auth.Providers) > 0
 	o.MaxSessions = c.Limits.MaxSessions
 	o.MaxSubscriptions = c.Limits.MaxSubscriptionsPerClient
 	o.MaxInflight = c.Limits.Inflight
@@ -110,10 +110,6 @@ func authOptions(c *config.Config) auth.Options {
 		o.Files = append(o.Files, p.File)
 	}
 	return o
-}
-
-func sysReadersOf(c *config.Config) sysReaders {
-	return sysReaders{from: config.Prefixes(c.SysTopics.Allow), users: c.SysTopics.Users}
 }
 
 func sessionConfig(c *config.Config) session.Config {

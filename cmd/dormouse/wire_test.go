@@ -2,6 +2,8 @@ package main
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -99,11 +101,19 @@ func TestEverySettingCounts(t *testing.T) {
 		"admin.enabled", "admin.listen", "admin.unix_socket"} {
 		delete(left, key) // seen elsewhere
 	}
+	file := filepath.Join(t.TempDir(), "acl.yaml")
+	if err := os.WriteFile(file, []byte("rules: [{allow: all, topic: a}]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	advertising := []string{"mqttsn.advertise.addresses=[225.1.1.1:1884]", "mqttsn.advertise.enabled=true"}
 	knowing := []string{"auth.providers=[{type: passwd, file: f}]", "sys_topics.users=[ops]"}
 	binding := []string{"auth.providers=[{type: passwd, file: f}]", "auth.client_id.bind=none"}
+	prefixed := []string{"auth.providers=[{type: passwd, file: f}]", "auth.client_id.bind=prefix"}
+	ruled := []string{"acl.default=deny", "acl.file=" + file}
+	given := []string{"auth.anonymous.role=r", "auth.roles=[{role: s, listeners: [sn]}]"}
+	rules := []string{"auth.anonymous.role=r", "acl.rules=[{role: r, allow: publish, topic: a}]"}
 	hearing := []string{"mqttsn.multicast.groups=[225.1.1.1]"}
-	for _, sets := range [][]string{advertising, knowing, binding, append(hearing, "mqttsn.multicast.port=7")} {
+	for _, sets := range [][]string{advertising, knowing, binding, prefixed, ruled, given, rules, append(hearing, "mqttsn.multicast.port=7")} {
 		for _, set := range sets {
 			key, _, _ := strings.Cut(set, "=")
 			delete(left, key)
@@ -144,7 +154,7 @@ func TestEverySettingCounts(t *testing.T) {
 		"limits.memory_soft=7%", "limits.memory_hard=80%", "limits.retained.bytes=7KiB", "limits.unauthenticated_udp.responses_per_prefix=7/s",
 		"limits.unauthenticated_udp.prefix_v4=8", "limits.unauthenticated_udp.prefix_v6=64", "limits.unauthenticated_udp.exempt=[private]",
 		"sys_topics.enabled=false", "sys_topics.interval=7s", "sys_topics.allow=[any]",
-		"auth.anonymous.enabled=false", "auth.providers=[{type: passwd, file: f}]", "listeners.mqtt.security=insecure",
+		"auth.anonymous.enabled=false", "auth.anonymous.role=r", "auth.client_id.pattern=a", "acl.default=deny", "acl.recheck=[deliver]", "auth.roles=[{role: s}]", "auth.providers=[{type: passwd, file: f}]", "listeners.mqtt.security=insecure",
 		"durability.sync=none", "durability.max_bytes=1GiB", "durability.max_age=100h", "limits.disk_free_min=1GiB",
 		"listeners.sn.sockets=7", "listeners.sn.recv_buffer=1MiB",
 	} {
@@ -170,7 +180,7 @@ func wired(c *config.Config) []any {
 	o.Now = nil
 	g := gatewayConfig(c, &c.Listeners[1], zerolog.Nop())
 	g.Seed, g.Log, g.Wall = 0, nil, nil
-	return []any{o, mqttOptions(c, zerolog.Nop()), authOptions(c), sysReadersOf(c), g, bridgeConfig(c), udpConfig(c, &c.Listeners[1]), newMemory(c, 1, nil, zerolog.Nop()), diskOptions(c, zerolog.Nop())}
+	return []any{o, mqttOptions(c, zerolog.Nop()), authOptions(c), policyOf(c), clientIDsOf(c), g, bridgeConfig(c), udpConfig(c, &c.Listeners[1]), newMemory(c, 1, nil, zerolog.Nop()), diskOptions(c, zerolog.Nop())}
 }
 
 // TestBroadcast: sockets that may send to all of a network are those that

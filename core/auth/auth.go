@@ -3,7 +3,6 @@
 package auth
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"runtime"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"dormouse/core"
 )
@@ -53,118 +51,81 @@ type Options struct {
 
 // An Authenticator knows who may connect. It is safe for concurrent use.
 type Authenticator struct {
-	o     Options
 	key   [sha256.Size]byte // of proofs
 	slots chan struct{}     // one for each hash being computed
-	users atomic.Pointer[users]
+	now   atomic.Pointer[arrangement]
 
 	hashed, remembered, busy atomic.Uint64
+}
+
+// An arrangement is what is asked, and in which order.
+type arrangement struct {
+	Options
+	providers []Provider
+	users     *users // of the password files
 }
 
 // New returns an Authenticator that has read its files. The error is that of
 // Reload.
 func New(o Options) (*Authenticator, error) {
-	a := &Authenticator{o: o, slots: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	a := &Authenticator{slots: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	rand.Read(a.key[:])
-	return a, a.Reload()
+	return a, a.Reload(o)
 }
 
-// Reload reads the files again and forgets what it remembers of passwords. On
-// an error, which is Problems, everything stays as it was. Clients that are
-// connected stay so.
-func (a *Authenticator) Reload() error {
-	us, err := readUsers(a.o.Files)
-	if err == nil {
-		a.users.Store(us)
+// Reload goes by o from now on: it reads the files again and forgets what it
+// remembers of passwords. On an error, which is Problems, everything stays as it
+// was. Clients that are connected stay so.
+func (a *Authenticator) Reload(o Options) error {
+	us, err := readUsers(o.Files)
+	if err != nil {
+		return err
 	}
-	return err
-}
-
-// Exposed are the files that every user of the machine may read.
-func (a *Authenticator) Exposed() []string { return a.users.Load().exposed }
-
-// Authenticate says whether a client may connect: nil, ErrBad, ErrNotAllowed
-// or ErrBusy. It may take as long as a hash does, and patience before that.
-func (a *Authenticator) Authenticate(who core.Identity, password []byte) error {
-	if who.User != "" && len(a.o.Files) > 0 {
-		return a.check(who.User, password)
+	now := &arrangement{Options: o, users: us}
+	if len(o.Files) > 0 {
+		now.providers = append(now.providers, passwords{a, us})
 	}
-	if !a.letsIn(who) {
-		return ErrNotAllowed
-	}
+	a.now.Store(now)
 	return nil
 }
 
+// Exposed are the files that every user of the machine may read.
+func (a *Authenticator) Exposed() []string { return a.now.Load().users.exposed }
+
+// Authenticate says as whom a client may connect. The error is ErrBad,
+// ErrNotAllowed or ErrBusy. It may take as long as a hash does, and patience
+// before that.
+//
+// The first provider that knows the client decides. Whom none knows may come in
+// without a name where that is allowed, and not by a name, unless there is nobody
+// to check it.
+func (a *Authenticator) Authenticate(c Credentials) (core.Identity, error) {
+	now := a.now.Load()
+	for _, p := range now.providers {
+		if who, err := p.Check(c); !errors.Is(err, ErrUnknown) {
+			return who, err
+		}
+	}
+	switch {
+	case c.User != "" && len(now.providers) > 0:
+		return core.Identity{}, a.stall(now.users, c.Password)
+	case !now.letsIn(c.Identity):
+		return core.Identity{}, ErrNotAllowed
+	}
+	return c.Identity, nil
+}
+
 // letsIn reports whether who needs no name.
-func (a *Authenticator) letsIn(who core.Identity) bool {
-	switch a.o.Anonymous {
+func (o *Options) letsIn(who core.Identity) bool {
+	switch o.Anonymous {
 	case Nowhere:
 		return false
 	case Anywhere:
 		return true
 	}
 	at, err := netip.ParseAddrPort(who.Remote)
-	return err == nil && at.Addr().IsLoopback() || slices.Contains(a.o.Open, who.Listener)
+	return err == nil && at.Addr().IsLoopback() || slices.Contains(o.Open, who.Listener)
 }
-
-// remembered is how long a password that was right needs no hash. Clients
-// behind a bad link connect again and again.
-const remembered = 5 * time.Minute
-
-// check says whether name has that password. An unknown name costs a hash,
-// too, so that the time taken tells nobody which names there are.
-func (a *Authenticator) check(name string, password []byte) error {
-	if len(password) == 0 {
-		return ErrBad
-	}
-	us, now, mac := a.users.Load(), time.Now(), a.mac(password)
-	u := us.byName[name]
-	if u == nil {
-		if us.nobody == nil { // nobody has a password: there is nothing to hide
-			return ErrBad
-		}
-		u = us.nobody
-	} else if p := u.proof.Load(); p != nil && now.Before(p.until) && hmac.Equal(p.mac, mac) {
-		a.remembered.Add(1)
-		return nil
-	}
-	if !a.enter() {
-		a.busy.Add(1)
-		return ErrBusy
-	}
-	defer a.leave()
-	a.hashed.Add(1)
-	if !u.hash.Matches(password) {
-		return ErrBad
-	}
-	u.proof.Store(&proof{mac, now.Add(remembered)})
-	return nil
-}
-
-// mac stands in memory for a password that was right.
-func (a *Authenticator) mac(password []byte) []byte {
-	h := hmac.New(sha256.New, a.key[:])
-	h.Write(password)
-	return h.Sum(nil)
-}
-
-// patience is how long a client waits for its turn.
-const patience = 5 * time.Second
-
-// enter waits for a slot. There is one for each core: more hashes at once would
-// take no less time, but those of argon2id 46 MiB each.
-func (a *Authenticator) enter() bool {
-	late := time.NewTimer(patience)
-	defer late.Stop()
-	select {
-	case a.slots <- struct{}{}:
-		return true
-	case <-late.C:
-		return false
-	}
-}
-
-func (a *Authenticator) leave() { <-a.slots }
 
 // Each yields the figures under their exported names.
 func (a *Authenticator) Each(yield func(name, help, label string, value uint64)) {

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"runtime"
 	"strings"
@@ -34,7 +35,16 @@ func authenticator(t *testing.T, o Options) *Authenticator {
 	return a
 }
 
-func named(user string) core.Identity {
+// login is Authenticate, which must not make another of who comes in.
+func (a *Authenticator) login(who core.Identity, password []byte) error {
+	as, err := a.Authenticate(Credentials{who, password})
+	if err == nil && as != who {
+		return fmt.Errorf("%+v comes in as %+v", who, as)
+	}
+	return err
+}
+
+func calling(user string) core.Identity {
 	return core.Identity{ClientID: "c", User: user, Listener: "open", Remote: "127.0.0.1:5"}
 }
 
@@ -72,7 +82,7 @@ func TestWithoutName(t *testing.T) {
 		for _, files := range [][]string{nil, {file}} {
 			a := authenticator(t, Options{Anonymous: tt.from, Open: []string{"open"}, Files: files})
 			who := core.Identity{ClientID: "c", Listener: tt.listener, Remote: tt.remote}
-			if err := a.Authenticate(who, nil); !errors.Is(err, tt.want) {
+			if err := a.login(who, nil); !errors.Is(err, tt.want) {
 				t.Errorf("%v without a name with files %v: %v, want %v", tt, files, err, tt.want)
 			}
 			who.User = "bob"
@@ -80,7 +90,7 @@ func TestWithoutName(t *testing.T) {
 			if files != nil {
 				want = ErrBad
 			}
-			if err := a.Authenticate(who, []byte("x")); !errors.Is(err, want) {
+			if err := a.login(who, []byte("x")); !errors.Is(err, want) {
 				t.Errorf("%v by an unknown name with files %v: %v, want %v", tt, files, err, want)
 			}
 		}
@@ -107,13 +117,13 @@ func TestWithName(t *testing.T) {
 		{"dan", "", ErrBad},
 	} {
 		for range 2 { // what is remembered of a password makes no difference
-			if err := a.Authenticate(named(tt.user), []byte(tt.password)); !errors.Is(err, tt.want) {
+			if err := a.login(calling(tt.user), []byte(tt.password)); !errors.Is(err, tt.want) {
 				t.Errorf("%s with password %q: %v, want %v", tt.user, tt.password, err, tt.want)
 			}
 		}
 	}
 	nobody := authenticator(t, Options{Anonymous: Anywhere, Files: []string{write(t, "# nobody")}})
-	if err := nobody.Authenticate(named("ann"), []byte("secret")); !errors.Is(err, ErrBad) {
+	if err := nobody.login(calling("ann"), []byte("secret")); !errors.Is(err, ErrBad) {
 		t.Errorf("with a file without users: %v, want %v", err, ErrBad)
 	}
 }
@@ -123,21 +133,21 @@ func TestWithName(t *testing.T) {
 func TestHostile63(t *testing.T) {
 	a := authenticator(t, Options{Files: []string{write(t,
 		entry("ann", "a", argon2id), entry("bob", "b", pbkdf), entry("cat", "c", argon2id))}})
-	wrong := a.Authenticate(named("ann"), []byte("x"))
+	wrong := a.login(calling("ann"), []byte("x"))
 	a.wantHashed(t, 1, "a wrong password")
-	unknown := a.Authenticate(named("dan"), []byte("x"))
+	unknown := a.login(calling("dan"), []byte("x"))
 	a.wantHashed(t, 1, "an unknown user")
 	if wrong != ErrBad || unknown != ErrBad {
 		t.Errorf("a wrong password is told %v, an unknown user %v", wrong, unknown)
 	}
-	us := a.users.Load()
+	us := a.now.Load().users
 	if us.nobody.hash.Scheme != us.byName["ann"].hash.Scheme || len(us.nobody.hash.sum) != len(us.byName["ann"].hash.sum) {
 		t.Errorf("a hash for an unknown user is of %+v, that of most users of %+v", us.nobody.hash.Scheme, cheap[argon2id])
 	}
 	for user := range us.byName {
-		a.Authenticate(named(user), nil)
+		a.login(calling(user), nil)
 	}
-	a.Authenticate(named("dan"), nil)
+	a.login(calling("dan"), nil)
 	a.wantHashed(t, 0, "no password at all")
 }
 
@@ -154,7 +164,7 @@ func TestHostile64(t *testing.T) {
 		}
 		const crowd = 5000
 		answers := make(chan error, crowd)
-		login := func() { answers <- a.Authenticate(named("ann"), []byte("secret")) }
+		login := func() { answers <- a.login(calling("ann"), []byte("secret")) }
 		for range crowd {
 			go login()
 		}
@@ -191,7 +201,7 @@ func TestRemembered(t *testing.T) {
 		a := authenticator(t, Options{Files: []string{file}})
 		login := func(user, password string, want error, hashes uint64) {
 			t.Helper()
-			if err := a.Authenticate(named(user), []byte(password)); err != want {
+			if err := a.login(calling(user), []byte(password)); err != want {
 				t.Errorf("%s with %q: %v, want %v", user, password, err, want)
 			}
 			a.wantHashed(t, hashes, user+" with "+password)
@@ -209,7 +219,7 @@ func TestRemembered(t *testing.T) {
 
 		rewrite(t, file, entry("ann", "changed", pbkdf))
 		login("ann", "secret", nil, 0)
-		if err := a.Reload(); err != nil {
+		if err := a.Reload(a.now.Load().Options); err != nil {
 			t.Fatal(err)
 		}
 		login("ann", "secret", ErrBad, 1)
@@ -222,9 +232,9 @@ func TestRemembered(t *testing.T) {
 func TestFigures(t *testing.T) {
 	a := authenticator(t, Options{Anonymous: Anywhere, Files: []string{write(t, entry("ann", "a", pbkdf))}})
 	for _, password := range []string{"a", "a", "a", "wrong", ""} {
-		a.Authenticate(named("ann"), []byte(password))
+		a.login(calling("ann"), []byte(password))
 	}
-	a.Authenticate(named(""), nil)
+	a.login(calling(""), nil)
 	got := map[string]uint64{}
 	a.Each(func(name, _, label string, value uint64) { got[name+"{"+label+"}"] = value })
 	want := map[string]uint64{`dormouse_password_checks_total{by="hash"}`: 2,
@@ -241,16 +251,16 @@ func TestReload(t *testing.T) {
 	a := authenticator(t, Options{Files: []string{first, second}})
 	rewrite(t, first, entry("cat", "c", pbkdf))
 	rewrite(t, second, entry("bob", "new", pbkdf), "dan:plain")
-	err := a.Reload()
+	err := a.Reload(a.now.Load().Options)
 	if want := second + ":2: "; err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("Reload says %v, want %s", err, want)
 	}
 	for user, password := range map[string]string{"ann": "a", "bob": "b"} {
-		if err := a.Authenticate(named(user), []byte(password)); err != nil {
+		if err := a.login(calling(user), []byte(password)); err != nil {
 			t.Errorf("after a reload that failed %s is told: %v", user, err)
 		}
 	}
-	if err := a.Authenticate(named("cat"), []byte("c")); err != ErrBad {
+	if err := a.login(calling("cat"), []byte("c")); err != ErrBad {
 		t.Errorf("after a reload that failed, one user of it is told %v, want %v", err, ErrBad)
 	}
 	if _, err := New(Options{Files: []string{first, second}}); err == nil {
@@ -266,13 +276,13 @@ func TestTogether(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			for range 50 {
-				if err := a.Authenticate(named("ann"), []byte("a")); err != nil {
+				if err := a.login(calling("ann"), []byte("a")); err != nil {
 					t.Error(err)
 				}
-				if err := a.Authenticate(named("bob"), []byte("x")); err != ErrBad {
+				if err := a.login(calling("bob"), []byte("x")); err != ErrBad {
 					t.Error(err)
 				}
-				if err := a.Reload(); err != nil {
+				if err := a.Reload(a.now.Load().Options); err != nil {
 					t.Error(err)
 				}
 			}

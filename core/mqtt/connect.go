@@ -142,8 +142,12 @@ func (c *conn) authenticate(password []byte) packets.Code {
 	if ask == nil {
 		return packets.CodeSuccess
 	}
-	switch err := ask(c.id, password); {
+	who, err := ask(auth.Credentials{Identity: c.id, Password: password})
+	switch {
 	case err == nil:
+		c.mu.Lock()
+		c.id = who
+		c.mu.Unlock()
 		return packets.CodeSuccess
 	case errors.Is(err, auth.ErrBusy):
 		return packets.ErrServerBusy

@@ -12,6 +12,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"dormouse/core"
+	"dormouse/core/auth"
 )
 
 // What strangers and broken clients send, in the order in which the list of
@@ -335,11 +336,11 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	var log transcript
 	b := start(t, func(co *core.Options, o *Options) {
 		logTo(&log)(co, o)
-		o.Authenticate = func(who core.Identity, _ []byte) error {
-			if who.ClientID == "boom" {
+		o.Authenticate = func(c auth.Credentials) (core.Identity, error) {
+			if c.ClientID == "boom" {
 				panic("boom")
 			}
-			return nil
+			return c.Identity, nil
 		}
 	})
 	p := b.dial(t)

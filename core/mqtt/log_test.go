@@ -50,11 +50,11 @@ func TestNoSecretsInLog(t *testing.T) {
 	var log transcript
 	b := start(t, func(co *core.Options, o *Options) {
 		logTo(&log)(co, o)
-		o.Authenticate = func(who core.Identity, p []byte) error {
-			if who.User == "good" && string(p) == password {
-				return nil
+		o.Authenticate = func(c auth.Credentials) (core.Identity, error) {
+			if c.User == "good" && string(c.Password) == password {
+				return c.Identity, nil
 			}
-			return auth.ErrBad
+			return core.Identity{}, auth.ErrBad
 		}
 	})
 	login := func(user string) func(pk *packets.Packet) {

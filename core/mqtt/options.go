@@ -9,15 +9,16 @@ import (
 	"github.com/rs/zerolog"
 
 	"dormouse/core"
+	"dormouse/core/auth"
 )
 
 // Options configure a Server. Start from [DefaultOptions]: the zero Options
 // is not valid. Topics, queues and subscriptions are bounded by core's own.
 type Options struct {
-	// Authenticate says whether a client may connect, or why not: one of
+	// Authenticate says as whom a client may connect, or why not: one of
 	// core/auth's errors. It may take its time: only that client waits. It must
 	// not keep the password. Default nil: everybody may.
-	Authenticate func(who core.Identity, password []byte) error
+	Authenticate func(auth.Credentials) (core.Identity, error)
 
 	// Log gets what an operator should see: no payloads, no secrets. Default:
 	// nothing is logged.

@@ -30,6 +30,10 @@ type Options struct {
 	Times    []Times
 	Checks   func() []Check
 	Backup   func(io.Writer) error // nil: nothing is on disk
+
+	// Reload reads files again and returns the settings that a restart would
+	// change. The error says why everything stays as it was.
+	Reload func() (restart []string, err error)
 }
 
 // A Server answers operators. Use [New].

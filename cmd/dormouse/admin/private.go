@@ -18,6 +18,7 @@ func (s *Server) private() http.Handler {
 	mux.HandleFunc("GET /v1/retained/message", s.retainedMessage)
 	mux.HandleFunc("DELETE /v1/retained", s.removeRetained)
 	mux.HandleFunc("GET /v1/backup", s.backup)
+	mux.HandleFunc("POST /v1/reload", s.reload)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

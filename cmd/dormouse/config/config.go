@@ -40,6 +40,10 @@ type Config struct {
 	// Who may connect.
 	Auth Auth `yaml:"auth"`
 
+	// What they may do. SIGHUP and "dormouse reload" read auth, acl and who may
+	// read $SYS again.
+	ACL ACL `yaml:"acl"`
+
 	// Where operators look and act: figures, health, "dormouse clients".
 	Admin Admin `yaml:"admin"`
 
@@ -313,6 +317,11 @@ type Auth struct {
 	// decides.
 	Providers []Provider `yaml:"providers"`
 
+	// Roles, which acl.rules may be about. Each is given to those that all of its
+	// other keys fit, so that {role: sensor, listeners: [sn]} is whoever comes by
+	// the listener sn; also users: [ann, "plant-*"], from: [10.1.0.0/16].
+	Roles []Role `yaml:"roles"`
+
 	// Whose a client id is.
 	ClientID ClientID `yaml:"client_id"`
 }
@@ -321,8 +330,29 @@ type Auth struct {
 type ClientID struct {
 	// "identity": while a session lasts, no other user name than the one that
 	// opened it may connect under its client id, where auth.providers check
-	// names; "none": who knows a client id may.
-	Bind string `yaml:"bind" oneof:"identity,none"`
+	// names. "prefix": that, and who has a user name must have a client id that is
+	// it, or begins with it and one of - _ . : and /. "none": who knows a client id
+	// may. Not reloaded.
+	Bind string `yaml:"bind" oneof:"identity,prefix,none"`
+
+	// Regular expression that client ids must match, such as
+	// "^[A-Za-z0-9_.:-]{1,64}$". Empty: any may be.
+	Pattern string `yaml:"pattern"`
+}
+
+// A Role is given to those that all its keys fit that are set.
+type Role struct {
+	// Its name: letters, digits, "-", "_" and ".".
+	Role string `yaml:"role"`
+
+	// User names, or how they begin and then "*".
+	Users []string `yaml:"users"`
+
+	// Names of listeners.
+	Listeners []string `yaml:"listeners"`
+
+	// Networks, as in mqttsn.search_allow.
+	From []Network `yaml:"from"`
 }
 
 // Anonymous is about MQTT clients without a user name.
@@ -331,12 +361,60 @@ type Anonymous struct {
 	// machine comes from, too; "true", anywhere; "false", not even through a
 	// listener with "security: insecure".
 	Enabled string `yaml:"enabled" oneof:"loopback,true,false"`
+
+	// A role for all clients without a user name, those of MQTT-SN too. Empty: none.
+	Role string `yaml:"role"`
 }
+
+// ACL is what clients may do.
+type ACL struct {
+	// What becomes of that which no rule is about: "deny" or "allow". Empty:
+	// "deny" if there are rules or a file, else everything is allowed but $SYS.
+	Default string `yaml:"default" oneof:",deny,allow"`
+
+	// A file with "rules:" as here, instead of them. One without any denies
+	// everything.
+	File string `yaml:"file"`
+
+	// The first rule that is about a request decides. Such as
+	// {role: sensor, allow: publish, topic: "sensors/{clientid}/#", max_qos: 1, retain: false},
+	// {user: "plant-*", client: p1, listener: tls, from: [10.1.0.0/16], deny: subscribe, topic: "secret/#"},
+	// {allow: all, topic: "#"}. {clientid} and {identity}, the user name, stand for
+	// themselves: a name with + # or / in it is in no topic that is allowed.
+	Rules []Rule `yaml:"rules"`
+
+	// Where rules are asked again about what they allowed: at each delivery, when a
+	// retained message is replayed (about its publisher) or a will published, when a
+	// session is resumed, and when rules are reloaded.
+	Recheck []string `yaml:"recheck" oneof:"deliver,retained,will,resume,reload"`
+}
+
+// A Rule is about those that all its keys fit that are set.
+type Rule struct {
+	Role     string    `yaml:"role"`
+	User     string    `yaml:"user"`   // a name, or how it begins and then "*"
+	Client   string    `yaml:"client"` // likewise
+	Listener string    `yaml:"listener"`
+	From     []Network `yaml:"from"`
+
+	Allow string `yaml:"allow" oneof:"publish,subscribe,all"`
+	Deny  string `yaml:"deny" oneof:"publish,subscribe,all"`
+	Topic string `yaml:"topic"`
+
+	// What is allowed goes up to that QoS, and if Retain to retained messages.
+	MaxQoS int  `yaml:"max_qos" min:"0" max:"2"`
+	Retain bool `yaml:"retain"`
+
+	Where string // it is written, such as "acl.yaml:3"
+}
+
+// setDefaults is where a rule of a file starts.
+func (r *Rule) setDefaults() { r.MaxQoS, r.Retain = 2, true }
 
 // A Provider knows clients by name.
 type Provider struct {
 	// "passwd": a file in Mosquitto's format, see "dormouse passwd". It is read
-	// again on SIGHUP; clients that are connected stay so.
+	// again by a reload; clients that are connected stay so.
 	Type string `yaml:"type" oneof:"passwd"`
 	File string `yaml:"file"`
 }

@@ -39,7 +39,7 @@ func TestProblems(t *testing.T) {
 		{"unknown key", "sys_topics:\n  colour: red\n",
 			`d.yaml:2:3: there is no key "colour" in sys_topics; the keys there are enabled, interval, allow, users`},
 		{"a key of a later version", "cluster:\n  mode: none\n",
-			`d.yaml:1:1: there is no key "cluster" at the top; the keys there are version, node, data_dir, durability, listeners, mqtt, mqttsn, limits, auth, admin, log, sys_topics`},
+			`d.yaml:1:1: there is no key "cluster" at the top; the keys there are version, node, data_dir, durability, listeners, mqtt, mqttsn, limits, auth, acl, admin, log, sys_topics`},
 		{"key set twice", "log:\n  level: info\n  level: warn\n",
 			`d.yaml:3:3: log.level is set twice, first in line 2; keep one`},
 		{"word for a number", "mqttsn: {gateway_id: one}\n",
@@ -253,7 +253,7 @@ func TestSet(t *testing.T) {
 		"mqttsn.retry=5":            `--set mqttsn.retry=5: mqttsn.retry is "5"; it must be a section with keys of its own`,
 		"listeners.tls.address=:1":  `--set listeners.tls.address=:1: listeners has no entry "tls"; give its name or its number, counted from 0`,
 		"listeners.sn.address=:1":   `--set listeners.sn.address=:1: [::]:1 is open beyond this machine, and MQTT-SN over UDP knows no passwords; write "security: insecure" if that is meant, or listen on 127.0.0.1`,
-		"=1":                        `--set =1: there is no key "" at the top; the keys there are version, node, data_dir, durability, listeners, mqtt, mqttsn, limits, auth, admin, log, sys_topics`,
+		"=1":                        `--set =1: there is no key "" at the top; the keys there are version, node, data_dir, durability, listeners, mqtt, mqttsn, limits, auth, acl, admin, log, sys_topics`,
 		"mqttsn.predefined=[{id: 1": "--set mqttsn.predefined=[{id: 1: not YAML: could not find flow mapping end token '}'",
 	} {
 		if _, err := Load("", []string{arg}); err == nil || err.Error() != want {

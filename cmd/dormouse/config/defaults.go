@@ -75,6 +75,7 @@ func Default() *Config {
 			DiskFreeMin:        256 * MiB,
 		},
 		Auth:  Auth{Anonymous: Anonymous{Enabled: "loopback"}, ClientID: ClientID{Bind: "identity"}},
+		ACL:   ACL{Recheck: []string{"deliver", "retained", "will", "resume", "reload"}},
 		Admin: Admin{Enabled: true, Listen: local(18080)},
 		Log:   Log{Level: "info", Format: "auto"},
 		SysTopics: SysTopics{Enabled: true, Interval: Duration(10 * time.Second),

@@ -9,7 +9,7 @@ import (
 // fieldOf finds the field of struct t that is written as name.
 func fieldOf(t reflect.Type, name string) (reflect.StructField, bool) {
 	for i := range t.NumField() {
-		if f := t.Field(i); f.Tag.Get("yaml") == name {
+		if f := t.Field(i); name != "" && f.Tag.Get("yaml") == name {
 			return f, true
 		}
 	}
@@ -21,7 +21,9 @@ func fieldOf(t reflect.Type, name string) (reflect.StructField, bool) {
 func unknownKey(t reflect.Type, key, name string) error {
 	var known []string
 	for i := range t.NumField() {
-		known = append(known, t.Field(i).Tag.Get("yaml"))
+		if name := t.Field(i).Tag.Get("yaml"); name != "" {
+			known = append(known, name)
+		}
 	}
 	return strict.UnknownKey(key, name, known, elsewhere(reflect.TypeFor[Config](), "", name))
 }
@@ -31,7 +33,7 @@ func elsewhere(t reflect.Type, key, name string) string {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		k := strict.Join(key, f.Tag.Get("yaml"))
-		if f.Tag.Get("yaml") == name {
+		if name != "" && f.Tag.Get("yaml") == name {
 			return k
 		}
 		if f.Type.Kind() == reflect.Struct && !isScalar(reflect.New(f.Type).Elem()) {

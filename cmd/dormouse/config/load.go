@@ -24,11 +24,23 @@ func Load(file string, sets []string) (*Config, error) {
 	for _, arg := range sets {
 		r.set(arg, c)
 	}
+	r.ruleFile(c)
 	r.validate(c)
 	if len(r.problems) > 0 {
 		return nil, r.problems.Tidy()
 	}
 	return c, nil
+}
+
+// Check is what Load says of a configuration that was made otherwise: everything
+// that is wrong, or nil.
+func (c *Config) Check() error {
+	r := newReader()
+	r.validate(c)
+	if len(r.problems) > 0 {
+		return r.problems.Tidy()
+	}
+	return nil
 }
 
 // A reader overlays settings upon a Config. It remembers where each came from

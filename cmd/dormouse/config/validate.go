@@ -16,6 +16,7 @@ func (r *reader) validate(c *Config) {
 	r.listeners(c)
 	r.addresses(c)
 	r.providers(c.Auth.Providers)
+	r.access(c)
 	r.predefined(c.MQTTSN.Predefined)
 	if a := c.Admin.Listen; c.Admin.Enabled && !a.Addr().Unmap().IsLoopback() {
 		r.complain(r.at["admin.listen"], "%s is open beyond this machine, where anyone could look; admin.listen must be on loopback, such as 127.0.0.1:18080", a)
