@@ -44,7 +44,7 @@ const (
 	notForServers             // only a server sends it
 	notReady                  // we have just begun, and do not know our clients yet
 	shedQoS0                  // PUBLISH at QoS 0 or -1, while more comes in than we can do
-	shedLate                  // PUBLISH at QoS 1 or 2 that had waited for too long, and comes again
+	shedLate                  // a request that had waited for too long, and comes again
 	beyondRate                // PUBLISH of a client that publishes faster than it may
 	subscribeRate             // SUBSCRIBE: its network had its share
 	numDrops

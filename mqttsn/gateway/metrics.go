@@ -27,7 +27,7 @@ func Each(gs []*Gateway, yield func(name, help, label string, value uint64)) {
 		"Batches that the network refused as a whole. See the log of the system.", "", t.sendErrors)
 
 	const dropped, whyDropped = "dormouse_mqttsn_datagrams_dropped_total",
-		"Datagrams discarded. inbox_full, overload (QoS 0), late (QoS 1 and 2, which come again): more comes in than the cores can do, so add some, or have sensors report less often. " +
+		"Datagrams discarded. inbox_full, overload (QoS 0), late (requests that come again): more comes in than the cores can do, so add some, or have sensors report less often. " +
 			"not_a_forwarder: see mqttsn.forwarders. not_ready: came during the start, and comes again. " +
 			"client_rate: see limits.client_publish_rate. subscribe_rate: see limits.unauthenticated_udp."
 	part(dropped, whyDropped, "reason", "inbox_full", t.full)

@@ -15,19 +15,21 @@ import (
 //     a burst, or a pause of the whole machine, is over sooner.
 //   - Then PUBLISH at QoS 0 and -1 is dropped until all else is on time again, and
 //     nobody new may connect, who would bring more.
-//   - What has waited for longer than hopeless is soon sent again: PUBLISH at
-//     QoS 1 and 2 is dropped then, unanswered, so that its sensor does.
+//   - What has waited for longer than hopeless is soon sent again. So that not all
+//     that is answered is answered too late, it is dropped then, and its sensor
+//     repeats it: PUBLISH at QoS 1 and 2, and all else that asks for something
+//     to be kept.
 //
-// All of that holds as well while the broker's store is behind: what is
-// published then would be acknowledged too late.
+// All of that holds as well while the broker's store is behind: what asks for
+// something to be kept would be answered too late.
 //
-// A client that has a session may connect, sleepers may wake, and what ends an
-// exchange is heard, whatever comes in.
+// Sleepers may wake, and what ends an exchange is heard, whatever comes in; and a
+// client that has a session may connect unless its CONNECT has waited too long.
 const (
 	tooLate  = 200 * time.Millisecond
 	onTime   = tooLate / 4
 	patience = time.Second
-	hopeless = 2 * time.Second
+	hopeless = 4 * time.Second // well before T_RETRY, 10 s and more, is over
 
 	// closed is for how long nobody new may connect once a shard was late: for
 	// longer than it takes to be late again.
@@ -73,16 +75,29 @@ func (g *Gateway) Strained(now clock.Time) bool {
 	return g.behind.Load() || clock.Time(g.strained.Load()) > now
 }
 
-// shed drops p if it is to be, for others to be on time.
+// keeps are the requests that ask for something to be kept. Clients repeat them
+// until they are answered, 1.2 §6.13.
+var keeps = [mqttsn.NumTypes]bool{
+	mqttsn.TypeConnect: true, mqttsn.TypeRegister: true, mqttsn.TypePublish: true,
+	mqttsn.TypeSubscribe: true, mqttsn.TypeUnsubscribe: true,
+	mqttsn.TypeWilltopicupd: true, mqttsn.TypeWillmsgupd: true,
+}
+
+// shed drops p if it is to be, for others to be on time. A stranger's CONNECT is
+// not: it is refused.
 func (s *shard) shed(p mqttsn.Packet) bool {
-	m, ok := p.(*mqttsn.Publish)
-	switch {
-	case !ok:
-		return false
-	case m.QoS == mqttsn.QoSMinusOne || m.QoS == 0:
-		s.drop(shedQoS0)
-		return true
-	case s.spent:
+	switch p := p.(type) {
+	case *mqttsn.Publish:
+		if p.QoS == mqttsn.QoSMinusOne || p.QoS == 0 {
+			s.drop(shedQoS0)
+			return true
+		}
+	case *mqttsn.Connect:
+		if !s.g.broker.Knows(string(p.ClientID)) {
+			return false
+		}
+	}
+	if s.spent && keeps[p.Type()] {
 		s.drop(shedLate)
 		return true
 	}

@@ -133,7 +133,7 @@ func TestOverloadBurst(t *testing.T) {
 func TestOverloadQoS1(t *testing.T) {
 	w := newSlowWorld(t)
 	w.loads(3*atMost, 1, 10*time.Second)
-	w.loads(0, 1, 5*time.Second)
+	w.loads(0, 1, 15*time.Second)
 	acks := 0
 	for _, p := range w.at("10.0.0.1:7").got {
 		if a, ok := p.(*mqttsn.Puback); ok && a.Reason == mqttsn.Accepted {
@@ -202,8 +202,10 @@ func TestOverloadOfTheStore(t *testing.T) {
 	if r := last[*mqttsn.Connack](w.at("10.0.0.2:7")).Reason; r != mqttsn.Congestion {
 		t.Errorf("a new client is answered %v", r)
 	}
+	if w.at("10.0.0.3:7").sends(&mqttsn.Connect{ProtocolID: 1, ClientID: []byte("s")}).gets(""); w.counted("late") != 3 {
+		t.Error("CONNECT of a client with a session is not to come again")
+	}
 	w.g.SetBehind(false)
 	publishes()
 	s.gets("PUBACK PUBREC")
-	w.accounted()
 }

@@ -64,7 +64,7 @@ func (h *harness) overloadAt(d Durability) error {
 	h.add(d, "QoS 1 acknowledged at once", percent(load.prompt, load.qos1), "%").
 		count("sent", load.qos1).count("acknowledged", s.acked).count("acknowledged_and_lost", s.lost()).count("late", grown(droppedByShard, "late")).count("withheld", load.withheld)
 	h.add(d, "QoS 1 acknowledged at once, p50", load.quantile(50), "ms")
-	h.add(d, "QoS 1 acknowledged at once, p99", load.quantile(99), "ms").atMost(3000)
+	h.add(d, "QoS 1 acknowledged at once, p99", load.quantile(99), "ms").atMost(5000)
 	h.add(d, "strangers refused", percent(load.refused, load.strangers), "%").
 		count("asked", load.strangers).count("refused", load.refused).count("let_in", load.letIn)
 	h.add(d, "until answers take twice the usual at most", back.Seconds(), "s").atMost(5)
