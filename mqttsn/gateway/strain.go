@@ -16,15 +16,14 @@ import (
 //   - Then PUBLISH at QoS 0 and -1 is dropped until all else is on time again, and
 //     nobody new may connect, who would bring more.
 //   - What has waited for longer than hopeless is soon sent again. So that not all
-//     that is answered is answered too late, it is dropped then, and its sensor
-//     repeats it: PUBLISH at QoS 1 and 2, and all else that asks for something
-//     to be kept.
+//     is answered too late, a request is dropped then and its sensor repeats it. To
+//     answer a PINGREQ twice, moreover, would be to send to a sleeper.
 //
-// All of that holds as well while the broker's store is behind: what asks for
-// something to be kept would be answered too late.
+// While the broker's store is behind, it is the same for QoS 0, for strangers, and
+// for all that asks for something to be kept: it would be answered too late.
 //
-// Sleepers may wake, and what ends an exchange is heard, whatever comes in; and a
-// client that has a session may connect unless its CONNECT has waited too long.
+// Whatever ends an exchange is heard, and clients with a session, sleepers too,
+// are turned away no sooner than all others.
 const (
 	tooLate  = 200 * time.Millisecond
 	onTime   = tooLate / 4
@@ -40,7 +39,7 @@ const (
 type strain struct {
 	late  clock.Time // since when datagrams have waited too long; zero: they have not
 	sheds bool
-	spent bool         // what is next has waited for longer than hopeless
+	stale bool         // what is next has waited for longer than hopeless
 	wait  atomic.Int64 // of the datagram that is next, in nanoseconds
 }
 
@@ -61,9 +60,8 @@ func (s *shard) look() {
 	if s.sheds {
 		g.strained.Store(int64(s.now.Add(closed)))
 	}
-	behind := g.behind.Load()
-	s.spent = wait > hopeless || behind
-	s.sheds = s.sheds || behind
+	s.stale = wait > hopeless
+	s.sheds = s.sheds || g.behind.Load()
 }
 
 // SetBehind says whether the broker's store takes too long to answer.
@@ -97,9 +95,16 @@ func (s *shard) shed(p mqttsn.Packet) bool {
 			return false
 		}
 	}
-	if s.spent && keeps[p.Type()] {
+	if s.stale && repeated(p) || keeps[p.Type()] && s.g.behind.Load() {
 		s.drop(shedLate)
 		return true
 	}
 	return false
+}
+
+// repeated reports whether p is a request that comes again until it is answered.
+// A farewell need not: who says it may be gone.
+func repeated(p mqttsn.Packet) bool {
+	d, parts := p.(*mqttsn.Disconnect)
+	return keeps[p.Type()] || p.Type() == mqttsn.TypePingreq || parts && d.Duration > 0
 }

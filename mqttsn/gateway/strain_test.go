@@ -149,6 +149,32 @@ func TestOverloadQoS1(t *testing.T) {
 	w.accounted()
 }
 
+// TestOverloadIsNotAnsweredTwice: what sensors have asked again by the time that
+// it is looked at is answered once, so that nothing is sent to who sleeps by
+// then; but a farewell is heard.
+func TestOverloadIsNotAnsweredTwice(t *testing.T) {
+	w := newSlowWorld(t)
+	sleeper := w.at("10.0.0.2:7").connects("sleeper", false, time.Minute).sleeps(time.Hour)
+	dozer := w.at("10.0.0.3:7").connects("dozer", false, time.Minute)
+	leaver := w.at("10.0.0.4:7").connects("leaver", true, time.Minute)
+	says := func() {
+		sleeper.inject(octets(&mqttsn.Pingreq{ClientID: []byte("sleeper")}))
+		dozer.inject(octets(&mqttsn.Disconnect{Duration: time.Hour}))
+		w.net.Deliver(w.now, w.g.Receive)
+	}
+	w.offer(maxDatagrams-3, 1) // there is time for most of them before it is too late
+	says()
+	w.g.Receive([]transport.Datagram{{Peer: leaver.source.peer, Buf: octets(&mqttsn.Disconnect{})}})
+	w.loads(0, 0, 10*time.Second)
+	sleeper.gets("")
+	dozer.gets("")
+	leaver.gets("DISCONNECT")
+	says()
+	w.turn()
+	sleeper.gets("PINGRESP")
+	dozer.gets("DISCONNECT")
+}
+
 // TestOverloadStrangers: while more comes in than can be done nobody new may
 // connect. Clients with a session may, from elsewhere too, and sleepers wake.
 // When it is over, anybody may.
