@@ -2,8 +2,11 @@ package core
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"dormouse/core/store"
@@ -282,6 +285,44 @@ func TestAuthorIsKept(t *testing.T) {
 	for n := range len(whole) {
 		if got := authorOf("c", whole[:n]); got != (Identity{ClientID: "c"}) {
 			t.Errorf("the first %d octets are read as %+v", n, got)
+		}
+	}
+}
+
+// TestRecheckWhileAllGoesOn: whoever subscribes while rules change has, once
+// Recheck has returned, no more than they allow.
+func TestRecheckWhileAllGoesOn(t *testing.T) {
+	var forbidden atomic.Bool
+	w := newWorld(t, func(o *Options) {
+		o.Authorize = func(_ Identity, a Access) bool { return a.Do == ActPublish || !forbidden.Load() }
+	})
+	people := []*person{w.comes("ann"), w.comes("bob"), w.comes("cat")}
+	for round := range 100 {
+		forbidden.Store(false)
+		var all sync.WaitGroup
+		for i, p := range people {
+			all.Go(func() {
+				filter := []string{"a", "a/#", "$share/g/a"}[(i+round)%3]
+				for n := range 20 {
+					p.subscribe1(Subscription{Filter: filter, QoS: 1})
+					p.says(1, fmt.Sprintf("a=%d", n))
+					for d, ok := p.Next(); ok; d, ok = p.Next() {
+						p.Ack(d.ID)
+					}
+				}
+			})
+		}
+		forbidden.Store(true)
+		w.Recheck()
+		w.comes("dan").says(1, "a=forbidden")
+		all.Wait()
+		for _, p := range people {
+			if got := p.pulls(); len(got) > 0 {
+				t.Fatalf("%s gets %s", p, show(got[0]))
+			}
+			if c, _ := w.Client(p.id); len(c.Subscriptions) > 0 || c.Waiting > 0 {
+				t.Fatalf("%s has %+v", p, c)
+			}
 		}
 	}
 }

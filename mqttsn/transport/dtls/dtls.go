@@ -7,7 +7,7 @@
 // which pion does, and of which there are only so many.
 //
 // When a handshake is done pion is let go, and what remains of the peer is an
-// association: 136 octets in a table without pointers, table.go, and no
+// association: 152 octets in a table without pointers, table.go, and no
 // goroutine and no timer. Package record opens and seals for it. It is named
 // by its connection id, so that a sensor that wakes behind another address
 // needs no handshake; its answers follow, address.go. With a [Keeper] it also
