@@ -12,6 +12,7 @@ import (
 type over struct {
 	messages []uint64
 	waiting  []spot // by an ordinary subscription
+	key      []byte // to be used again; writer.key may be about to be read
 }
 
 // manyAtOnce is from how many on they are removed as a range: pebble keeps each
@@ -63,12 +64,13 @@ func runs[T any](all []T, next func(a, b T) bool) func(yield func([]T) bool) {
 // removeRun removes the records at n keys of messages from seq on, which are all
 // that there are between the first and the last.
 func (w *writer) removeRun(seq uint64, n int, key func(dst []byte, seq uint64) []byte) {
+	from := key(w.over.key[:0], seq)
+	w.over.key = from
 	if n >= manyAtOnce {
-		w.key = key(w.key[:0], seq)
-		w.fail(w.batch.DeleteRange(w.key, key(nil, seq+uint64(n)), nil))
+		w.fail(w.batch.DeleteRange(from, key(nil, seq+uint64(n)), nil))
 		return
 	}
 	for i := range uint64(n) {
-		w.remove(key(w.key[:0], seq+i))
+		w.fail(w.batch.Delete(key(w.over.key[:0], seq+i), nil))
 	}
 }

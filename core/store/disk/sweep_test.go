@@ -90,3 +90,42 @@ func TestManyAreOverAtOnce(t *testing.T) {
 		t.Errorf("there are left %v; want %v", got, want)
 	}
 }
+
+// TestReadBesideWhatIsOver: what is read after something is over, in the same
+// breath, is what was asked for.
+func TestReadBesideWhatIsOver(t *testing.T) {
+	mem := vfs.NewMem()
+	s := open(t, "data", disk.Options{FS: mem})
+	ann := store.Receiver{ClientID: "ann", QoS: 2}
+	facts := []store.Fact{&store.Session{ClientID: "ann"}}
+	for seq := range uint64(2) {
+		facts = append(facts, &store.Published{Seq: seq + 1, Message: &store.Message{Topic: "a", QoS: 2}, Receivers: slices.Values([]store.Receiver{ann})})
+	}
+	facts = append(facts, &store.Taken{Receiver: ann, Seq: 2, ID: 7})
+	if err := keeps(s, facts...); err != nil {
+		t.Fatal(err)
+	}
+	if err := keeps(s, &store.Dropped{ClientID: "ann", Seq: 1}, &store.Received{ClientID: "ann", ID: 7}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, "data", disk.Options{FS: mem})
+	defer s.Close()
+	received := false
+	err := s.Load(func(f store.Fact) error {
+		switch f := f.(type) {
+		case *store.Taken:
+			if f.Seq != 2 || f.ID != 7 || f.QoS != 2 {
+				t.Errorf("in flight is %+v", f)
+			}
+		case *store.Received:
+			received = f.ID == 7
+		}
+		return nil
+	})
+	if err != nil || !received {
+		t.Errorf("received: %v, %v", received, err)
+	}
+}
