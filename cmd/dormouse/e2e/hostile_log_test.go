@@ -21,7 +21,7 @@ func TestHostile69Log(t *testing.T) {
 	const bait = "a\x1b[2J\r\n{\"level\":\"error\",\"event\":\"forged\"}\u009b31m\u202e\x7f\t"
 	colour := regexp.MustCompile("\x1b\\[[0-9]+m") // ours
 	for _, format := range []string{"json", "console"} {
-		b := start(t, "log.level=debug", "log.format="+format)
+		b := attacked(t, "log.level=debug", "log.format="+format)
 		for _, id := range []string{bait, "\u009b2J", "\x1b]0;x\x07"} {
 			s := b.sensor(id)
 			s.send(&mqttsn.Connect{Will: true, CleanSession: true, ProtocolID: 1, ClientID: []byte(id)})
@@ -69,7 +69,7 @@ func connectAs(id, user string) string {
 func TestSensorsSecretsAreNotLogged(t *testing.T) {
 	t.Parallel()
 	const secret = "battery staple"
-	b := start(t, "log.level=debug", "mqttsn.qos_minus_one.enabled=true")
+	b := attacked(t, "log.level=debug", "mqttsn.qos_minus_one.enabled=true")
 	s := b.sensor("sensor")
 	s.connectWithWill(false, time.Minute, message{"will", secret, 1, false})
 	up := s.register("up")

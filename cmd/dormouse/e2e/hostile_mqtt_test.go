@@ -8,7 +8,21 @@ import (
 )
 
 // Bad input over TCP, by the rows of the list of what will be thrown at us.
-// After each, settle shows that other clients noticed nothing.
+// A canary that is there all the while shows that others noticed nothing.
+
+// attacked is start, with a canary that sings before the test begins and, still
+// connected, when it ends.
+func attacked(t testing.TB, settings ...string) *broker {
+	t.Helper()
+	b := start(t, settings...)
+	b.settle(t)
+	t.Cleanup(func() {
+		if !t.Failed() {
+			b.settle(t)
+		}
+	})
+	return b
+}
 
 // wantMalformed wants a DISCONNECT that says Malformed Packet, in whatever words.
 func (c *rawMQTT) wantMalformed(why string) {
@@ -22,7 +36,7 @@ func (c *rawMQTT) wantMalformed(why string) {
 // TestHostile01SubscribeWithoutOptions crashed a broker that read past the end.
 func TestHostile01SubscribeWithoutOptions(t *testing.T) {
 	t.Parallel()
-	b := start(t)
+	b := attacked(t)
 	b.settle(t)
 	c := b.rawMQTT(t)
 	c.connect()
@@ -35,7 +49,7 @@ func TestHostile01SubscribeWithoutOptions(t *testing.T) {
 // will fill it.
 func TestHostile02HugeRemainingLength(t *testing.T) {
 	t.Parallel()
-	b := start(t)
+	b := attacked(t)
 	b.settle(t)
 	before := b.resident(t)
 	for range 1000 {
@@ -68,7 +82,7 @@ func (b *broker) resident(t testing.TB) int {
 // have ends the connection, and what follows is not taken for a packet.
 func TestHostile03OverlongLengths(t *testing.T) {
 	t.Parallel()
-	b := start(t)
+	b := attacked(t)
 	smuggled := b.mqtt3(t, "watcher", nil)
 	smuggled.subscribe("smuggled", 0)
 	const second = "| 30 0b 0008 736d7567676c6564 00"
@@ -92,7 +106,7 @@ func TestHostile03OverlongLengths(t *testing.T) {
 // is one only.
 func TestHostile07AnythingBeforeConnect(t *testing.T) {
 	t.Parallel()
-	b := start(t)
+	b := attacked(t)
 	watcher := b.mqtt3(t, "watcher", nil)
 	watcher.subscribe("#", 0)
 	for _, octets := range []string{

@@ -13,7 +13,7 @@ import (
 // answered.
 func TestHostile40Malformed(t *testing.T) {
 	t.Parallel()
-	b := start(t)
+	b := attacked(t)
 	s := b.sensor("sensor")
 	s.connect(true)
 	octets := []string{
@@ -32,7 +32,7 @@ func TestHostile40Malformed(t *testing.T) {
 // TestHostile42WillDialogueOutOfOrder ends cleanly or goes on, never amiss.
 func TestHostile42WillDialogueOutOfOrder(t *testing.T) {
 	t.Parallel()
-	b := start(t)
+	b := attacked(t)
 	connect := func(s *sensor) {
 		s.send(&mqttsn.Connect{Will: true, CleanSession: true, ProtocolID: 1, KeepAlive: time.Minute, ClientID: []byte(s.id)})
 		expect[*mqttsn.Willtopicreq](s)
@@ -102,7 +102,7 @@ func TestHostile43GatewayRestarts(t *testing.T) {
 // names that are no topic names, are refused at every QoS and never created.
 func TestHostile45And53TopicsThatAreNone(t *testing.T) {
 	t.Parallel()
-	b := start(t)
+	b := attacked(t)
 	c := b.mqtt3(t, "client", nil)
 	c.subscribe("#", 1)
 	s := b.sensor("sensor")
@@ -141,7 +141,7 @@ func TestHostile45And53TopicsThatAreNone(t *testing.T) {
 // neither end its session nor take its mail, and leaves a trace.
 func TestHostile47Spoofing(t *testing.T) {
 	t.Parallel()
-	b := start(t)
+	b := attacked(t)
 	s := b.sensor("sleeper")
 	s.connect(false)
 	s.subscribe("cmd", 1)
@@ -167,7 +167,7 @@ func TestHostile47Spoofing(t *testing.T) {
 // longer, and never more than the rate.
 func TestHostile49SearchgwFlood(t *testing.T) {
 	t.Parallel()
-	b := start(t, "mqttsn.search.rate=20/m")
+	b := attacked(t, "mqttsn.search.rate=20/m")
 	stranger := b.sensor("stranger")
 	for range 1000 {
 		stranger.send(&mqttsn.Searchgw{})
@@ -188,7 +188,7 @@ func TestHostile49SearchgwFlood(t *testing.T) {
 // nowhere, of two octets; answers and repetitions from gateways get nothing.
 func TestStrangersAreToldSo(t *testing.T) {
 	t.Parallel()
-	b := start(t)
+	b := attacked(t)
 	s := b.sensor("stranger")
 	for _, p := range []mqttsn.Packet{
 		&mqttsn.Register{ID: 1, Name: []byte("a")}, &mqttsn.Regack{TopicID: 1, ID: 1},
@@ -213,7 +213,7 @@ func TestStrangersAreToldSo(t *testing.T) {
 // published, it is counted, and the source does not even get an answer.
 func TestHostile52QoSMinusOneFlood(t *testing.T) {
 	t.Parallel()
-	b := start(t, "mqttsn.qos_minus_one.rate_per_source=1/m")
+	b := attacked(t, "mqttsn.qos_minus_one.rate_per_source=1/m")
 	c := b.mqtt3(t, "client", nil)
 	c.subscribe("T1", 0)
 	c.subscribe("end", 0)
@@ -238,7 +238,7 @@ func TestHostile52QoSMinusOneFlood(t *testing.T) {
 // is not trusted.
 func TestHostile51Envelopes(t *testing.T) {
 	t.Parallel()
-	b := start(t)
+	b := attacked(t)
 	node := b.socket().sensor(b, "node", "\x12\x34")
 	node.connect(true)
 	for _, octets := range []string{
@@ -264,7 +264,7 @@ func TestHostile51Envelopes(t *testing.T) {
 // plain DISCONNECT.
 func TestHostile55Durations(t *testing.T) {
 	t.Parallel()
-	b := start(t, "mqttsn.max_sleep=1h")
+	b := attacked(t, "mqttsn.max_sleep=1h")
 	s := b.sensor("sleeper")
 	s.connectFor(true, 65535*time.Second)
 	s.subscribe("cmd", 1)
@@ -285,7 +285,7 @@ func TestHostile55Durations(t *testing.T) {
 // TestHostile57AcksForNothing are ignored, whoever they are for.
 func TestHostile57AcksForNothing(t *testing.T) {
 	t.Parallel()
-	b := start(t)
+	b := attacked(t)
 	s, other := b.sensor("sensor"), b.sensor("other")
 	for _, s := range []*sensor{s, other} {
 		s.connect(true)
@@ -318,7 +318,7 @@ func TestHostile57AcksForNothing(t *testing.T) {
 // with a sleep in between.
 func TestHostile58Repetitions(t *testing.T) {
 	t.Parallel()
-	b := start(t)
+	b := attacked(t)
 	c := b.mqtt3(t, "client", nil)
 	c.subscribe("up", 2)
 	s := b.sensor("sensor")

@@ -22,9 +22,12 @@ type socket struct {
 }
 
 // socket opens an address.
-func (b *broker) socket() *socket {
+func (b *broker) socket() *socket { return b.socketAt(nil) }
+
+// socketAt is socket for a local address.
+func (b *broker) socketAt(local *net.UDPAddr) *socket {
 	b.t.Helper()
-	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(b.udp))
+	conn, err := net.DialUDP("udp", local, net.UDPAddrFromAddrPort(b.udp))
 	if err != nil {
 		b.t.Fatal(err)
 	}
