@@ -101,19 +101,18 @@ func (s *shard) clientOf(of *session.Session, from source) session.Client {
 	return session.Client{ID: of.ClientID(), Listener: s.g.cfg.Listener, Remote: from.String()}
 }
 
-// noteState counts and reports a change of state. A client that is awake wants
-// its messages, whether or not there were any when it fell asleep.
+// noteState counts and reports a change of state. A client that is not asleep
+// any more wants its messages: whether there are any, it has not been told.
 func (s *shard) noteState(t *seat, gone session.Reason) {
 	was, is := t.state, t.session.State()
 	if is == was {
 		return
 	}
-	t.state = is
+	t.become(is)
 	s.count.states[was].Add(-1)
 	s.count.states[is].Add(1)
+	t.mailed = t.mailed || was == session.Asleep
 	switch {
-	case is == session.Awake:
-		t.mailed = true
 	case is == session.Active:
 		s.notice(ClientConnected, t, 0)
 	case is == session.Asleep && was == session.Active:

@@ -15,10 +15,10 @@ import (
 type seat struct {
 	session session.Session
 	link    session.Link
-	source        // no address: another client has taken it. Others may read it by at
-	slot    int32 // in the owner's table and wheel
-	state   session.State
-	mailed  bool // link may have a message
+	source                // no address: another client has taken it. Others may read it by at
+	slot    int32         // in the owner's table and wheel
+	state   session.State // written under mu
+	mailed  bool          // link may have a message
 
 	// mu guards what follows; a shard's inbox may be locked inside.
 	queued bool // with the owner, to be visited
@@ -61,8 +61,23 @@ func (t *seat) Answer(a session.Answer) {
 	t.tell(func(e *events) { e.answers = append(e.answers, a) })
 }
 
-// Mail takes in that the link has a message.
-func (t *seat) Mail() { t.tell(func(e *events) { e.mail = true }) }
+// Mail takes in that the link has a message. A client that is asleep is visited
+// for none: once it is not any more, the link is asked in any case.
+func (t *seat) Mail() {
+	t.mu.Lock()
+	asleep := t.state == session.Asleep
+	t.mu.Unlock()
+	if !asleep {
+		t.tell(func(e *events) { e.mail = true })
+	}
+}
+
+// become gives t a state.
+func (t *seat) become(is session.State) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.state = is
+}
 
 // Kick takes in that the broker has let go of the client.
 func (t *seat) Kick(why session.Reason) { t.tell(func(e *events) { e.kick = why }) }
