@@ -72,39 +72,50 @@ const byteOrderMark = "\uFEFF"
 // ReadFile reads a password file. Its error is Problems. A file without users
 // lets nobody in.
 func ReadFile(name string) (*File, error) {
+	text, exposed, err := readText(name, "a password file", "dormouse passwd create")
+	if err != nil {
+		return nil, err
+	}
+	parsed, problems := parseFile(name, text)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	parsed.Exposed = exposed
+	return parsed, nil
+}
+
+// readText reads the text of a file with secrets, of a kind that is made with
+// some command, and reports whether every user of the machine may. Its error
+// is Problems.
+func readText(name, kind, with string) (text []byte, exposed bool, err error) {
 	whole := func(format string, args ...any) error {
 		return Problems{{File: name, Message: fmt.Sprintf(format, args...)}}
 	}
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // not to wait for who writes to a pipe
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, whole("there is no such file; make one with: dormouse passwd create %s", name)
+		return nil, false, whole("there is no such file; make one with: %s %s", with, name)
 	case errors.Is(err, fs.ErrPermission):
-		return nil, whole("it may not be read by this user; change its owner or mode")
+		return nil, false, whole("it may not be read by this user; change its owner or mode")
 	case err != nil:
-		return nil, whole("cannot be opened: %v", errors.Unwrap(err))
+		return nil, false, whole("cannot be opened: %v", errors.Unwrap(err))
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, whole("cannot be read: %v", errors.Unwrap(err))
+		return nil, false, whole("cannot be read: %v", errors.Unwrap(err))
 	}
 	if !info.Mode().IsRegular() {
-		return nil, whole("it is not a file; name one made by: dormouse passwd create")
+		return nil, false, whole("it is not a file; name one made by: %s", with)
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	text, err = io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
-		return nil, whole("cannot be read: %v", errors.Unwrap(err))
+		return nil, false, whole("cannot be read: %v", errors.Unwrap(err))
 	}
 	if len(text) > maxFile {
-		return nil, whole("it is longer than %d MiB; a password file is not", maxFile>>20)
+		return nil, false, whole("it is longer than %d MiB; %s is not", maxFile>>20, kind)
 	}
-	parsed, problems := parseFile(name, bytes.TrimPrefix(text, []byte(byteOrderMark)))
-	if len(problems) > 0 {
-		return nil, problems
-	}
-	parsed.Exposed = info.Mode().Perm()&0o004 != 0
-	return parsed, nil
+	return bytes.TrimPrefix(text, []byte(byteOrderMark)), info.Mode().Perm()&0o004 != 0, nil
 }
 
 // parseFile reads the text of a file of that name.
