@@ -28,7 +28,7 @@ var mayImport = map[string][]string{
 	"mqttsn/transport/dtls/handshake": {"mqttsn/transport/dtls/record"},
 	"mqttsn/transport/dtls/record":    {},
 	"mqttsn/index":                    {}, // knows nothing of MQTT-SN, and core may have it
-	"mqttsn/gateway":                  {"mqttsn", "mqttsn/clock", "mqttsn/index", "mqttsn/session", "mqttsn/transport", "mqttsn/wheel"},
+	"mqttsn/gateway":                  {"mqttsn", "mqttsn/clock", "mqttsn/index", "mqttsn/limit", "mqttsn/session", "mqttsn/transport", "mqttsn/wheel"},
 	"mqttsn/client":                   {"mqttsn", "mqttsn/clock"},
 
 	"core":                 {"core/router", "core/store", "mqttsn/index"},

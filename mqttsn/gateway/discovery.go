@@ -13,7 +13,7 @@ import (
 // by multicast (A2). A forwarder is told how far the answer is to go.
 func (s *shard) onSearchgw(from source, p *mqttsn.Searchgw) {
 	g, c := s.g, &s.g.cfg.Search
-	if !c.Answer || !g.serves() || !contains(c.Allow, from.peer.Addr) || !g.searches.allow(s.now, 0) {
+	if !c.Answer || !g.serves() || !contains(c.Allow, from.peer.Addr) || !g.searches.Allow(s.now, 0) {
 		s.drop(searchRefused)
 		return
 	}

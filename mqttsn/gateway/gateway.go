@@ -32,6 +32,7 @@ import (
 
 	"dormouse/mqttsn"
 	"dormouse/mqttsn/clock"
+	"dormouse/mqttsn/limit"
 	"dormouse/mqttsn/session"
 	"dormouse/mqttsn/transport"
 )
@@ -48,14 +49,14 @@ type Gateway struct {
 	ready      atomic.Bool
 	opened     atomic.Bool // it has been ready once
 	draining   atomic.Bool
-	strained   atomic.Int64 // a clock.Time: until then nobody new may connect
-	behind     atomic.Bool  // the broker's store is
-	strangers  *limiter     // answers, by network
-	connects   *limiter     // of strangers
-	subscribes *limiter     // SUBSCRIBE, by network
-	searches   *limiter
-	sources    *limiter // of QoS -1, by address
-	minusOne   *limiter // QoS -1 of all
+	strained   atomic.Int64   // a clock.Time: until then nobody new may connect
+	behind     atomic.Bool    // the broker's store is
+	strangers  *limit.Limiter // answers, by network
+	connects   *limit.Limiter // of strangers
+	subscribes *limit.Limiter // SUBSCRIBE, by network
+	searches   *limit.Limiter
+	sources    *limit.Limiter // of QoS -1, by address
+	minusOne   *limit.Limiter // QoS -1 of all
 	notices    notices
 
 	gwinfo, advert []byte
@@ -71,13 +72,13 @@ func New(c Config, t transport.Transport, broker session.Broker, start clock.Tim
 		transport:  t,
 		broker:     broker,
 		clients:    newRegistry(),
-		strangers:  newLimiter(networks, c.Strangers.ResponsesPerPrefix),
-		connects:   newLimiter(1, c.Strangers.Connects),
-		subscribes: newLimiter(networks, subscribesPerResponse*c.Strangers.ResponsesPerPrefix),
-		searches:   newLimiter(1, c.Search.Rate),
-		sources:    newLimiter(networks, c.QoSMinusOne.RatePerSource),
-		minusOne:   newLimiter(1, c.QoSMinusOne.Rate),
-		notices:    notices{log: c.Log, rate: newLimiter(int(numNotices), noticesPerSecond)},
+		strangers:  limit.New(networks, c.Strangers.ResponsesPerPrefix),
+		connects:   limit.New(1, c.Strangers.Connects),
+		subscribes: limit.New(networks, subscribesPerResponse*c.Strangers.ResponsesPerPrefix),
+		searches:   limit.New(1, c.Search.Rate),
+		sources:    limit.New(networks, c.QoSMinusOne.RatePerSource),
+		minusOne:   limit.New(1, c.QoSMinusOne.Rate),
+		notices:    notices{log: c.Log, rate: limit.New(int(numNotices), noticesPerSecond)},
 	}
 	g.gwinfo = octets(&mqttsn.Gwinfo{GatewayID: c.GatewayID})
 	g.advert = octets(&mqttsn.Advertise{GatewayID: c.GatewayID, Duration: c.Advertise.Interval})
@@ -164,8 +165,9 @@ func (g *Gateway) shardOf(p transport.Peer) uint8 {
 	if len(g.shards) == 1 {
 		return 0
 	}
-	h := hashAddr(g.cfg.Seed, p.Addr.Addr())
-	h = mix(h ^ uint64(p.Addr.Port())<<32 ^ uint64(p.Conn))
+	p = p.Key()
+	h := limit.HashAddr(g.cfg.Seed, p.Addr.Addr())
+	h = limit.Mix(h ^ uint64(p.Addr.Port())<<32 ^ uint64(p.Conn))
 	return uint8(h % uint64(len(g.shards)))
 }
 
@@ -219,5 +221,5 @@ func (g *Gateway) prefix(p transport.Peer) uint64 {
 	if err != nil {
 		return 0 // no address at all
 	}
-	return hashAddr(g.cfg.Seed, network.Addr())
+	return limit.HashAddr(g.cfg.Seed, network.Addr())
 }

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"dormouse/mqttsn/clock"
+	"dormouse/mqttsn/limit"
 	"dormouse/mqttsn/session"
 )
 
@@ -39,7 +40,7 @@ const noticesPerSecond = 100
 // notices lets through as many as a log can bear.
 type notices struct {
 	log     func(Notice)
-	rate    *limiter
+	rate    *limit.Limiter
 	skipped [numNotices]atomic.Uint64
 }
 
@@ -47,7 +48,7 @@ func (n *notices) tell(now clock.Time, kind NoticeKind, clientID string, from so
 	if n.log == nil {
 		return
 	}
-	if !n.rate.allow(now, uint64(kind)) {
+	if !n.rate.Allow(now, uint64(kind)) {
 		n.skipped[kind].Add(1)
 		return
 	}

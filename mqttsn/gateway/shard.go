@@ -15,7 +15,7 @@ const (
 	tick = 100 * time.Millisecond
 
 	// slice is how many seats a turn visits, and how many deadlines it meets,
-	// before it looks for datagrams again: mail for a hundred thousand sleepers
+	// before it looks for datagrams again: mail for a hundred thousand clients
 	// must not keep those who are awake waiting.
 	slice = 512
 
@@ -168,6 +168,9 @@ func (s *shard) receive(d transport.Datagram) {
 		return
 	}
 	t := s.find(d.Peer, node)
+	if t != nil {
+		t.peer = d.Peer // an association may be elsewhere by now
+	}
 	if p, ok := p.(*mqttsn.Publish); ok && p.QoS == mqttsn.QoSMinusOne {
 		if !s.allowed(a, p) {
 			return

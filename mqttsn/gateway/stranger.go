@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"dormouse/mqttsn"
+	"dormouse/mqttsn/limit"
 	"dormouse/mqttsn/session"
 )
 
@@ -79,7 +80,7 @@ func (s *shard) answer(to source, packet []byte) {
 
 // mayAnswer counts an answer to a stranger, or that there may be none.
 func (s *shard) mayAnswer(to source) bool {
-	if !s.exempt(to) && !s.g.strangers.allow(s.now, s.g.prefix(to.peer)) {
+	if !s.exempt(to) && !s.g.strangers.Allow(s.now, s.g.prefix(to.peer)) {
 		s.count.suppressed.Add(1)
 		return false
 	}
@@ -95,7 +96,7 @@ const subscribesPerResponse = 4
 // nobody knows that who asks is who will be sent what is retained, which is
 // longer than the question.
 func (s *shard) maySubscribe(from source) bool {
-	if s.exempt(from) || s.g.subscribes.allow(s.now, s.g.prefix(from.peer)) {
+	if s.exempt(from) || s.g.subscribes.Allow(s.now, s.g.prefix(from.peer)) {
 		return true
 	}
 	s.drop(subscribeRate)
@@ -123,7 +124,7 @@ func (s *shard) connect(from source, t *seat, p *mqttsn.Connect) {
 	switch {
 	case g.draining.Load():
 		refuse(drained)
-	case !s.exempt(from) && !g.connects.allow(s.now, 0):
+	case !s.exempt(from) && !g.connects.Allow(s.now, 0):
 		s.count.refused[tooFast].Add(1) // in silence: it is to try again soon
 	case p.ProtocolID != 1 || !c.Session.ValidClientID(p.ClientID):
 		s.out.add(from, 0, notSupported)
@@ -196,7 +197,7 @@ func (s *shard) allowed(from netip.AddrPort, p *mqttsn.Publish) bool {
 		s.count.minusOne[fromElsewhere].Add(1)
 	case !c.lists(p.Topic):
 		s.count.minusOne[badTopic].Add(1)
-	case !s.g.sources.allow(s.now, hashAddr(s.g.cfg.Seed, from.Addr())) || !s.g.minusOne.allow(s.now, 0):
+	case !s.g.sources.Allow(s.now, limit.HashAddr(s.g.cfg.Seed, from.Addr())) || !s.g.minusOne.Allow(s.now, 0):
 		s.count.minusOne[tooOften].Add(1)
 	default:
 		return true

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 
 	"dormouse/mqttsn/index"
+	"dormouse/mqttsn/limit"
 	"dormouse/mqttsn/transport"
 )
 
@@ -20,15 +21,16 @@ func newTable() table { return table{seed: maphash.MakeSeed()} }
 
 // hash condenses a source.
 func (b *table) hash(peer transport.Peer, node []byte) uint32 {
-	h := hashAddr(maphash.Bytes(b.seed, node), peer.Addr.Addr())
-	h = mix(h ^ uint64(peer.Addr.Port()))
-	return uint32(mix(h ^ uint64(peer.Conn)<<32 ^ uint64(peer.Local)))
+	peer = peer.Key()
+	h := limit.HashAddr(maphash.Bytes(b.seed, node), peer.Addr.Addr())
+	h = limit.Mix(h ^ uint64(peer.Addr.Port()))
+	return uint32(limit.Mix(h ^ uint64(peer.Conn)<<32 ^ uint64(peer.Local)))
 }
 
 // find returns the seat at a source, or nil. Its node may alias a datagram.
 func (b *table) find(peer transport.Peer, node []byte) *seat {
 	for slot := range b.bySource.At(b.hash(peer, node)) {
-		if t := b.slots[slot]; t.peer == peer && t.node == string(node) {
+		if t := b.slots[slot]; t.peer.Key() == peer.Key() && t.node == string(node) {
 			return t
 		}
 	}

@@ -10,11 +10,20 @@ import (
 // never turn it into a string to look something up.
 type Peer struct {
 	Addr netip.AddrPort
-	Conn uint32 // tells DTLS associations on one address apart; 0 for plain UDP
+	Conn uint32 // numbers DTLS associations, see Key; 0 for plain UDP
 
 	// Local is the transport's number for that of its own addresses which the
 	// far end knows: answers come from there. 0 if it has but one, or may choose.
 	Local uint32
+}
+
+// Key is what tells p apart from others. An association is where it was last;
+// its number alone stays the same.
+func (p Peer) Key() Peer {
+	if p.Conn != 0 {
+		return Peer{Conn: p.Conn}
+	}
+	return p
 }
 
 // A Datagram is one received or outgoing datagram.
