@@ -58,7 +58,7 @@ func (h *harness) overloadAt(d Durability) error {
 	full := grown(droppedByKernel) + grown(droppedByShard, "inbox_full")
 	h.add(d, "capacity", most.rate(), "requests/s")
 	h.add(d, "offered", load.rate(), "requests/s").atLeast(1.9*most.rate()). // or the machine could not send it
-		count("datagrams", s.said-said).count("looked_at", grown("dormouse_mqttsn_datagrams_received_total")).count("found_no_room", full)
+											count("datagrams", s.said-said).count("looked_at", grown("dormouse_mqttsn_datagrams_received_total")).count("found_no_room", full)
 	h.add(d, "QoS 0 shed", percent(load.qos0-load.heard0, load.qos0), "%").
 		count("sent", load.qos0).count("received", load.heard0).count("shed", grown(droppedByShard, "overload")+grown(droppedByCore, "store_behind")).count("found_no_room", full)
 	h.add(d, "QoS 1 acknowledged at once", percent(load.prompt, load.qos1), "%").
