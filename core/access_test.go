@@ -34,8 +34,12 @@ var occasions = [...]string{"request", "delivery", "replay", "will", "resume", "
 // again. It is ended, also for the store and in a share, and a canary with the
 // same filters has everything.
 func TestHostile18Revoked(t *testing.T) {
-	for _, filter := range []string{"secret/#", "secret/a", "$share/g/secret/#"} {
-		t.Run(filter, func(t *testing.T) {
+	for _, tt := range []struct{ filter, on string }{
+		{"secret/#", ""}, {"secret/a", ""}, {"$share/g/secret/#", ""},
+		{"secret/#", " on reload"}, {"secret/a", " on reload"}, {"$share/g/secret/#", " on reload"}, // deliveries are not asked about
+	} {
+		filter := tt.filter
+		t.Run(filter+tt.on, func(t *testing.T) {
 			var r rules
 			disk := store.NewMemory()
 			w := newWorld(t, r.options, func(o *Options) { o.Store = disk })
@@ -50,7 +54,7 @@ func TestHostile18Revoked(t *testing.T) {
 			bob.says(1, "open=waits")
 			bob.says(1, "!secret/a=retained")
 
-			r.forbidden = []string{"ann subscribe secret"}
+			r.forbidden = []string{"ann subscribe secret" + tt.on, "ann subscribe secret/# on request", "ann subscribe secret/a on request", "ann subscribe secret on resume"}
 			w.Recheck()
 			bob.says(1, "secret/a=new")
 			bob.says(1, "open=new")
@@ -91,7 +95,10 @@ func TestRevokedWithinAFilter(t *testing.T) {
 	bob.says(0, "secret/a=new")
 	bob.says(2, "secret/a=new")
 	bob.says(1, "open/a=new")
-	ann.gets("open/a=new/1")
+	bob.says(2, "open/a=one")
+	bob.says(2, "secret/a=behind it")
+	bob.says(2, "open/a=two")
+	ann.gets("open/a=new/1", "open/a=one/2", "open/a=two/2")
 
 	r.forbidden = nil
 	bob.says(1, "secret/a=in flight")
@@ -101,8 +108,8 @@ func TestRevokedWithinAFilter(t *testing.T) {
 	r.forbidden = []string{"ann subscribe secret"}
 	ann.opensAgain(SessionOptions{Expiry: Forever})
 	ann.gets()
-	if n := w.Stats().Dropped.Unauthorized; n != 6 {
-		t.Errorf("%d are counted as forbidden, want 6", n)
+	if n := w.Stats().Dropped.Unauthorized; n != 7 {
+		t.Errorf("%d are counted as forbidden, want 7", n)
 	}
 	if c, _ := w.Client("ann"); c.Inflight+c.Waiting != 0 {
 		t.Errorf("ann is owed %d and %d", c.Inflight, c.Waiting)
@@ -220,6 +227,32 @@ func TestHostile15WillIsAskedAboutTwice(t *testing.T) {
 			ann.leaves(Lost)
 		}
 		canary.gets()
+	}
+}
+
+// TestWillsAuthorIsKept: rules are asked about who left the will, as he was, also
+// after a restart.
+func TestWillsAuthorIsKept(t *testing.T) {
+	alice := Identity{ClientID: "alice", User: "al", Roles: "r", Edge: "test", Listener: "l", Remote: "192.0.2.7:5"}
+	var seen []Identity
+	disk := store.NewMemory()
+	w := newWorld(t, func(o *Options) {
+		o.Store = disk
+		o.Authorize = func(who Identity, a Access) bool {
+			if a.At == OnWill {
+				seen = append(seen, who)
+			}
+			return true
+		}
+	})
+	w.Open(alice, SessionOptions{Will: &Will{Message: message(1, "will=x")}}, &person{}, func(*Session, bool, error) {})
+	w.Broker = New(w.o)
+	if err := w.Restore(); err != nil {
+		t.Fatal(err)
+	}
+	w.waits(1e9)
+	if !slices.Equal(seen, []Identity{alice}) {
+		t.Errorf("asked about %+v, want %+v", seen, alice)
 	}
 }
 
@@ -343,4 +376,40 @@ func TestOperatorsSeeAllThatIsRetained(t *testing.T) {
 		}
 	}
 	t.Error("what bob retained is not shown")
+}
+
+// TestResumeUnderANameThatMayNotBe: what is left of a session is not for a client
+// id that may not be any more.
+func TestResumeUnderANameThatMayNotBe(t *testing.T) {
+	may := true
+	w := newWorld(t, func(o *Options) {
+		o.Store = store.NewMemory()
+		o.Named = func(Identity) bool { return may }
+	})
+	p := w.opens("p", SessionOptions{Sensor: true, Expiry: Forever})
+	p.SaveEdge([]byte("here"), func(error) {})
+	w.restarts()
+	if may = false; p.resumes(Forever) {
+		t.Error("it is resumed")
+	}
+	if may = true; !p.resumes(Forever) {
+		t.Error("it is not resumed once it may be")
+	}
+}
+
+// TestSharesAreAskedAboutAsSuch: rules that look into a share are told that it is
+// one, when it is asked for and when it is resumed.
+func TestSharesAreAskedAboutAsSuch(t *testing.T) {
+	var shared []bool
+	w := newWorld(t, func(o *Options) {
+		o.Authorize = func(_ Identity, a Access) bool {
+			shared = append(shared, a.Shared)
+			return true
+		}
+	})
+	ann := w.comes("ann").subscribes("$share/g/a", "a")
+	ann.opensAgain(SessionOptions{Expiry: Forever})
+	if want := []bool{true, false, false, true}; !slices.Equal(shared, want) {
+		t.Errorf("asked about a share and one that is none, the last first again: %v, want %v", shared, want)
+	}
 }
