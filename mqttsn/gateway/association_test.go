@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"dormouse/mqttsn"
+	"dormouse/mqttsn/transport"
+	"dormouse/mqttsn/transport/memnet"
 )
 
 // TestAssociationMoves: a client whose transport numbers its association is
@@ -39,4 +41,55 @@ func TestAssociationMoves(t *testing.T) {
 	moved.source.peer.Conn = 5
 	moved.sends(&mqttsn.Disconnect{}).gets("DISCONNECT")
 	w.wantCount("sessions", "asleep", 0)
+}
+
+// A lasting network numbers an association anew at every start, and gives it
+// the same name.
+type lasting struct {
+	*memnet.Net
+	names map[uint32][8]byte
+	last  transport.Peer
+}
+
+func (l *lasting) ConnID(n uint32) (name [8]byte, ok bool) {
+	name, ok = l.names[n]
+	return name, ok
+}
+
+func (l *lasting) ConnPeer(name [8]byte) (transport.Peer, bool) {
+	return l.last, l.names[l.last.Conn] == name
+}
+
+// TestAssociationLasts: after a restart a client is found by the name of its
+// association, which has another number, and a bare PINGREQ brings it
+// everything. If its association is gone it has to connect.
+func TestAssociationLasts(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		w := durableWorld(t, nil)
+		l := &lasting{Net: w.net, names: map[uint32][8]byte{5: {1, 2, 3, 4, 5, 6, 7, 8}}}
+		w.under = l
+		w.killed()
+		app := w.keptApp()
+		s := w.at("10.0.0.1:7")
+		s.source.peer.Conn = 5
+		s.says(connectKept("a")).says(&mqttsn.Subscribe{QoS: 1, ID: 1, Topic: mqttsn.Topic{Kind: mqttsn.TopicName, Name: []byte("cmd")}})
+		s.says(&mqttsn.Disconnect{Duration: time.Hour}).gets("CONNACK SUBACK DISCONNECT")
+		app.says("cmd", "told", 1)
+		w.syncs()
+		l.names = map[uint32][8]byte{9: {1, 2, 3, 4, 5, 6, 7, 8}}
+		l.last = transport.Peer{Addr: s.source.peer.Addr, Conn: 9}
+		if gone {
+			l.names = nil
+		}
+		w.killed()
+		s.source.peer.Conn = 9
+		s.says(&mqttsn.Pingreq{})
+		if gone {
+			s.gets("DISCONNECT")
+			continue
+		}
+		if p := last[*mqttsn.Publish](s); string(p.Payload) != "told" {
+			t.Errorf("it got %q", p.Payload)
+		}
+	}
 }

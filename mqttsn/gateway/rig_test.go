@@ -21,6 +21,7 @@ type world struct {
 	t       testing.TB
 	now     clock.Time
 	net     *memnet.Net
+	under   transport.Transport // what the gateway has of it; nil: net itself
 	core    *core.Broker
 	g       *Gateway
 	skew    time.Duration // of the wall clock
@@ -84,7 +85,11 @@ func (w *world) prepare() {
 	if err := w.core.Restore(); err != nil {
 		w.t.Fatal(err)
 	}
-	w.g = New(w.config, w.net, bridge.New(w.core, bridge.DefaultConfig()), w.now)
+	var under transport.Transport = w.net
+	if w.under != nil {
+		under = w.under
+	}
+	w.g = New(w.config, under, bridge.New(w.core, bridge.DefaultConfig()), w.now)
 }
 
 func (w *world) open() {

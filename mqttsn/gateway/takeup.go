@@ -22,16 +22,18 @@ import (
 //	Port(2) Address(4)                  if placedV4
 //	Port(2) Address(16) Length(1) Zone  if placedV6
 //	Local(4 or 16, as Address)          if placedLocal: where answers come from
+//	Name(8)                             if placedConn: of its association
 //	Length(1) Node                      if placedNode
 //
-// and then what the session has asked for. A client on a secured transport has
-// no place: its connection ended with the process.
+// and then what the session has asked for. A client whose connection ends with
+// the process has no place.
 const (
 	placeVersion = 0x10 // upper half of What
 	placedV4     = 1
 	placedV6     = 2
 	placedLocal  = 4
 	placedNode   = 8
+	placedConn   = placedV4 | placedV6 // neither
 )
 
 // A place is where a client of ours was when its session was stored.
@@ -46,15 +48,18 @@ func (g *Gateway) appendPlace(b []byte, t *seat) []byte {
 	what, from := byte(placeVersion), t.peer
 	local := g.localAddr(from.Local)
 	a := from.Addr.Addr()
+	name, lasts := g.connName(from.Conn)
 	switch {
-	case !t.bound() || from.Conn != 0:
+	case !t.bound() || from.Conn != 0 && !lasts:
+	case lasts:
+		what |= placedConn
 	case a.Is4():
 		what |= placedV4
 	default:
 		what |= placedV6
 	}
 	placed := what != placeVersion
-	if placed && local.BitLen() == a.BitLen() {
+	if placed && !lasts && local.BitLen() == a.BitLen() {
 		what |= placedLocal
 	}
 	if placed && t.node != "" {
@@ -67,16 +72,26 @@ func (g *Gateway) appendPlace(b []byte, t *seat) []byte {
 	if !placed {
 		return b
 	}
-	b = binary.BigEndian.AppendUint16(b, from.Addr.Port())
-	b = append(b, a.AsSlice()...)
-	if !a.Is4() {
-		b = appendText(b, a.Zone())
+	if lasts {
+		b = append(b, name[:]...)
+	} else {
+		b = appendAddr(b, from.Addr)
 	}
 	if what&placedLocal != 0 {
 		b = append(b, local.AsSlice()...)
 	}
 	if what&placedNode != 0 {
 		b = appendText(b, t.node)
+	}
+	return b
+}
+
+// appendAddr encodes where a client is.
+func appendAddr(b []byte, a netip.AddrPort) []byte {
+	b = binary.BigEndian.AppendUint16(b, a.Port())
+	b = append(b, a.Addr().AsSlice()...)
+	if !a.Addr().Is4() {
+		b = appendText(b, a.Addr().Zone())
 	}
 	return b
 }
@@ -100,6 +115,13 @@ func (g *Gateway) readPlace(b []byte) (p place, state []byte, ok bool) {
 	}
 	p.listener = r.text()
 	if what&(placedV4|placedV6) == 0 {
+		return p, r.b, r.ok
+	}
+	if what&placedConn == placedConn {
+		p.peer = g.connPeer(p.listener, r.octets(8))
+		if what&placedNode != 0 {
+			p.node = r.text()
+		}
 		return p, r.b, r.ok
 	}
 	port := uint16(0)
@@ -147,6 +169,24 @@ func (r *reader) text() string {
 		return string(r.octets(int(n)))
 	}
 	return ""
+}
+
+// connName is the lasting name of an association, if it has one.
+func (g *Gateway) connName(n uint32) (name [8]byte, ok bool) {
+	if l, lasting := g.transport.(transport.Lasting); lasting && n != 0 {
+		return l.ConnID(n)
+	}
+	return name, false
+}
+
+// connPeer is the peer whose association on our listener has a name.
+func (g *Gateway) connPeer(listener string, name []byte) transport.Peer {
+	if l, lasting := g.transport.(transport.Lasting); lasting && listener == g.cfg.Listener && len(name) == 8 {
+		if p, known := l.ConnPeer([8]byte(name)); known {
+			return p
+		}
+	}
+	return transport.Peer{}
 }
 
 func (g *Gateway) localAddr(n uint32) netip.Addr {
