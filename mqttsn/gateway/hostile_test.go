@@ -39,13 +39,28 @@ func (w *world) flood(strangers int, b []byte) (answers int) {
 	return answers
 }
 
+// attacked is newWorld with a canary, to which a message must come in the end as
+// if nothing had happened.
+func attacked(t *testing.T, change func(*Config)) *world {
+	w := newWorld(t, change)
+	canary := w.at("10.99.99.99:9").connects("canary", true, 0)
+	canary.subscribes("sings", 1)
+	t.Cleanup(func() {
+		if !t.Failed() {
+			w.app("singer").publish("sings", "still", 1, false)
+			canary.wantFlush("still", "")
+		}
+	})
+	return w
+}
+
 // limited is a gateway with the default limits on strangers.
 func limited(c *Config) { c.Strangers = DefaultConfig().Strangers }
 
 // TestHostile40Malformed: what is no packet is dropped, counted by kind, and
 // not answered.
 func TestHostile40Malformed(t *testing.T) {
-	w := newWorld(t, nil)
+	w := attacked(t, nil)
 	s := w.at("10.0.0.1:7").connects("a", true, 0)
 	for octets, kind := range map[string]string{
 		"01": "truncated", "01 00": "truncated", "01 00 03": "truncated", "00": "truncated",
@@ -65,7 +80,7 @@ func TestHostile40Malformed(t *testing.T) {
 // TestHostile46ConnectFlood: CONNECT from a million forged addresses gets so
 // many answers and no more, and takes little memory.
 func TestHostile46ConnectFlood(t *testing.T) {
-	w := newWorld(t, limited)
+	w := attacked(t, limited)
 	heap := func() uint64 {
 		var m runtime.MemStats
 		runtime.GC()
@@ -126,7 +141,7 @@ func TestHostile46BehindLoopback(t *testing.T) {
 // TestHostile47Hijack: DISCONNECT and PINGREQ in the name of a sleeper, from
 // another address, change nothing and are noticed.
 func TestHostile47Hijack(t *testing.T) {
-	w := newWorld(t, nil)
+	w := attacked(t, nil)
 	app := w.app("app")
 	s := w.at("10.0.0.1:7").connects("sleeper", false, time.Minute)
 	s.subscribes("cmd", 1)
@@ -150,7 +165,7 @@ func TestHostile47Hijack(t *testing.T) {
 // TestHostile48RefusedTakeover: a CONNECT that the broker refuses takes
 // nothing away from the client whose id it bears.
 func TestHostile48RefusedTakeover(t *testing.T) {
-	w := newWorld(t, nil)
+	w := attacked(t, nil)
 	app := w.app("app")
 	s := w.at("10.0.0.1:7").connects("sensor", false, time.Minute)
 	s.subscribes("cmd", 1)
@@ -169,7 +184,7 @@ func TestHostile48RefusedTakeover(t *testing.T) {
 // rate, never at greater length, and only where gateways are looked for;
 // ADVERTISE and GWINFO of others are ignored.
 func TestHostile49SearchFlood(t *testing.T) {
-	w := newWorld(t, func(c *Config) {
+	w := attacked(t, func(c *Config) {
 		limited(c)
 		c.Search.Allow = []netip.Prefix{netip.MustParsePrefix("100.0.0.0/16")}
 	})
@@ -210,7 +225,7 @@ func TestHostile49NoReflection(t *testing.T) {
 // TestHostile51Envelopes: those that are nested, malformed or of somebody who
 // is no forwarder are dropped, and a node id means nothing elsewhere.
 func TestHostile51Envelopes(t *testing.T) {
-	w := newWorld(t, nil)
+	w := attacked(t, nil)
 	s := w.at("10.0.0.1:7/0a").connects("a", true, 0)
 	direct := w.at("10.0.0.1:7")
 	direct.injectHex("04fe000a 04fe000a 0216").injectHex("04fe040a 0216").injectHex("03fe00 0216").injectHex("ffe000")
@@ -228,7 +243,7 @@ func TestHostile51Envelopes(t *testing.T) {
 // TestHostile52QoSMinusOneFlood: at QoS -1 there is a rate for one source and
 // one for all; ids that stand for nothing and names that are none are refused.
 func TestHostile52QoSMinusOneFlood(t *testing.T) {
-	w := newWorld(t, func(c *Config) {
+	w := attacked(t, func(c *Config) {
 		c.QoSMinusOne = QoSMinusOne{From: Anywhere, RatePerSource: 5, Rate: 1000}
 		c.Session.Predefined = map[uint16]string{1: "alarm", 2: "$SYS/x", 3: "of/{clientid}"}
 	})
@@ -267,7 +282,7 @@ func TestHostile52QoSMinusOneFlood(t *testing.T) {
 // TestHostile54FullQueue: a sleeper that gets far too much keeps to the bound
 // on its queue, and nobody else notices.
 func TestHostile54FullQueue(t *testing.T) {
-	w := newWorld(t, nil)
+	w := attacked(t, nil)
 	app := w.app("app")
 	s := w.at("10.0.0.1:7").connects("sleeper", false, time.Minute)
 	s.subscribes("cmd", 1)
@@ -324,7 +339,7 @@ func TestHostile54FanOut(t *testing.T) {
 // TestHostile56PingreqStorm: a client that is awake and asks again and again
 // gets each message once, and one PINGRESP.
 func TestHostile56PingreqStorm(t *testing.T) {
-	w := newWorld(t, nil)
+	w := attacked(t, nil)
 	app := w.app("app")
 	s := w.at("10.0.0.1:7").connects("sleeper", false, time.Minute)
 	s.subscribes("cmd", 1)
@@ -348,7 +363,7 @@ func TestHostile56PingreqStorm(t *testing.T) {
 // TestHostile57StrayAcks: an acknowledgement of another client's message is
 // counted and changes nothing.
 func TestHostile57StrayAcks(t *testing.T) {
-	w := newWorld(t, nil)
+	w := attacked(t, nil)
 	app := w.app("app")
 	a, b := w.at("10.0.0.1:7").connects("a", true, 0), w.at("10.0.0.2:7").connects("b", true, 0)
 	a.subscribes("cmd", 1)
@@ -363,7 +378,7 @@ func TestHostile57StrayAcks(t *testing.T) {
 // TestHostile58Repeats: repeated CONNECT and PUBLISH, before and after a
 // sleep, are delivered as often as their QoS says.
 func TestHostile58Repeats(t *testing.T) {
-	w := newWorld(t, nil)
+	w := attacked(t, nil)
 	app := w.app("app", "#")
 	s := w.at("10.0.0.1:7").connects("a", false, time.Minute).connects("a", false, time.Minute)
 	topic := mqttsn.Topic{Kind: mqttsn.TopicShort, ID: 'a'<<8 | 'b'}
