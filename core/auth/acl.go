@@ -31,6 +31,7 @@ type ACL struct {
 	names    []string // of roles: the i-th has bit i
 	allow    bool
 	once     [core.OnReload + 1]bool
+	ours     bool // all rules are about what begins with "$"
 	partial  bool // a rule may deny some of what a filter brings that is allowed
 }
 
@@ -46,7 +47,7 @@ const Admin = "admin"
 
 // NewACL returns p made ready. Its rules must be valid.
 func NewACL(p Policy) *ACL {
-	l := &ACL{allow: p.Allow, byUser: make(map[string][]int32), byClient: make(map[string][]int32)}
+	l := &ACL{allow: p.Allow, ours: true, byUser: make(map[string][]int32), byClient: make(map[string][]int32)}
 	for _, at := range p.Once {
 		l.once[at] = true
 	}
@@ -67,6 +68,7 @@ func NewACL(p Policy) *ACL {
 			l.others = append(l.others, n)
 		}
 		l.rules = append(l.rules, r)
+		l.ours = l.ours && ours(r.Topic)
 		l.partial = l.partial || r.Deny && r.Subscribe && r.Topic != sysTopics
 	}
 	return l
@@ -86,6 +88,9 @@ func (l *ACL) bit(name string) uint64 {
 func (l *ACL) Allows(who core.Identity, a core.Access) bool {
 	if l.once[a.At] || a.At == core.OnDelivery && !l.partial || who.Edge == Admin {
 		return true
+	}
+	if l.ours && !ours(a.Topic) {
+		return l.allow
 	}
 	allowed, _ := l.decide(&who, &a)
 	return allowed

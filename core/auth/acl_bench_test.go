@@ -38,6 +38,16 @@ var requests = []struct {
 		core.Access{Do: core.ActSubscribe, Topic: "status/a", At: core.OnDelivery}},
 }
 
+// BenchmarkNoRules is what it costs those who have none.
+func BenchmarkNoRules(b *testing.B) {
+	l := NewACL(Policy{Allow: true, Rules: BuiltIn([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil)})
+	for b.Loop() {
+		if !l.Allows(requests[0].who, requests[0].a) {
+			b.Fatal("denied")
+		}
+	}
+}
+
 func BenchmarkACL(b *testing.B) {
 	l := fleet(b)
 	for _, r := range requests {

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"net/netip"
 	"sync"
@@ -103,7 +102,7 @@ func (b *bench) welcomes(t testing.TB, cid bool, from netip.AddrPort) *peer {
 	p := &peer{Association: record.Association{
 		Keys:     record.Keys{Read: keys.Write, Write: keys.Read, ReadIV: keys.WriteIV, WriteIV: keys.ReadIV},
 		Suite:    record.CCM8,
-		Reserved: math.MaxUint32,
+		Reserved: record.MaxSequence,
 	}}
 	if cid {
 		p.PeerCIDLen = uint8(copy(p.PeerCID[:], id[:]))
