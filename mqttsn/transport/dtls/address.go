@@ -10,16 +10,13 @@ import (
 // from it, until it has shown that it did not come there by chance.
 const amplification = 3
 
-// locate notes that a record, in a datagram of so many octets, came from
-// there, and reports whether the peer has moved there. Only the newest record
-// moves a peer: one that was held up, or was recorded, may come from anywhere.
-// A new address, and any after a restart, is believed once there is a newer
-// record from it; before that whoever has recorded one could have our answers
-// sent to somebody else.
-func (a *association) locate(from place, octets int, newest bool) (moved bool) {
-	if !newest {
-		return false
-	}
+// locate notes that the newest record, in a datagram of so many octets, came
+// from there, and reports whether the peer has moved there. No other moves a
+// peer: one that was held up, or was recorded, may come from anywhere. A new
+// address, and any after a restart, is believed once there is a newer record
+// from it; before that whoever has held one up could have our answers sent to
+// somebody else.
+func (a *association) locate(from place, octets int) (moved bool) {
 	if moved = a.place != from; moved {
 		a.place, a.unproven, a.credited, a.credit = from, true, false, 0
 	}

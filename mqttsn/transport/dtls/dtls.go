@@ -7,7 +7,7 @@
 // which pion does, and of which there are only so many.
 //
 // When a handshake is done pion is let go, and what remains of the peer is an
-// association: 152 octets in a table without pointers, table.go, and no
+// association: 136 octets in a table without pointers, table.go, and no
 // goroutine and no timer. Package record opens and seals for it. It is named
 // by its connection id, so that a sensor that wakes behind another address
 // needs no handshake; its answers follow, address.go. With a [Keeper] it also
@@ -19,8 +19,10 @@ package dtls
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -43,7 +45,7 @@ type Listener struct {
 	zones zones
 	door  *door
 
-	restored map[record.ID]uint32 // numbers, between Load and Serve
+	restored atomic.Pointer[map[record.ID]uint32] // numbers, between Load and Serve
 
 	keepOrder sync.Mutex     // held from when changes are encoded until the Keeper has them
 	keeping   sync.WaitGroup // what the Keeper has not answered
@@ -83,6 +85,11 @@ func (l *Listener) SetCredentials(c *handshake.Credentials) error {
 	if c.PSK == nil && c.Certificate == nil {
 		return errors.New("dtls: there are neither pre-shared keys nor a certificate; give one of them")
 	}
+	if c.Certificate != nil {
+		if _, ok := c.Certificate.PrivateKey.(*ecdsa.PrivateKey); !ok {
+			return fmt.Errorf("dtls: the certificate has a key of type %T; sensors need one of ECDSA", c.Certificate.PrivateKey)
+		}
+	}
 	l.credentials.Store(c)
 	return nil
 }
@@ -90,7 +97,7 @@ func (l *Listener) SetCredentials(c *handshake.Credentials) error {
 // Serve passes on what associations receive, with the peer at its present
 // address, and does handshakes. It ends them when ctx is cancelled.
 func (l *Listener) Serve(ctx context.Context, sink func(batch []transport.Datagram)) error {
-	l.restored = nil
+	l.restored.Store(nil)
 	ctx, cancel := context.WithCancel(ctx)
 	var sweeper sync.WaitGroup
 	sweeper.Go(func() { l.sweepUntil(ctx.Done()) })
@@ -133,9 +140,13 @@ func (l *Listener) ConnID(n uint32) (id [record.IDLength]byte, ok bool) {
 }
 
 // ConnPeer returns the peer of that name, at the address where it was last. It
-// is of use between Load and Serve.
+// knows those that Load has taken up, until Serve.
 func (l *Listener) ConnPeer(id [record.IDLength]byte) (who transport.Peer, ok bool) {
-	l.with(l.restored[id], func(p *part, slot int32) {
+	restored := l.restored.Load()
+	if restored == nil {
+		return who, false
+	}
+	l.with((*restored)[id], func(p *part, slot int32) {
 		who, ok = l.peer(p.at(slot).place, p.at(slot).number), true
 	})
 	return who, ok

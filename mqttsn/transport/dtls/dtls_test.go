@@ -2,6 +2,9 @@ package dtls
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"net"
@@ -59,10 +62,12 @@ func TestSensors(t *testing.T) {
 				}
 				s := dial(t, h.addr, options...)
 				var first transport.Peer
+				var texts []string
 				for i := range 5 {
-					s.says(fmt.Sprint("reading ", i))
-					from := h.hears(fmt.Sprint("reading ", i))
-					s.gets(fmt.Sprint("ack reading ", i))
+					texts = append(texts, fmt.Sprint("reading ", i))
+					s.says(texts[i])
+					from := h.hears(texts[i])
+					s.gets("ack " + texts[i])
 					if i == 0 {
 						first = from
 					}
@@ -74,7 +79,7 @@ func TestSensors(t *testing.T) {
 					t.Errorf("it is %+v, want %+v", who, kind.who)
 				}
 				if *update {
-					capture(t, h, s, fmt.Sprintf("pion-%s-cid=%v", name, cid), 5)
+					writeCapture(t, h, fmt.Sprintf("pion-%s-cid=%v", name, cid), texts)
 				}
 				s.conn.Close()
 				eventually(t, "closed", func() bool { return h.figure(`dormouse_dtls_associations_ended_total{reason="closed"}`) == 1 })
@@ -89,27 +94,16 @@ func TestSensors(t *testing.T) {
 	}
 }
 
-// capture writes a file for the tests of package record: the keys of a sensor's
-// association, and the last records it has sent.
-func capture(t *testing.T, h *house, s *sensor, name string, last int) {
-	s.radio.mu.Lock()
-	sent := s.radio.sent[len(s.radio.sent)-last:]
-	s.radio.mu.Unlock()
-	var texts []string
-	for i := range last {
-		texts = append(texts, fmt.Sprint("reading ", i))
-	}
-	writeCapture(t, h.Listener, name, sent, texts)
-}
-
-func writeCapture(t *testing.T, l *Listener, name string, sent [][]byte, texts []string) {
+// writeCapture writes a file for the tests of package record: the keys of the
+// only association, the last records received, and what they say.
+func writeCapture(t *testing.T, h *house, name string, texts []string) {
 	var b bytes.Buffer
-	l.endThose(Idle, func(a *association, _ string) bool {
+	h.endThose(Idle, func(a *association, _ string) bool {
 		fmt.Fprintf(&b, "made %x%x\n", a.ID, a.AppendMade(nil))
 		return false
 	})
-	for i, r := range sent {
-		fmt.Fprintf(&b, "opens %x %d:%s\n", r, record.ApplicationData, texts[i])
+	for i, r := range h.tap.last(len(texts)) {
+		fmt.Fprintf(&b, "opens %x %d %q\n", r, record.ApplicationData, texts[i])
 	}
 	if err := os.MkdirAll("record/testdata", 0o755); err != nil {
 		t.Fatal(err)
@@ -314,7 +308,13 @@ func TestReload(t *testing.T) {
 	}
 	s.says("four")
 	eventually(t, "dropped", func() bool { return h.figure(`dormouse_dtls_records_dropped_total{reason="cid"}`) == 1 })
-	if err := h.SetCredentials(&handshake.Credentials{}); err == nil {
-		t.Error("credentials that nobody can use were taken")
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, useless := range []*handshake.Credentials{{}, {ClientCAs: a.pool}, {Certificate: &tls.Certificate{PrivateKey: key}}} {
+		if err := h.SetCredentials(useless); err == nil {
+			t.Errorf("credentials that nobody can use were taken: %+v", useless)
+		}
 	}
 }

@@ -112,6 +112,7 @@ func (in *inbound) records(p *part, slot int32, d transport.Datagram, octets []b
 		return true
 	}
 	number, id := a.number, a.ID
+	located := false
 	for len(octets) > 0 && a.number == number {
 		r, rest, err := record.Next(octets, record.IDLength)
 		if err != nil {
@@ -127,8 +128,11 @@ func (in *inbound) records(p *part, slot int32, d transport.Datagram, octets []b
 			continue
 		}
 		a.seen = seconds(in.now)
-		if a.locate(from, len(d.Buf), got.Newest) {
-			l.count.moves.Add(1)
+		if got.Newest && !located { // a datagram proves nothing twice
+			located = true
+			if a.locate(from, len(d.Buf)) {
+				l.count.moves.Add(1)
+			}
 		}
 		switch got.Type {
 		case record.ApplicationData:

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 
 	"dormouse/mqttsn/transport"
@@ -43,11 +44,19 @@ type Change struct {
 const block = 1 << 10
 
 // reserve returns up to where numbers are to be reserved with the next change.
-func (a *association) reserve() uint64 {
-	if a.asked < a.Sent+block/2 {
-		a.asked = min(a.Sent+block, record.MaxSequence)
+func (a *association) reserve() uint32 {
+	if a.Reserved+uint32(a.asked) < a.Sent+block/2 {
+		a.asked = uint16(a.Sent + block - a.Reserved)
 	}
-	return a.asked
+	return a.Reserved + uint32(a.asked)
+}
+
+// reserved notes that numbers up to there are.
+func (a *association) reserved(upTo uint32) {
+	if upTo > a.Reserved {
+		a.asked -= uint16(upTo - a.Reserved)
+		a.Reserved = upTo
+	}
 }
 
 // Beside what package record writes, Made has
@@ -80,19 +89,20 @@ func (l *Listener) Load() (n int, err error) {
 		return 0, nil
 	}
 	now := seconds(l.cfg.Clock())
-	l.restored = make(map[record.ID]uint32)
+	restored := make(map[record.ID]uint32)
 	err = l.cfg.Keeper.Load(func(c Change) error {
 		a, name, err := l.restore(c)
 		if err == nil {
 			a.seen = now
-			l.restored[c.ID], err = l.enter(a, name)
+			restored[c.ID], err = l.enter(a, name)
 		}
 		if err != nil {
 			return fmt.Errorf("dtls: association %x: %w", c.ID, err)
 		}
 		return nil
 	})
-	return len(l.restored), err
+	l.restored.Store(&restored)
+	return len(restored), err
 }
 
 // restore makes an association of what was kept. Its address has to prove
@@ -106,7 +116,7 @@ func (l *Listener) restore(c Change) (a association, name string, err error) {
 	if err != nil {
 		return a, "", err
 	}
-	a = association{Association: kept, asked: kept.Reserved, proof: transport.Proof(made[0]), unproven: true}
+	a = association{Association: kept, proof: transport.Proof(made[0]), unproven: true}
 	a.port = binary.BigEndian.Uint16(state)
 	copy(a.addr[:], state[2:])
 	zone, local := state[fixed:fixed+int(state[fixed-1])], state[fixed+int(state[fixed-1]):]
@@ -133,7 +143,7 @@ func (l *Listener) keep(what []touched, then func(error)) {
 	l.keepOrder.Lock()
 	defer l.keepOrder.Unlock()
 	changes := make([]Change, 0, len(what))
-	reserved := make([]uint64, len(what))
+	upTo := make([]uint32, len(what))
 	octets := make([]byte, 0, 64*len(what))
 	for i, t := range what {
 		if t.ended {
@@ -143,7 +153,7 @@ func (l *Listener) keep(what []touched, then func(error)) {
 		l.with(t.number, func(p *part, slot int32) {
 			a, start := p.at(slot), len(octets)
 			octets = l.appendState(octets, a)
-			reserved[i] = a.asked
+			upTo[i] = a.reserve()
 			changes = append(changes, Change{ID: a.ID, State: octets[start:len(octets):len(octets)]})
 		})
 	}
@@ -152,8 +162,7 @@ func (l *Listener) keep(what []touched, then func(error)) {
 		for i, t := range what {
 			if err == nil && !t.ended {
 				l.with(t.number, func(p *part, slot int32) {
-					a := p.at(slot)
-					a.Reserved = max(a.Reserved, reserved[i])
+					p.at(slot).reserved(upTo[i])
 				})
 			}
 		}
@@ -179,7 +188,7 @@ var errNotKept = errors.New("dtls: the association could not be kept")
 // it, and waits until it is.
 func (l *Listener) keepMade(a *association, name string, gone []record.ID) error {
 	if l.cfg.Keeper == nil {
-		a.Reserved = record.MaxSequence + 1
+		a.Reserved = math.MaxUint32
 		return nil
 	}
 	changes := []Change{{ID: a.ID, Made: appendMade(nil, a, name), State: l.appendState(nil, a)}}
@@ -197,6 +206,6 @@ func (l *Listener) keepMade(a *association, name string, gone []record.ID) error
 	if err := <-kept; err != nil {
 		return errors.Join(errNotKept, err)
 	}
-	a.Reserved = a.asked
+	a.reserved(a.reserve())
 	return nil
 }

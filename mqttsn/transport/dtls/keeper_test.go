@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"sync"
@@ -102,7 +103,7 @@ func (b *bench) welcomes(t testing.TB, cid bool, from netip.AddrPort) *peer {
 	p := &peer{Association: record.Association{
 		Keys:     record.Keys{Read: keys.Write, Write: keys.Read, ReadIV: keys.WriteIV, WriteIV: keys.ReadIV},
 		Suite:    record.CCM8,
-		Reserved: record.MaxSequence,
+		Reserved: math.MaxUint32,
 	}}
 	if cid {
 		p.PeerCIDLen = uint8(copy(p.PeerCID[:], id[:]))

@@ -16,11 +16,10 @@ import (
 // in it, of which there are many in one piece of memory.
 type association struct {
 	record.Association
-	asked uint64 // up to where numbers are reserved, or the Keeper is asked to
-
 	place
 	number   uint32 // Peer.Conn
 	seen     uint32 // when it was last heard, in seconds
+	asked    uint16 // by how much the Keeper was asked to reserve more
 	credit   uint16 // octets that may be sent to place, while unproven
 	proof    transport.Proof
 	unproven bool // that it is at place
@@ -85,7 +84,7 @@ func (z *zones) name(n uint16) string {
 
 const (
 	parts     = 16  // that associations are divided into, each with a lock
-	chunkSize = 256 // associations in one piece of memory
+	chunkSize = 60  // associations in one piece of memory: a page
 	hot       = 256 // of a part that have their ciphers made ready
 )
 

@@ -83,10 +83,36 @@ func (a *authority) issue(t testing.TB, name string) tls.Certificate {
 // A house is a Listener on loopback that answers "ack " and what it was sent.
 type house struct {
 	*Listener
+	tap  *tap
 	t    testing.TB
 	addr netip.AddrPort
 	got  chan transport.Datagram // what was passed on
 	stop func()
+}
+
+// A tap is a transport that keeps what is received.
+type tap struct {
+	*udp.Conn
+	mu       sync.Mutex
+	received [][]byte
+}
+
+func (p *tap) Serve(ctx context.Context, sink func([]transport.Datagram)) error {
+	return p.Conn.Serve(ctx, func(batch []transport.Datagram) {
+		p.mu.Lock()
+		for _, d := range batch {
+			p.received = append(p.received, bytes.Clone(d.Buf))
+		}
+		p.mu.Unlock()
+		sink(batch)
+	})
+}
+
+// last are the last n of them.
+func (p *tap) last(n int) [][]byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.received[len(p.received)-n:]
 }
 
 func testConfig() Config {
@@ -105,14 +131,15 @@ func open(t testing.TB, c Config, cred *handshake.Credentials, at netip.AddrPort
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := New(c, cred, conn)
+	tap := &tap{Conn: conn}
+	l, err := New(c, cred, tap)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.Load(); err != nil {
 		t.Fatal(err)
 	}
-	h := &house{Listener: l, t: t, addr: conn.Addr(), got: make(chan transport.Datagram, 1<<14)}
+	h := &house{Listener: l, tap: tap, t: t, addr: conn.Addr(), got: make(chan transport.Datagram, 1<<14)}
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- l.Serve(ctx, h.answer) }()

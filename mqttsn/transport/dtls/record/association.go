@@ -23,8 +23,8 @@ func (s Suite) tag() int {
 
 // Limit is how many records one key may seal, so that what is sealed tells
 // nothing of the key (RFC 9147 §4.5.3, which goes for DTLS 1.2 as well). It is
-// far below what 48 bits can number.
-func (s Suite) Limit() uint64 {
+// far below what the 48 bits of a sequence number can tell apart.
+func (s Suite) Limit() uint32 {
 	if s == CCM8 {
 		return 1 << 23
 	}
@@ -51,7 +51,7 @@ type Keys struct {
 }
 
 // An Association is one peer's, after its handshake: epoch 1. It is a value of
-// 104 octets that holds no pointer.
+// 96 octets that holds no pointer.
 type Association struct {
 	Keys
 	ID         ID
@@ -62,7 +62,7 @@ type Association struct {
 
 	// Sent is the number of the next record to seal, and is below Reserved, which
 	// outlives the process: so no number is ever used twice. Reserved only grows.
-	Sent, Reserved uint64
+	Sent, Reserved uint32
 
 	// Received is one more than the highest number opened; window has a bit for
 	// each of the 64 below it: RFC 6347 §4.1.2.6.
@@ -165,7 +165,7 @@ func (a *Association) Overhead() int {
 // before. The last number that the keys may seal is kept for an alert: for
 // all else it is ErrExhausted. On an error dst is returned unchanged.
 func (a *Association) Seal(c *Ciphers, dst []byte, t ContentType, octets []byte) ([]byte, error) {
-	limit := min(a.Suite.Limit(), MaxSequence+1)
+	limit := a.Suite.Limit()
 	if t != Alert {
 		limit--
 	}
@@ -176,7 +176,7 @@ func (a *Association) Seal(c *Ciphers, dst []byte, t ContentType, octets []byte)
 		return dst, ErrUnreserved
 	}
 	var number [8]byte
-	binary.BigEndian.PutUint64(number[:], 1<<48|a.Sent)
+	binary.BigEndian.PutUint64(number[:], 1<<48|uint64(a.Sent))
 	a.Sent++
 
 	start := len(dst)

@@ -13,10 +13,12 @@ import (
 // where What is keptVersion, and hasCID if the peer sends us ID; and that which
 // does,
 //
-//	Received(6) Reserved(6)
+//	Received(6) Reserved(4)
 const (
 	keptVersion = 0x10 // upper half of What
 	hasCID      = 1
+
+	countsLength = 6 + 4
 )
 
 // ErrKept is that what was kept cannot be made out.
@@ -36,15 +38,11 @@ func (a *Association) AppendMade(b []byte) []byte {
 
 // AppendCounts appends what changes of a, if numbers below reserved may be
 // used before it is kept the next time.
-func (a *Association) AppendCounts(b []byte, reserved uint64) []byte {
-	return appendNumber(appendNumber(b, a.Received), reserved)
-}
-
-// appendNumber appends 48 bits. One more than the greatest does not fit, and
-// is of no use either.
-func appendNumber(b []byte, n uint64) []byte {
-	n = min(n, MaxSequence)
-	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint16(b, uint16(n>>32)), uint32(n))
+func (a *Association) AppendCounts(b []byte, reserved uint32) []byte {
+	received := min(a.Received, MaxSequence) // one more does not fit, and is of no use either
+	b = binary.BigEndian.AppendUint16(b, uint16(received>>32))
+	b = binary.BigEndian.AppendUint32(b, uint32(received))
+	return binary.BigEndian.AppendUint32(b, reserved)
 }
 
 // Restore makes the association of that name again, from what was kept of it,
@@ -52,7 +50,7 @@ func appendNumber(b []byte, n uint64) []byte {
 // reserved, and takes nothing that is older than what it had received.
 func Restore(id ID, made, counts []byte) (a Association, restMade, restCounts []byte, err error) {
 	const fixed = 1 + 1 + 16 + 16 + 4 + 4 + 1
-	if len(made) < fixed || made[0]&^hasCID != keptVersion || len(counts) < 12 {
+	if len(made) < fixed || made[0]&^hasCID != keptVersion || len(counts) < countsLength {
 		return a, nil, nil, ErrKept
 	}
 	a.ID, a.HasCID, a.Suite = id, made[0]&hasCID != 0, Suite(made[1])
@@ -68,11 +66,9 @@ func Restore(id ID, made, counts []byte) (a Association, restMade, restCounts []
 		return a, nil, nil, ErrKept
 	}
 	copy(a.PeerCID[:], b[:a.PeerCIDLen])
-	number := func(b []byte) uint64 {
-		return uint64(binary.BigEndian.Uint16(b))<<32 | uint64(binary.BigEndian.Uint32(b[2:]))
-	}
-	a.Received, a.Reserved = number(counts), number(counts[6:])
+	a.Received = uint64(binary.BigEndian.Uint16(counts))<<32 | uint64(binary.BigEndian.Uint32(counts[2:]))
+	a.Reserved = binary.BigEndian.Uint32(counts[6:])
 	a.Sent = a.Reserved
 	a.Forget()
-	return a, b[a.PeerCIDLen:], counts[12:], nil
+	return a, b[a.PeerCIDLen:], counts[countsLength:], nil
 }

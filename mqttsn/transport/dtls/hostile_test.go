@@ -1,0 +1,449 @@
+package dtls
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unsafe"
+
+	piondtls "github.com/pion/dtls/v3"
+
+	"dormouse/mqttsn/transport"
+	"dormouse/mqttsn/transport/dtls/handshake"
+	"dormouse/mqttsn/transport/dtls/record"
+)
+
+// octets are all that the associations of b are.
+func (b *bench) octets() (all []byte) {
+	for i := range b.parts {
+		p := &b.parts[i]
+		p.mu.Lock()
+		for slot := range p.made {
+			a := p.at(slot)
+			all = append(all, unsafe.Slice((*byte)(unsafe.Pointer(a)), unsafe.Sizeof(*a))...)
+		}
+		p.mu.Unlock()
+	}
+	return all
+}
+
+// TestHostile38NothingChanges: forged, replayed, truncated and foreign records,
+// also from other addresses, change no octet of an association, are not passed
+// on, and are not answered. Rows 37, 38 and 39.
+func TestHostile38NothingChanges(t *testing.T) {
+	for _, cid := range []bool{true, false} {
+		t.Run(fmt.Sprint("cid=", cid), func(t *testing.T) {
+			b := newBench(t, benchConfig(nil))
+			p := b.welcomes(t, cid, home)
+			canary := b.welcomes(t, cid, netip.MustParseAddrPort("192.0.2.2:4000"))
+			var old [][]byte
+			for i := range 200 {
+				old = append(old, p.seals(fmt.Sprint(i)))
+			}
+			b.receives(home, old...)
+			if len(b.heard) != 200 {
+				t.Fatalf("heard %d of 200", len(b.heard))
+			}
+			fresh := p.seals("fresh")
+			before := b.octets()
+			elsewhere := netip.MustParseAddrPort("198.51.100.1:5000")
+			refused := func(what string, from netip.AddrPort, d []byte) {
+				t.Helper()
+				b.receives(from, d)
+				if !bytes.Equal(b.octets(), before) {
+					t.Fatalf("%s from %v changed an association", what, from)
+				}
+				if len(b.heard) != 200 {
+					t.Fatalf("%s from %v was passed on", what, from)
+				}
+				if len(b.wire.take()) > 0 {
+					t.Fatalf("%s from %v was answered", what, from)
+				}
+			}
+			for _, from := range []netip.AddrPort{home, elsewhere} {
+				for _, d := range old {
+					refused("a replay", from, d)
+				}
+				for n := range fresh {
+					refused("a truncated record", from, fresh[:n])
+				}
+				for i := range fresh {
+					d := bytes.Clone(fresh)
+					d[i] ^= 0x40
+					refused("a forged record", from, d)
+				}
+				d := bytes.Clone(fresh)
+				d[len(d)-1] ^= 1
+				refused("a replay and a forged record", from, append(bytes.Clone(old[0]), d...))
+			}
+			if !cid {
+				refused("a record of another's address", elsewhere, fresh)
+			}
+			random := rand.New(rand.NewPCG(1, 1))
+			for range 1000 {
+				d := bytes.Clone(fresh)
+				if d[0] == byte(record.CID) {
+					binary.BigEndian.PutUint64(d[11:], random.Uint64())
+				} else {
+					d[0] = byte(record.CID)
+				}
+				refused("a connection id of nobody", home, d)
+			}
+			b.receives(netip.MustParseAddrPort("192.0.2.2:4000"), canary.seals("canary"))
+			b.receives(home, fresh)
+			if len(b.heard) != 202 || string(b.heard[200].Buf) != "canary" || string(b.heard[201].Buf) != "fresh" {
+				t.Errorf("after all that heard %v", b.heard[200:])
+			}
+		})
+	}
+}
+
+// TestHostile38Reordered: of records up to 200 late none is passed on twice, and
+// none moves the peer.
+func TestHostile38Reordered(t *testing.T) {
+	b := newBench(t, benchConfig(nil))
+	p := b.welcomes(t, true, home)
+	var all [][]byte
+	for i := range 1000 {
+		all = append(all, p.seals(fmt.Sprint(i)))
+	}
+	random := rand.New(rand.NewPCG(7, 7))
+	heard := make(map[string]int)
+	highest := -1
+	for range 5000 {
+		i := min(999, highest+1)
+		if random.IntN(4) > 0 {
+			i = max(0, highest-random.IntN(200))
+		}
+		from := netip.AddrPortFrom(home.Addr(), uint16(5000+i))
+		b.receives(from, all[i])
+		highest = max(highest, i)
+		b.Send([]transport.Datagram{{Peer: transport.Peer{Conn: b.heard[0].Peer.Conn}, Buf: []byte("x")}})
+		for _, d := range b.wire.take() {
+			if want := uint16(5000 + highest); d.Peer.Addr.Port() != want {
+				t.Fatalf("the answer went to %v, not to where record %d came from", d.Peer, highest)
+			}
+		}
+	}
+	for _, d := range b.heard {
+		if heard[string(d.Buf)]++; heard[string(d.Buf)] > 1 {
+			t.Fatalf("%q was heard twice", d.Buf)
+		}
+	}
+	if len(heard) < 300 {
+		t.Errorf("only %d were heard", len(heard))
+	}
+}
+
+// TestHostile39Credit: a new address, and every address after a restart, is sent
+// three times what came from it and no more, until a newer record came from
+// there.
+func TestHostile39Credit(t *testing.T) {
+	k := newDrawer()
+	b := newBench(t, benchConfig(k))
+	p := b.welcomes(t, true, home)
+	conn := uint32(0)
+	answered := func() (octets int) {
+		for range 100 {
+			b.Send([]transport.Datagram{{Peer: transport.Peer{Conn: conn}, Buf: bytes.Repeat([]byte("x"), 20)}})
+		}
+		for _, d := range b.wire.take() {
+			octets += len(d.Buf)
+		}
+		return octets
+	}
+	wakes := func(from netip.AddrPort) (octets int) {
+		d := p.seals("wake")
+		b.receives(from, d)
+		conn = b.heard[len(b.heard)-1].Peer.Conn
+		return len(d)
+	}
+	check := func(what string, sent, received int) {
+		t.Helper()
+		if sent > 3*received || sent < 2*received {
+			t.Errorf("%s: %d octets were sent for %d", what, sent, received)
+		}
+	}
+	wakes(home)
+	if n := answered(); n < 4000 {
+		t.Errorf("at the address of the handshake %d octets were sent", n)
+	}
+	elsewhere := netip.MustParseAddrPort("198.51.100.1:5000")
+	n := wakes(elsewhere)
+	check("a new address", answered(), n)
+	both := append(p.seals("one"), p.seals("two")...)
+	b.receives(home, both)
+	check("two records at once", answered(), len(both))
+	wakes(home)
+	wakes(elsewhere)
+	wakes(elsewhere)
+	if n := answered(); n < 4000 {
+		t.Errorf("after a newer record %d octets were sent", n)
+	}
+	b = newBench(t, benchConfig(k))
+	b.endThose(Idle, func(a *association, _ string) bool { conn = a.number; return false })
+	if n := answered(); n != 0 {
+		t.Errorf("after a restart, before a word of its, %d octets were sent", n)
+	}
+	n = wakes(elsewhere)
+	check("after a restart", answered(), n)
+	wakes(elsewhere)
+	if n := answered(); n < 4000 {
+		t.Errorf("after a restart and a newer record %d octets were sent", n)
+	}
+}
+
+// A flood is a Listener on a wire that serves.
+func flood(t *testing.T, c Config) *bench {
+	b := newBench(t, c)
+	ctx, cancel := context.WithCancel(context.Background())
+	var served sync.WaitGroup
+	served.Go(func() { b.Serve(ctx, func([]transport.Datagram) {}) })
+	t.Cleanup(func() {
+		cancel()
+		served.Wait()
+	})
+	eventually(t, "serving", func() bool {
+		b.door.mu.Lock()
+		defer b.door.mu.Unlock()
+		return b.door.ctx != nil
+	})
+	return b
+}
+
+// aHello is a sensor's first datagram.
+func aHello(t testing.TB) []byte {
+	t.Helper()
+	r := newRadio(t, netip.MustParseAddrPort("127.0.0.1:9"), nil)
+	conn, err := piondtls.ClientWithOptions(r, r.server, append(withKey("sensor"), withCID)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var over sync.WaitGroup
+	over.Go(func() { conn.HandshakeContext(ctx) })
+	eventually(t, "sent", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return len(r.sent) > 0 })
+	cancel()
+	over.Wait()
+	return bytes.Clone(r.sent[0])
+}
+
+// TestHostile35Flood: ClientHellos from very many addresses, spoofed all of
+// them, find room for a quarter of the handshakes, and are answered with no
+// more octets than they have. Sensors get in all the while: the flood is let in
+// so often, and no oftener.
+func TestHostile35Flood(t *testing.T) {
+	c := testConfig()
+	c.MaxHandshakes, c.Rate, c.RatePerPrefix = 64, 1e6, 1e6
+	back := counting(t)
+	hello := aHello(t)
+	t.Run("flood", func(t *testing.T) {
+		b := flood(t, c)
+		in, out, most := 0, 0, int64(0)
+		for i := range 2000 {
+			from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 4), byte(i), byte(i)}), 4000)
+			d := bytes.Clone(hello)
+			binary.BigEndian.PutUint32(d[randomAt:], uint32(i))
+			if i%10 == 9 { // a message of 16 MB begins
+				d[14], d[15], d[16] = 0xff, 0xff, 0xff
+			}
+			b.receives(from, d)
+			in += len(d)
+			most = max(most, b.door.busy.Load())
+		}
+		if most > int64(c.MaxHandshakes)/4 {
+			t.Errorf("%d handshakes were in progress with peers that may be nowhere; at most %d may be", most, c.MaxHandshakes/4)
+		}
+		for _, d := range b.wire.take() {
+			out += len(d.Buf)
+		}
+		if out > in {
+			t.Errorf("%d octets were answered with %d", in, out)
+		}
+	})
+	back()
+
+	h := open(t, testConfig(), &handshake.Credentials{PSK: oneKey}, loopback)
+	stop := make(chan struct{})
+	var attack sync.WaitGroup
+	attack.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			case <-time.After(100 * time.Microsecond): // the attacker's rate
+			}
+			d := bytes.Clone(hello)
+			binary.BigEndian.PutUint32(d[randomAt:], uint32(i))
+			from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), 9)
+			h.receive([]transport.Datagram{{Peer: transport.Peer{Addr: from}, Buf: d}}, h.answer)
+		}
+	})
+	for i := range 5 {
+		s := dial(t, h.addr, append(withKey(fmt.Sprint("sensor", i)), withCID, piondtls.WithFlightInterval(50*time.Millisecond))...)
+		s.says("here")
+		h.hears("here")
+		s.gets("ack here")
+	}
+	close(stop)
+	attack.Wait()
+}
+
+// TestHostile35PerPrefix: one network has its share of handshakes, and of
+// their rate, and no more; another's are not touched.
+func TestHostile35PerPrefix(t *testing.T) {
+	c := testConfig()
+	c.HandshakesPerPrefix, c.RatePerPrefix, c.Rate = 5, 50, 1e6
+	hello := aHello(t)
+	b := flood(t, c)
+	from := func(network, host int) {
+		b.receives(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(network), byte(host)}), 4000), hello)
+	}
+	from(1, 1)
+	for host := range 200 {
+		from(2, host)
+	}
+	if n := b.door.busy.Load(); n != 1+5 {
+		t.Errorf("%d handshakes; want 1 of the one network and 5 of the other", n)
+	}
+	if n := figure(b.Listener, `dormouse_dtls_handshakes_refused_total{reason="prefix_rate"}`); n < 140 {
+		t.Errorf("%d of 200 at once were refused, with 50 allowed in a second", n)
+	}
+	if b.door.at(netip.MustParseAddrPort("10.0.1.1:4000")) == nil {
+		t.Error("the other network lost its handshake")
+	}
+}
+
+// TestHostile34Epochs: records of any epoch and number, from the sensor's own
+// address, in the middle of its handshake do not keep it from being done.
+func TestHostile34Epochs(t *testing.T) {
+	h := open(t, testConfig(), &handshake.Credentials{PSK: oneKey}, loopback)
+	r := newRadio(t, h.addr, nil)
+	meddled := 0
+	r.deaf = func([]byte) bool { // whenever it hears something, somebody meddles
+		for _, kind := range []byte{20, 22, 23, 25} {
+			for _, epoch := range []byte{1, 2, 3, 0xff} {
+				d := append([]byte{kind, 0xfe, 0xfd, 0, epoch, 0, 0xff, 0xff, 0, 0, 9, 0, 30}, make([]byte, 30)...)
+				r.WriteTo(d, nil)
+				meddled++
+			}
+		}
+		return false
+	}
+	s, err := tryDial(t, r, append(withKey("sensor"), withCID, piondtls.WithFlightInterval(50*time.Millisecond))...)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, h.figures())
+	}
+	s.says("here")
+	h.hears("here")
+	if meddled == 0 {
+		t.Error("nobody meddled")
+	}
+}
+
+// TestHostile35Octets: a peer that sends more than a handshake takes is let go.
+func TestHostile35Octets(t *testing.T) {
+	b := flood(t, testConfig())
+	d := aHello(t)
+	b.receives(home, d)
+	copy(d[randomAt:], "another fragment, of the same")
+	more := append(bytes.Clone(aHello(t)[:13+12]), make([]byte, 1000)...)
+	binary.BigEndian.PutUint16(more[11:], uint16(12+1000))
+	more[13] = 11 // a Certificate
+	for range 100 {
+		b.receives(home, more)
+	}
+	eventually(t, "let go", func() bool {
+		return figure(b.Listener, `dormouse_dtls_handshakes_failed_total{reason="octets"}`) == 1 && b.door.busy.Load() == 0
+	})
+}
+
+// TestUnknownIdentity: whether an identity is unknown, or its key is another,
+// cannot be told: the same is answered.
+func TestUnknownIdentity(t *testing.T) {
+	c := testConfig()
+	c.HandshakeTimeout = time.Second
+	h := open(t, c, &handshake.Credentials{PSK: func(identity []byte) ([]byte, bool) {
+		return []byte("quite another key"), string(identity) == "sensor"
+	}}, loopback)
+	var answers [2]string
+	for i, identity := range []string{"sensor", "nobody"} {
+		r := newRadio(t, h.addr, nil)
+		heard := make(chan string, 100)
+		r.deaf = func(b []byte) bool {
+			heard <- fmt.Sprintf("%d octets of type %d, ", len(b), b[0])
+			return false
+		}
+		conn, err := piondtls.ClientWithOptions(r, r.server, append(withKey(identity), piondtls.WithFlightInterval(time.Hour))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		var over sync.WaitGroup
+		over.Go(func() {
+			if conn.HandshakeContext(ctx) == nil {
+				t.Errorf("%s got in", identity)
+			}
+		})
+		eventually(t, "given up", func() bool {
+			return figure(h.Listener, `dormouse_dtls_handshakes_failed_total{reason="timeout"}`) == uint64(i+1)
+		})
+		cancel()
+		over.Wait()
+		for len(heard) > 0 {
+			if a := <-heard; !strings.Contains(answers[i], a) { // but for repeats
+				answers[i] += a
+			}
+		}
+	}
+	if answers[0] != answers[1] || answers[0] == "" {
+		t.Errorf("a wrong key was answered with %s and nobody with %s", answers[0], answers[1])
+	}
+}
+
+// FuzzReceive states the Listener's contract: no datagram, from the address of
+// a peer or another, panics, changes an association, is passed on or answered
+// with more than it has, unless the peer has sealed it.
+func FuzzReceive(f *testing.F) {
+	fixed := func(t testing.TB, cid bool) (*bench, *peer) {
+		c := benchConfig(nil)
+		b := newBench(t, c)
+		return b, b.welcomes(t, cid, home)
+	}
+	_, p := fixed(f, true)
+	f.Add(true, true, p.seals("x"))
+	_, p = fixed(f, false)
+	f.Add(false, true, p.seals("x"))
+	f.Add(true, false, aHello(f))
+	f.Add(true, false, []byte{25, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 0})
+	f.Add(false, false, []byte{22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1})
+	f.Fuzz(func(t *testing.T, cid, atHome bool, datagram []byte) {
+		b, p := fixed(t, cid)
+		from := home
+		if !atHome {
+			from = netip.MustParseAddrPort("198.51.100.1:5000")
+		}
+		before := b.octets()
+		b.receives(from, datagram)
+		if cid && len(datagram) > 19 { // with the right connection id, too
+			d := bytes.Clone(datagram)
+			d[0] = byte(record.CID)
+			copy(d[11:], p.PeerCID[:record.IDLength])
+			b.receives(from, d)
+		}
+		if !bytes.Equal(b.octets(), before) || len(b.heard) > 0 || len(b.wire.take()) > 0 {
+			t.Fatalf("%x was taken for the peer's", datagram)
+		}
+		b.receives(home, p.seals("canary"))
+		if len(b.heard) != 1 {
+			t.Fatalf("after %x the peer is not heard", datagram)
+		}
+	})
+}
