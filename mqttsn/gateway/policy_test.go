@@ -154,6 +154,25 @@ func TestHostile49Broadcast(t *testing.T) {
 	w.wantCount("datagrams_dropped_total", "bad_source", 12)
 }
 
+// TestHostile46Associations: who has an association has shown where it is, and
+// is no stranger to the limits on those who may be anywhere.
+func TestHostile46Associations(t *testing.T) {
+	w := newWorld(t, limited)
+	s := w.at("192.0.2.1:7")
+	plain := s.source
+	for range 200 {
+		s.sends(&mqttsn.Pingreq{})
+	}
+	s.gets(strings.TrimSpace(strings.Repeat("DISCONNECT ", 50)))
+	s.source.peer.Conn = 1
+	for range 200 {
+		s.sends(&mqttsn.Pingreq{})
+	}
+	s.gets(strings.TrimSpace(strings.Repeat("DISCONNECT ", 200)))
+	s.source = plain
+	s.sends(&mqttsn.Pingreq{}).gets("")
+}
+
 // TestHostile46Exempt: limits hold for everyone but the networks that are
 // exempt, and for those even on loopback if they are not.
 func TestHostile46Exempt(t *testing.T) {

@@ -168,8 +168,8 @@ func (s *shard) receive(d transport.Datagram) {
 		return
 	}
 	t := s.find(d.Peer, node)
-	if t != nil {
-		t.peer = d.Peer // an association may be elsewhere by now
+	if t != nil && t.peer != d.Peer {
+		t.be(source{d.Peer, t.node}) // an association may be elsewhere by now
 	}
 	if p, ok := p.(*mqttsn.Publish); ok && p.QoS == mqttsn.QoSMinusOne {
 		if !s.allowed(a, p) {

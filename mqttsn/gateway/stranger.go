@@ -80,7 +80,7 @@ func (s *shard) answer(to source, packet []byte) {
 
 // mayAnswer counts an answer to a stranger, or that there may be none.
 func (s *shard) mayAnswer(to source) bool {
-	if !s.exempt(to) && !s.g.strangers.Allow(s.now, s.g.prefix(to.peer)) {
+	if !s.surelyThere(to) && !s.g.strangers.Allow(s.now, s.g.prefix(to.peer)) {
 		s.count.suppressed.Add(1)
 		return false
 	}
@@ -96,11 +96,17 @@ const subscribesPerResponse = 4
 // nobody knows that who asks is who will be sent what is retained, which is
 // longer than the question.
 func (s *shard) maySubscribe(from source) bool {
-	if s.exempt(from) || s.g.subscribes.Allow(s.now, s.g.prefix(from.peer)) {
+	if s.surelyThere(from) || s.g.subscribes.Allow(s.now, s.g.prefix(from.peer)) {
 		return true
 	}
 	s.drop(subscribeRate)
 	return false
+}
+
+// surelyThere reports whether what is sent to p comes to who has asked for it: p
+// is exempt, or has shown that it hears us before it had an association.
+func (s *shard) surelyThere(p source) bool {
+	return s.exempt(p) || p.node == "" && p.peer.Conn != 0
 }
 
 // exempt reports whether no limits hold for from. They do for those behind a
