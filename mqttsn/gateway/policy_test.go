@@ -141,6 +141,25 @@ func TestNeverAfterRestart(t *testing.T) {
 	s.says(&mqttsn.Pingreq{ClientID: []byte("sleeper")}).gets("PINGRESP")
 }
 
+// TestNeverWithoutAddress: a client that another one has displaced, before the
+// policy was set, may come from anywhere.
+func TestNeverWithoutAddress(t *testing.T) {
+	w := durableWorld(t, nil)
+	both := w.at("10.0.0.1:7")
+	for _, id := range []string{"displaced", "displacer"} {
+		both.says(connectKept(id)).says(&mqttsn.Disconnect{Duration: time.Hour}).gets("CONNACK DISCONNECT")
+	}
+	w.config.AddressMigration = Never
+	w.killed()
+	for id, want := range map[string]mqttsn.Reason{"displaced": mqttsn.Accepted, "displacer": mqttsn.Congestion} {
+		s := w.at("10.0.0.2:7").says(connectKept(id))
+		if a := last[*mqttsn.Connack](s); a.Reason != want {
+			t.Errorf("%s is answered by %v, want %v", id, a.Reason, want)
+		}
+		s.got = nil
+	}
+}
+
 // TestHostile49Broadcast: nobody is at an address that stands for many.
 func TestHostile49Broadcast(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.Advertise.Addresses = append(c.Advertise.Addresses, stranger(255).Addr) })
