@@ -33,6 +33,14 @@ type Owed struct {
 	Message *Message // what Seq is: nothing may be known of it by now
 }
 
+// Noted: a transport keeps Value under Name, in place of what it kept there; nil
+// is nothing any more. Names of several transports differ.
+type Noted struct {
+	Name    string
+	Value   []byte
+	Granted bool // what is stored there takes as much room: not to be refused for want of any
+}
+
 // A Receiver is a session in whose queue a message waits, and how it is to be
 // delivered there. Under one Share, or none, a message waits once at most.
 type Receiver struct {
@@ -116,6 +124,7 @@ type Subscribed struct {
 type Unsubscribed struct{ ClientID, Filter string }
 
 func (*Began) fact()        {}
+func (*Noted) fact()        {}
 func (*Published) fact()    {}
 func (*Owed) fact()         {}
 func (*Accepted) fact()     {}

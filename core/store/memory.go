@@ -16,6 +16,7 @@ type Memory struct {
 	sessions map[string]*kept
 	messages map[uint64]*held
 	retained map[string]signed // by topic
+	notes    map[string][]byte // by name
 }
 
 // kept is one session.
@@ -56,6 +57,7 @@ func NewMemory() *Memory {
 		sessions: make(map[string]*kept),
 		messages: make(map[uint64]*held),
 		retained: make(map[string]signed),
+		notes:    make(map[string][]byte),
 	}
 }
 
@@ -76,6 +78,10 @@ func (m *Memory) write(f Fact) {
 	switch f := f.(type) {
 	case *Began:
 		m.began = f
+	case *Noted:
+		if m.notes[f.Name] = f.Value; f.Value == nil {
+			delete(m.notes, f.Name)
+		}
 	case *Published:
 		m.publish(f)
 	case *Owed:
@@ -234,6 +240,9 @@ func (m *Memory) Load(visit func(Fact) error) error {
 func (m *Memory) facts() (facts []Fact) {
 	if m.began != nil {
 		facts = append(facts, m.began)
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.notes)) {
+		facts = append(facts, &Noted{Name: name, Value: m.notes[name]})
 	}
 	waiting := make(map[uint64][]Receiver)
 	ids := slices.Sorted(maps.Keys(m.sessions))

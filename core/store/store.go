@@ -24,7 +24,7 @@ type Store interface {
 	Follow(then func(error))
 
 	// Load visits facts from which the present state follows: Began, if there
-	// is one; of each session first Session, then its Subscribed and Accepted;
+	// is one; each Noted in the order of Name; of each session first Session, then its Subscribed and Accepted;
 	// then each Published in the order of Seq, with the Receivers it still has or
 	// has in flight;
 	// Unretained for each topic whose message is no longer retained but waits

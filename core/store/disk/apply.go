@@ -24,6 +24,7 @@ type state struct {
 	recent  recents
 	debts   debts
 	fresh   map[slot]inFlight // taken in the batch under way, and not written yet
+	likely  int               // for so many batches the disk is likely to be read
 }
 
 func newState() state {
@@ -46,6 +47,7 @@ type writer struct {
 
 // writeAll writes facts, and whatever of them it has put off.
 func (w *writer) writeAll(facts []store.Fact) error {
+	w.likely = max(0, w.likely-1)
 	for _, f := range facts {
 		w.write(f)
 	}
@@ -58,6 +60,8 @@ func (w *writer) write(f store.Fact) {
 	switch f := f.(type) {
 	case *store.Began:
 		w.put(append(w.key[:0], aRun), func(b []byte) []byte { return binary.AppendUvarint(b, f.Run) })
+	case *store.Noted:
+		w.note(f)
 	case *store.Published:
 		w.publish(f)
 	case *store.Owed:
@@ -118,6 +122,15 @@ func (w *writer) writeFor(f store.Fact) {
 			w.letGo(f.Seq)
 		}
 	}
+}
+
+func (w *writer) note(f *store.Noted) {
+	key := noteKey(w.key[:0], f.Name)
+	if f.Value == nil {
+		w.remove(key)
+		return
+	}
+	w.put(key, func(b []byte) []byte { return append(b, f.Value...) })
 }
 
 func (w *writer) publish(p *store.Published) {
@@ -351,6 +364,7 @@ func (w *writer) remove(key []byte) {
 
 // indexed is the batch, of which something is to be read.
 func (w *writer) indexed() *pebble.Batch {
+	w.likely = likelyFor
 	w.sweep()
 	if !w.batch.Indexed() {
 		plain := w.batch

@@ -140,10 +140,28 @@ func (s *Store) restore(r io.Reader) (c Counts, err error) {
 	if err := s.fs.MkdirAll(from, 0o700); err != nil {
 		return c, err
 	}
-	if c, err = VerifyBackup(r, s.fs, from); err == nil {
+	c, err = VerifyBackup(r, s.fs, from)
+	if err == nil {
+		err = forgetNotes(s.fs, from)
+	}
+	if err == nil {
 		err = s.moveIn(from)
 	}
 	return c, errors.Join(err, s.fs.RemoveAll(from))
+}
+
+// forgetNotes takes out of the store in dir what transports have noted. It tells
+// which numbers have not been used yet, and has since been overtaken.
+func forgetNotes(in vfs.FS, dir string) error {
+	s := newStore(dir, Options{FS: in})
+	s.fs = waryFS{s.fs, s.life, s.free}
+	return s.life.guard(func() error {
+		if err := s.open(false); err != nil {
+			return err
+		}
+		err := s.db.DeleteRange([]byte{aNote}, []byte{aNote + 1}, pebble.Sync)
+		return errors.Join(err, s.closeFiles(s.db.Flush))
+	})
 }
 
 // moveIn moves the files of a store into the directory. The one that says that

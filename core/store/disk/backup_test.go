@@ -256,3 +256,32 @@ func TestKilledBetweenLogs(t *testing.T) {
 		t.Errorf("without its %d logs it has %d facts, %v", len(logs), facts, err)
 	}
 }
+
+// TestBackupHasNoNotes: what transports have noted is of this process and those
+// after it: who goes on from a backup would go back in it.
+func TestBackupHasNoNotes(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "store"), disk.Options{})
+	if err := keeps(s, &store.Session{ClientID: "ann", Expiry: time.Hour}, &store.Noted{Name: "sns a", Value: []byte("keys")}); err != nil {
+		t.Fatal(err)
+	}
+	var backup bytes.Buffer
+	if err := s.Backup(&backup); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "restored")
+	if _, err := disk.Restore(&backup, nil, dir); err != nil {
+		t.Fatal(err)
+	}
+	sessions := 0
+	if _, err := disk.Inspect(dir, nil, func(f store.Fact) error {
+		switch f.(type) {
+		case *store.Session:
+			sessions++
+		case *store.Noted:
+			t.Errorf("restored: %+v", f)
+		}
+		return nil
+	}); err != nil || sessions != 1 {
+		t.Errorf("%d sessions, %v", sessions, err)
+	}
+}

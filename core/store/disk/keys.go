@@ -7,6 +7,7 @@ import (
 
 // The first octet of a key.
 const (
+	aNote     = 'a'
 	aRun      = 'b'
 	aMessage  = 'm'
 	aSession  = 's'
@@ -43,6 +44,8 @@ func messageKey(dst []byte, seq uint64) []byte {
 func retainedKey(dst []byte, topic string) []byte {
 	return append(append(dst, aRetained), topic...)
 }
+
+func noteKey(dst []byte, name string) []byte { return append(append(dst, aNote), name...) }
 
 // sessionKey begins the key of what of a session.
 func sessionKey(dst []byte, n number, what byte) []byte {
@@ -102,6 +105,8 @@ func keyName(key []byte) string {
 		default:
 			return fmt.Sprintf("message %d waiting for session number %d", binary.BigEndian.Uint64(tail), n)
 		}
+	case len(key) > 0 && key[0] == aNote:
+		return fmt.Sprintf("note %q", key[1:])
 	case len(key) == 1 && key[0] == aRun:
 		return "number of the run"
 	case len(key) == 1+seqSize && key[0] == aMessage:

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"math"
@@ -64,6 +65,9 @@ func (s *Store) load(visit func(store.Fact) error) error {
 	retained := make(chan error, 1)
 	go func() { retained <- l.loadRetained() }()
 	err := l.loadRun()
+	if err == nil {
+		err = l.loadNotes()
+	}
 	if err == nil {
 		err = l.loadSessions()
 	}
@@ -136,6 +140,19 @@ func (l *loader) loadRun() error {
 			return err
 		}
 		return l.visit(&store.Began{Run: run})
+	})
+}
+
+// loadNotes visits what transports keep.
+func (l *loader) loadNotes() error {
+	return each(l.db, []byte{aNote}, []byte{aNote + 1}, func(key, value []byte) error {
+		r := unseal(key, value)
+		octets := bytes.Clone(r.b)
+		r.b = nil
+		if err := r.end(key); err != nil {
+			return err
+		}
+		return l.visit(&store.Noted{Name: string(key[1:]), Value: octets})
 	})
 }
 

@@ -2,6 +2,7 @@ package disk_test
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -127,5 +128,45 @@ func TestReadBesideWhatIsOver(t *testing.T) {
 	})
 	if err != nil || !received {
 		t.Errorf("received: %v, %v", received, err)
+	}
+}
+
+// TestReadAmongMuchThatIsOver: to read beside what is over takes no more when
+// much has been removed before.
+func TestReadAmongMuchThatIsOver(t *testing.T) {
+	const many = 16
+	s := open(t, "data", disk.Options{FS: vfs.NewMem()})
+	defer s.Close()
+	if err := keeps(s, &store.Session{ClientID: "ann"}); err != nil {
+		t.Fatal(err)
+	}
+	var over []store.Fact
+	seq := uint64(0)
+	publish := func(m store.Message, to ...store.Receiver) store.Fact {
+		seq++
+		return &store.Published{Seq: seq, Message: &m, Receivers: slices.Values(to)}
+	}
+	turns := func(n int) (allocated uint64) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range n {
+			facts := over
+			over = nil
+			for range many {
+				facts = append(facts, publish(store.Message{Topic: "a"}, store.Receiver{ClientID: "ann", QoS: 1}))
+				over = append(over, &store.Dropped{ClientID: "ann", Seq: seq})
+			}
+			facts = append(facts, publish(store.Message{Topic: fmt.Sprint(seq), Payload: []byte("x"), Retain: true}))
+			if err := keeps(s, facts...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	first := turns(50)
+	turns(400)
+	if last := turns(50); last > 2*first {
+		t.Errorf("50 turns allocate %d octets, the first 50 took %d", last, first)
 	}
 }

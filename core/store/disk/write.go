@@ -72,6 +72,8 @@ func weigh(f store.Fact) (size int, grows bool) {
 	case *store.Published:
 		clears := f.Message.Retain && len(f.Message.Payload) == 0
 		return factSize + len(f.Message.Payload) + len(f.Message.Topic) + len(f.Author), !clears && !f.Granted
+	case *store.Noted:
+		return factSize + len(f.Name) + len(f.Value), f.Value != nil && !f.Granted
 	case *store.Session:
 		return factSize + len(f.Author) + len(f.Edge), !f.Granted
 	case *store.Subscribed, *store.Accepted:

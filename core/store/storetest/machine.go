@@ -94,6 +94,8 @@ func grows(f store.Fact) bool {
 		return !f.Granted && (len(f.Message.Payload) > 0 || !f.Message.Retain)
 	case *store.Session:
 		return !f.Granted
+	case *store.Noted:
+		return !f.Granted && f.Value != nil
 	case *store.Subscribed, *store.Accepted:
 		return true
 	}
@@ -199,16 +201,18 @@ func (m *machine) fact(log []store.Fact) store.Fact {
 		&store.Unretained{Topic: "a"},
 		&store.Began{Run: seq},
 		&store.Ended{ClientID: client},
+		&store.Noted{Name: topic, Value: []byte(client), Granted: m.n(2) > 0},
+		&store.Noted{Name: topic},
 	}
-	switch n := m.n(20); {
+	switch n := m.n(22); {
 	case n < len(facts):
 		return facts[n]
-	case n < 15 || seq == 0:
+	case n < 17 || seq == 0:
 		receivers := []string{"ann", "bob", "eve", "eve $share/g/a"}
 		first := m.n(len(receivers))
 		receivers = append(receivers[first:], receivers[:first]...)
 		return &store.Published{Seq: seq + 1, Message: message(topic, m.pick("", "x")), Receivers: to(receivers[:m.n(5)]...), Author: m.pick("", "x"), Granted: m.n(4) == 0}
-	case n < 17:
+	case n < 19:
 		old := 1 + uint64(m.n(int(seq)))
 		return owed(client+" $share/g/a", old, messages[old])
 	case flying[store.Received{ClientID: client, ID: id}]: // an identifier is not taken twice

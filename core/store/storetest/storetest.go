@@ -148,6 +148,9 @@ func remembers(t *testing.T, open func() store.Store) {
 	s := open()
 	for _, facts := range [][]store.Fact{
 		{&store.Began{}},
+		{&store.Noted{Name: "sns b", Value: []byte("old")}, &store.Noted{Name: "sns a", Value: []byte("x")}},
+		{&store.Noted{Name: "sns b", Value: []byte("new"), Granted: true}, &store.Noted{Name: "sns c", Value: []byte("x")}},
+		{&store.Noted{Name: "sns a"}, &store.Noted{Name: "sns d"}},
 		{&store.Session{ClientID: "ann", User: "anna", Expiry: time.Hour}},
 		{&store.Session{ClientID: "ann", Expiry: time.Hour, Ends: ends, Will: will, KeepWill: true, WillDue: ends, Author: "anna", Edge: "ids"}},
 		{&store.Session{ClientID: "bob"}, &store.Session{ClientID: "eve"}},
@@ -191,6 +194,8 @@ func remembers(t *testing.T, open func() store.Store) {
 	}
 	want := []store.Fact{
 		&store.Began{Run: 1 << 40},
+		&store.Noted{Name: "sns b", Value: []byte("new")},
+		&store.Noted{Name: "sns c", Value: []byte("x")},
 		&store.Session{ClientID: "ann", Expiry: time.Hour, Ends: ends, Will: will, KeepWill: true, WillDue: ends, Author: "anna", Edge: "ids"},
 		&store.Subscribed{ClientID: "ann", Subscription: store.Subscription{Filter: "a", QoS: 2, NoLocal: true, RetainAsPublished: true, RetainHandling: 1, ID: 9}},
 		&store.Session{ClientID: "bob"},
