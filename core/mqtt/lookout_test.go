@@ -138,3 +138,39 @@ func TestPieces(t *testing.T) {
 		}
 	}
 }
+
+// TestTrickleIsSilence: a packet is what keeps a client alive, and not an octet
+// of one now and then [MQTT-3.1.2-22].
+func TestTrickleIsSilence(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		rate PublishRate // who has one is read by a goroutine of its own
+	}{{"read with others", PublishRate{}}, {"read alone", PublishRate{Messages: 1000}}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := start(t, func(_ *core.Options, o *Options) {
+				o.MaxKeepalive, o.PublishRate = time.Second, tt.rate
+			})
+			heir := b.connect(t, 4, "heir", func(pk *packets.Packet) { pk.Connect.Keepalive = 0 })
+			heir.subscribe(0, "#")
+			p := b.connect(t, 5, "p", nil)
+			p.publish("q", "a packet", 0, 0)
+			heir.expectMessage("q a packet 0 0")
+			slow := p.encode(packets.Packet{
+				FixedHeader: packets.FixedHeader{Type: packets.Publish},
+				TopicName:   "q", Payload: make([]byte, 60),
+			})
+			go func() { // for twice as long as the client may be silent
+				for _, octet := range slow {
+					p.Write([]byte{octet})
+					time.Sleep(50 * time.Millisecond)
+				}
+			}()
+			if code := p.expectEnd(); code != packets.ErrKeepAliveTimeout.Code {
+				t.Errorf("DISCONNECT 0x%02x, want 0x8d", code)
+			}
+			heir.ping() // and no message
+		})
+	}
+}

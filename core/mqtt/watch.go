@@ -25,7 +25,8 @@ const turnMost = time.Millisecond
 type watch struct {
 	mu     sync.Mutex  // guards what follows
 	ready  bool        // the socket may be read, once
-	heard  time.Time   // when it could be
+	began  time.Time   // when it could be
+	heard  time.Time   // the last packet; an octet of one does not count
 	silent *time.Timer // calls outwait; nil: the client may be silent for ever, or is not watched yet
 }
 
@@ -79,7 +80,7 @@ func (c *conn) watchful() error {
 // what it asks for.
 func (c *conn) holdsUp() bool {
 	return c.watched.Load() &&
-		(len(c.requests) == cap(c.requests) || c.guard.left() > 0 && time.Since(c.watch.heard) > turnMost)
+		(len(c.requests) == cap(c.requests) || c.guard.left() > 0 && time.Since(c.watch.began) > turnMost)
 }
 
 // glance takes what the client has sent, which it is to read from the lookout.
@@ -96,10 +97,13 @@ func (c *conn) glance(from io.Reader, room []byte, now time.Time) {
 	if lent {
 		g.buf, g.at, g.filled = room, 0, false
 	}
-	c.watch.ready, c.watch.heard = true, now
+	c.watch.ready, c.watch.began = true, now
 	c.hand = true // the lookout's
 	err := c.protect(c.receive)
 	c.hand, c.watch.ready = false, false
+	if g.packets > 0 {
+		c.watch.heard = now
+	}
 	if lent || g.left() == 0 {
 		g.keep()
 	}
