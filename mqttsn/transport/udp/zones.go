@@ -17,14 +17,22 @@ type zones struct {
 	numbers map[string]uint32
 }
 
-// zoneFor is how long an interface may be known by an old name.
-const zoneFor = time.Minute
+// An interface may be known by an old name for as long as zoneFor, and one that
+// has come not at all for as long as missFor.
+const (
+	zoneFor = time.Minute
+	missFor = time.Second
+)
 
 // name is that of the interface of a number, or the number if it has none.
 func (z *zones) name(number uint32) string {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	z.ask()
+	z.ask(zoneFor)
+	if name, known := z.names[number]; known {
+		return name
+	}
+	z.ask(missFor)
 	if name, known := z.names[number]; known {
 		return name
 	}
@@ -38,7 +46,11 @@ func (z *zones) number(a netip.Addr) uint32 {
 	}
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	z.ask()
+	z.ask(zoneFor)
+	if number, known := z.numbers[a.Zone()]; known {
+		return number
+	}
+	z.ask(missFor)
 	if number, known := z.numbers[a.Zone()]; known {
 		return number
 	}
@@ -46,9 +58,9 @@ func (z *zones) number(a netip.Addr) uint32 {
 	return uint32(number)
 }
 
-// ask has the kernel say what there is, if it has not of late.
-func (z *zones) ask() {
-	if !z.asked.IsZero() && time.Since(z.asked) < zoneFor {
+// ask has the kernel say what there is, if it has not for so long.
+func (z *zones) ask(d time.Duration) {
+	if !z.asked.IsZero() && time.Since(z.asked) < d {
 		return
 	}
 	all, err := net.Interfaces()
