@@ -33,7 +33,7 @@ func coreOptions(c *config.Config, log zerolog.Logger) core.Options {
 	o := core.DefaultOptions()
 	o.Log = log.With().Str("component", "core").Logger()
 	o.Version = "dormouse " + release
-	o.BindUsers = c.Auth.ClientID.Bind != "none" && len(c.Auth.Providers) > 0
+	o.BindUsers = c.Auth.ClientID.Bind != "none" && c.KnowsUsers()
 	o.MaxSessions = c.Limits.MaxSessions
 	o.MaxSubscriptions = c.Limits.MaxSubscriptionsPerClient
 	o.MaxInflight = c.Limits.Inflight
@@ -99,11 +99,19 @@ var anonymousFrom = map[string]auth.From{
 	"false": auth.Nowhere, "loopback": auth.Loopback, "true": auth.Anywhere,
 }
 
+var namesIn = map[string]auth.NameIn{"cn": auth.InCommonName, "san_uri": auth.InURI, "san_dns": auth.InDNSName}
+
 func authOptions(c *config.Config) auth.Options {
 	o := auth.Options{Anonymous: anonymousFrom[c.Auth.Anonymous.Enabled]}
 	for _, l := range c.Listeners {
 		if l.Security == "insecure" {
 			o.Open = append(o.Open, l.Name)
+		}
+		if l.Identifies() {
+			if o.Names == nil {
+				o.Names = make(map[string]auth.NameIn)
+			}
+			o.Names[l.Name] = namesIn[l.Identity]
 		}
 	}
 	for _, p := range c.Auth.Providers {

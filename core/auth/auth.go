@@ -1,5 +1,5 @@
-// Package auth says who may connect: whose name and password a password file
-// knows, and from where one needs no name.
+// Package auth says who may connect: whom a certificate names, whose name and
+// password a password file knows, and from where one needs no name.
 package auth
 
 import (
@@ -45,8 +45,13 @@ type Options struct {
 	Open []string
 
 	// Files are password files. The first that has a user's name decides.
-	// Without any, a user name is believed where one without may connect.
+	// Without any, and without Names, a user name is believed where one without
+	// may connect.
 	Files []string
+
+	// Names are the listeners where the certificate of a client says who it is,
+	// before anybody else is asked.
+	Names map[string]NameIn
 }
 
 // An Authenticator knows who may connect. It is safe for concurrent use.
@@ -82,6 +87,9 @@ func (a *Authenticator) Reload(o Options) error {
 		return err
 	}
 	now := &arrangement{Options: o, users: us}
+	if len(o.Names) > 0 {
+		now.providers = append(now.providers, certificates{o.Names})
+	}
 	if len(o.Files) > 0 {
 		now.providers = append(now.providers, passwords{a, us})
 	}
@@ -93,7 +101,7 @@ func (a *Authenticator) Reload(o Options) error {
 func (a *Authenticator) Exposed() []string { return a.now.Load().users.exposed }
 
 // Authenticate says as whom a client may connect. The error is ErrBad,
-// ErrNotAllowed or ErrBusy. It may take as long as a hash does, and patience
+// ErrNotAllowed, ErrCertificate or ErrBusy. It may take as long as a hash does, and patience
 // before that.
 //
 // The first provider that knows the client decides. Whom none knows may come in

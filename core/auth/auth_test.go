@@ -37,7 +37,7 @@ func authenticator(t *testing.T, o Options) *Authenticator {
 
 // login is Authenticate, which must not make another of who comes in.
 func (a *Authenticator) login(who core.Identity, password []byte) error {
-	as, err := a.Authenticate(Credentials{who, password})
+	as, err := a.Authenticate(Credentials{Identity: who, Password: password})
 	if err == nil && as != who {
 		return fmt.Errorf("%+v comes in as %+v", who, as)
 	}

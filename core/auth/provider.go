@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"crypto/x509"
 	"errors"
 
 	"dormouse/core"
@@ -13,6 +14,10 @@ type Credentials struct {
 	core.Identity
 
 	Password []byte
+
+	// Certificate is what the client has shown, once it is verified that an
+	// authority of the listener's vouches for it. Nil: none.
+	Certificate *x509.Certificate
 }
 
 // A Provider knows some clients. It is safe for concurrent use.

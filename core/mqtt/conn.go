@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"bytes"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -42,6 +43,8 @@ type conn struct {
 	// upon either. Constant once CONNECT is awaited.
 	stream io.ReadWriter
 	raw    syscall.RawConn // of a socket that is the stream itself; else nil
+
+	shown *x509.Certificate // by the client, and verified, until CONNECT; nil: none
 
 	// Of the goroutine that reads.
 	guard    guard

@@ -142,7 +142,8 @@ func (c *conn) authenticate(password []byte) packets.Code {
 	if ask == nil {
 		return packets.CodeSuccess
 	}
-	who, err := ask(auth.Credentials{Identity: c.id, Password: password})
+	who, err := ask(auth.Credentials{Identity: c.id, Password: password, Certificate: c.shown})
+	c.shown = nil // for the collector
 	switch {
 	case err == nil:
 		c.mu.Lock()
@@ -153,6 +154,8 @@ func (c *conn) authenticate(password []byte) packets.Code {
 		return packets.ErrServerBusy
 	case errors.Is(err, auth.ErrNotAllowed):
 		return packets.ErrNotAuthorized
+	case errors.Is(err, auth.ErrCertificate): // which its owner alone is told
+		return packets.Code{Code: packets.ErrNotAuthorized.Code, Reason: err.Error()}
 	}
 	return packets.ErrBadUsernameOrPassword
 }

@@ -53,6 +53,9 @@ func (c *conn) secure() error {
 	if err := t.Handshake(); err != nil {
 		return &handshakeError{fmt.Errorf("TLS handshake: %w", err)}
 	}
+	if chains := t.ConnectionState().VerifiedChains; len(chains) > 0 {
+		c.shown = chains[0][0]
+	}
 	return nil
 }
 

@@ -56,7 +56,7 @@ func (r *reader) access(c *Config) {
 			r.complain(r.at["auth.client_id.pattern"], "auth.client_id.pattern is no regular expression: %v", err)
 		}
 	}
-	if c.Auth.ClientID.Bind == "prefix" && len(c.Auth.Providers) == 0 && !r.bad["auth"] {
+	if c.Auth.ClientID.Bind == "prefix" && !c.KnowsUsers() && !r.bad["auth"] {
 		r.complain(r.at["auth.client_id.bind"], "auth.client_id.bind is prefix, which is about user names, and nobody checks those; add auth.providers, or leave it out")
 	}
 	known := r.roles(c)
@@ -139,7 +139,7 @@ func (r *reader) inside(section string) func(key string) strict.Place {
 // user complains about a name that nobody checks.
 func (r *reader) user(at strict.Place, name string, c *Config) {
 	switch {
-	case len(c.Auth.Providers) == 0 && !r.bad["auth"]:
+	case !c.KnowsUsers() && !r.bad["auth"]:
 		r.complain(at, "%q is a user name, and nobody checks those; add auth.providers", name)
 	case name == "":
 		r.complain(at, "the user name is empty; for those without one there is auth.anonymous.role")

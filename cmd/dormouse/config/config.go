@@ -99,11 +99,17 @@ type Listener struct {
 
 	// "insecure" lets in without a name whoever reaches the port, to publish and
 	// read everything. Must be spelled out for a listener beyond loopback, but
-	// for MQTT where auth.providers knows the clients.
+	// for MQTT where auth.providers or their certificates say who clients are.
 	Security string `yaml:"security" oneof:",insecure"`
 
 	// Certificates of tls and wss.
 	TLS TLS `yaml:"tls"`
+
+	// Where the certificate of a client that shows one, see tls.client_auth, has
+	// its user name: "cn", the common name; "san_uri", "san_dns", the alternative
+	// name of that kind. Whatever user name and password it gives besides mean
+	// nothing. One with no such name, or several, is refused. "none": nowhere.
+	Identity string `yaml:"identity" oneof:"none,cn,san_uri,san_dns"`
 
 	// Where ws and wss are, and from which web pages a browser may connect, such
 	// as https://example.org. "*": from any. Those of the same host and port may,
@@ -131,6 +137,7 @@ func (l *Listener) Network() string {
 func (l *Listener) setDefaults() {
 	l.RecvBuffer = 8 * MiB
 	l.Path = "/mqtt"
+	l.Identity = "none"
 	l.TLS = TLS{ClientAuth: "none", MinVersion: "1.2"}
 }
 

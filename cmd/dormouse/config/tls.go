@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -18,6 +19,14 @@ import (
 
 // Secured reports whether l speaks TLS.
 func (l *Listener) Secured() bool { return l.Type == "tls" || l.Type == "wss" }
+
+// Identifies reports whether certificates say there who clients are.
+func (l *Listener) Identifies() bool { return l.Secured() && l.Identity != "none" }
+
+// KnowsUsers reports whether anybody checks who clients say they are.
+func (c *Config) KnowsUsers() bool {
+	return len(c.Auth.Providers) > 0 || slices.ContainsFunc(c.Listeners, func(l Listener) bool { return l.Identifies() })
+}
 
 // Web reports whether l speaks WebSocket.
 func (l *Listener) Web() bool { return l.Type == "ws" || l.Type == "wss" }
@@ -141,6 +150,8 @@ func (r *reader) tls(key string, l *Listener, at func(string) strict.Place) {
 		r.complain(at("tls.client_auth"), "%s.tls.client_auth is %s and there is no client_ca_file; name the authorities that clients' certificates are from", key, t.ClientAuth)
 	case t.ClientAuth == "none" && t.ClientCAFile != "":
 		r.complain(at("tls.client_ca_file"), "%s.tls.client_ca_file is of no use while client_auth is none; make that request or require, or leave the file out", key)
+	case t.ClientAuth == "none" && l.Identity != "none":
+		r.complain(at("identity"), "%s.identity is %s and tls.client_auth is none, so that nobody shows a certificate; make that request or require, or leave identity out", key, l.Identity)
 	default:
 		_, err := l.ServerTLS()
 		var wrong *fileError

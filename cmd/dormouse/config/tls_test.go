@@ -112,6 +112,10 @@ func TestTLSProblems(t *testing.T) {
 			"9:23: listeners[0].tls.client_ca_file: " + f.key + " does not begin with a certificate in PEM"},
 		{"an old version", tls(cert, key, "min_version: 1.1"),
 			"8:20: listeners[0].tls.min_version is \"1.1\"; it must be 1.2 or 1.3"},
+		{"names in certificates that nobody shows", tls(cert, key) + "    identity: cn\n",
+			"8:15: listeners[0].identity is cn and tls.client_auth is none, so that nobody shows a certificate; make that request or require, or leave identity out"},
+		{"names in certificates on TCP", "listeners:\n  - {name: a, type: tcp, address: \"127.0.0.1:0\", identity: cn}\n",
+			"2:60: listeners[0].identity is for tls and wss; leave it out"},
 		{"TLS on TCP", "listeners:\n  - {name: a, type: tcp, address: \"127.0.0.1:0\", tls: {cert_file: a}}\n",
 			"2:50: listeners[0].tls is for tls and wss; leave it out"},
 		{"a path that is none", "listeners:\n  - {name: a, type: ws, address: \"127.0.0.1:0\", path: mqtt}\n",
@@ -149,6 +153,24 @@ func TestServerTLS(t *testing.T) {
 		}
 		if s.NextProtos[0] != protocol || s.MinVersion != tls.VersionTLS13 || s.ClientAuth != tls.RequireAndVerifyClientCert || s.ClientCAs == nil {
 			t.Errorf("%s: offers %v from version %x, asks for certificates by %v", kind, s.NextProtos, s.MinVersion, s.ClientAuth)
+		}
+	}
+}
+
+// TestNamesInCertificates: a listener may be open to all if each client has to
+// show a certificate that says who it is, but not if it may, or if that says
+// nothing; and users may then be spoken of.
+func TestNamesInCertificates(t *testing.T) {
+	f := writePEM(t)
+	for with, allowed := range map[string]bool{
+		"client_auth: require}, identity: cn":   true,
+		"client_auth: require}, identity: none": false,
+		"client_auth: request}, identity: cn":   false,
+	} {
+		_, err := Load("", []string{"acl.rules=[{user: ann, allow: all, topic: \"{identity}\"}]", fmt.Sprintf(
+			`listeners=[{name: a, type: tls, address: ":0", tls: {cert_file: %s, key_file: %s, client_ca_file: %s, %s}]`, f.cert, f.key, f.cert, with)})
+		if (err == nil) != allowed {
+			t.Errorf("%s: %v", with, err)
 		}
 	}
 }

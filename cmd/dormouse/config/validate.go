@@ -39,7 +39,7 @@ func (r *reader) validate(c *Config) {
 	if d := time.Duration(sn.Advertise.Interval); d%time.Second != 0 {
 		r.complain(r.at["mqttsn.advertise.interval"], "mqttsn.advertise.interval is %v; clients are told whole seconds", d)
 	}
-	if len(c.SysTopics.Users) > 0 && len(c.Auth.Providers) == 0 {
+	if len(c.SysTopics.Users) > 0 && !c.KnowsUsers() {
 		r.complain(r.at["sys_topics.users"], "sys_topics.users is for users whose password is checked; add auth.providers, or leave it out")
 	}
 	for i, g := range sn.Multicast.Groups {
@@ -82,6 +82,7 @@ var settingsOfSome = map[string][]string{
 	"sockets":         {"mqttsn-udp"},
 	"recv_buffer":     {"mqttsn-udp"},
 	"tls":             {"tls", "wss"},
+	"identity":        {"tls", "wss"},
 	"path":            {"ws", "wss"},
 	"allowed_origins": {"ws", "wss"},
 }
@@ -143,6 +144,8 @@ func (r *reader) exposed(c *Config, l *Listener) string {
 		return ""
 	case l.Network() == "udp":
 		return "MQTT-SN over UDP knows no passwords; write"
+	case l.Identifies() && l.TLS.ClientAuth == "require":
+		return ""
 	case len(c.Auth.Providers) == 0 && !r.bad["auth"]:
 		return "no client needs a password; make a file with \"dormouse passwd create FILE\" and name it in auth.providers, write"
 	case c.Auth.Anonymous.Enabled == "true":
