@@ -34,8 +34,8 @@ func Each(gs []*Gateway, yield func(name, help, label string, value uint64)) {
 	for i, name := range dropNames {
 		part(dropped, whyDropped, "reason", name, t.drops[i])
 	}
-	yield("dormouse_mqttsn_inbox_wait_milliseconds",
-		"For how long what a shard looks at has waited for it, where that is longest. 200 and more for a second: see reason overload of the datagrams dropped.", "", t.wait)
+	yield("dormouse_mqttsn_inbox_wait",
+		"For how many milliseconds what a shard looks at has waited for it, where that is longest. 200 and more for a second: see reason overload of the datagrams dropped.", "", t.wait)
 	for i, kind := range malformedKinds {
 		part("dormouse_mqttsn_datagrams_malformed_total",
 			"Datagrams that are no packet of MQTT-SN 1.2. Many from one sender: its firmware.", "kind", kind.name, t.malformed[i])

@@ -92,7 +92,7 @@ func TestOverloadQoS0(t *testing.T) {
 	}
 	for range 100 {
 		w.loads(2*atMost, 0, 100*time.Millisecond)
-		if wait := w.count("inbox_wait_milliseconds", ""); wait > uint64(2*patience/time.Millisecond) {
+		if wait := w.count("inbox_wait", ""); wait > uint64(2*patience/time.Millisecond) {
 			t.Fatalf("datagrams wait for %d ms", wait)
 		}
 	}

@@ -286,7 +286,7 @@ func (b *broker) get(t testing.TB, path string) (status int, body string) {
 func TestReadyUntilTheDrain(t *testing.T) {
 	t.Parallel()
 	b := start(t)
-	for path, says := range map[string]string{"/livez": "ok\n", "/readyz": "ok\n", "/readyz?verbose": "[+] listeners\n[+] drain\n[+] memory\n[+] store\n"} {
+	for path, says := range map[string]string{"/livez": "ok\n", "/readyz": "ok\n", "/readyz?verbose": "[+] listeners\n[+] drain\n[+] memory\n[+] load\n[+] store\n"} {
 		if status, body := b.get(t, path); status != 200 || body != says {
 			t.Errorf("%s is %d %q", path, status, body)
 		}
