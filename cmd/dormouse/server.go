@@ -87,6 +87,9 @@ func open(c *config.Config, log zerolog.Logger) (*server, error) {
 		stop:         func() {},
 		kept:         kept,
 	}
+	known.Tell = func(l auth.Locked) {
+		log.Warn().Str("event", "locked_out").Stringer("who", l).Msg("too many wrong passwords; see auth.lockout")
+	}
 	s.access.goBy(c)
 	co.Authorize, co.Named, mo.Authenticate = s.access.allows, s.access.named, known.Authenticate
 	s.broker = core.New(co)

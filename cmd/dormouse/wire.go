@@ -103,6 +103,8 @@ var namesIn = map[string]auth.NameIn{"cn": auth.InCommonName, "san_uri": auth.In
 
 func authOptions(c *config.Config) auth.Options {
 	o := auth.Options{Anonymous: anonymousFrom[c.Auth.Anonymous.Enabled]}
+	l := &c.Auth.Lockout
+	o.Lockout = auth.Lockout{Failures: l.Failures, Window: time.Duration(l.Window), Block: time.Duration(l.Block), Exempt: config.Prefixes(l.Exempt)}
 	for _, l := range c.Listeners {
 		if l.Security == "insecure" {
 			o.Open = append(o.Open, l.Name)

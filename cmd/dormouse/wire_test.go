@@ -154,7 +154,7 @@ func TestEverySettingCounts(t *testing.T) {
 		"limits.memory_soft=7%", "limits.memory_hard=80%", "limits.retained.bytes=7KiB", "limits.unauthenticated_udp.responses_per_prefix=7/s",
 		"limits.unauthenticated_udp.prefix_v4=8", "limits.unauthenticated_udp.prefix_v6=64", "limits.unauthenticated_udp.exempt=[private]",
 		"sys_topics.enabled=false", "sys_topics.interval=7s", "sys_topics.allow=[any]",
-		"auth.anonymous.enabled=false", "auth.anonymous.role=r", "auth.client_id.pattern=a", "acl.default=deny", "acl.recheck=[deliver]", "auth.roles=[{role: s}]", "auth.providers=[{type: passwd, file: f}]", "listeners.mqtt.security=insecure",
+		"auth.anonymous.enabled=false", "auth.anonymous.role=r", "auth.client_id.pattern=a", "auth.lockout.failures=7", "auth.lockout.window=7s", "auth.lockout.block=7s", "auth.lockout.exempt=[any]", "acl.default=deny", "acl.recheck=[deliver]", "auth.roles=[{role: s}]", "auth.providers=[{type: passwd, file: f}]", "listeners.mqtt.security=insecure",
 		"durability.sync=none", "durability.max_bytes=1GiB", "durability.max_age=100h", "limits.disk_free_min=1GiB",
 		"listeners.sn.sockets=7", "listeners.sn.recv_buffer=1MiB",
 	} {

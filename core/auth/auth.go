@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"dormouse/core"
 )
@@ -52,6 +53,11 @@ type Options struct {
 	// Names are the listeners where the certificate of a client says who it is,
 	// before anybody else is asked.
 	Names map[string]NameIn
+
+	// Lockout is when who was wrong too often is not listened to any more. It is
+	// not about certificates, which nobody can guess, nor about those without a
+	// name and a password.
+	Lockout Lockout
 }
 
 // An Authenticator knows who may connect. It is safe for concurrent use.
@@ -59,21 +65,27 @@ type Authenticator struct {
 	key   [sha256.Size]byte // of proofs
 	slots chan struct{}     // one for each hash being computed
 	now   atomic.Pointer[arrangement]
+	wrong *ledger
 
-	hashed, remembered, busy atomic.Uint64
+	// Tell is told of each who is locked out from now on. It is set before anybody
+	// is let in. Nil: nobody is told.
+	Tell func(Locked)
+
+	hashed, remembered, busy, lockedOut atomic.Uint64
 }
 
 // An arrangement is what is asked, and in which order.
 type arrangement struct {
 	Options
-	providers []Provider
-	users     *users // of the password files
+	certificates
+	providers []Provider // of all others
+	users     *users     // of the password files
 }
 
 // New returns an Authenticator that has read its files. The error is that of
 // Reload.
 func New(o Options) (*Authenticator, error) {
-	a := &Authenticator{slots: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	a := &Authenticator{slots: make(chan struct{}, runtime.GOMAXPROCS(0)), wrong: newLedger()}
 	rand.Read(a.key[:])
 	return a, a.Reload(o)
 }
@@ -86,10 +98,7 @@ func (a *Authenticator) Reload(o Options) error {
 	if err != nil {
 		return err
 	}
-	now := &arrangement{Options: o, users: us}
-	if len(o.Names) > 0 {
-		now.providers = append(now.providers, certificates{o.Names})
-	}
+	now := &arrangement{Options: o, users: us, certificates: certificates{o.Names}}
 	if len(o.Files) > 0 {
 		now.providers = append(now.providers, passwords{a, us})
 	}
@@ -109,13 +118,43 @@ func (a *Authenticator) Exposed() []string { return a.now.Load().users.exposed }
 // to check it.
 func (a *Authenticator) Authenticate(c Credentials) (core.Identity, error) {
 	now := a.now.Load()
+	if who, err := now.certificates.Check(c); !errors.Is(err, ErrUnknown) {
+		return who, err
+	}
+	charge, counted := now.Lockout.charge(c.Identity)
+	if !counted || c.User == "" && len(c.Password) == 0 {
+		return a.ask(now, c)
+	}
+	if a.wrong.isLocked(charge, time.Now()) {
+		a.lockedOut.Add(1)
+		return core.Identity{}, ErrBad
+	}
+	who, err := a.ask(now, c)
+	switch at := time.Now(); {
+	case errors.Is(err, ErrBad):
+		for _, l := range a.wrong.failed(charge, &now.Lockout, at) {
+			if a.Tell != nil {
+				a.Tell(l)
+			}
+		}
+	case a.wrong.isLocked(charge, at): // by others that were tried at once, so that there are no more guesses in that
+		a.lockedOut.Add(1)
+		return core.Identity{}, ErrBad
+	case err == nil:
+		a.wrong.succeeded(charge)
+	}
+	return who, err
+}
+
+// ask has the providers say who c is.
+func (a *Authenticator) ask(now *arrangement, c Credentials) (core.Identity, error) {
 	for _, p := range now.providers {
 		if who, err := p.Check(c); !errors.Is(err, ErrUnknown) {
 			return who, err
 		}
 	}
 	switch {
-	case c.User != "" && len(now.providers) > 0:
+	case c.User != "" && (len(now.providers) > 0 || len(now.Names) > 0):
 		return core.Identity{}, a.stall(now.users, c.Password)
 	case !now.letsIn(c.Identity):
 		return core.Identity{}, ErrNotAllowed
@@ -142,4 +181,5 @@ func (a *Authenticator) Each(yield func(name, help, label string, value uint64))
 	yield(name, help, `by="hash"`, a.hashed.Load())
 	yield(name, help, `by="memory"`, a.remembered.Load())
 	yield(name, help, `by="none"`, a.busy.Load())
+	yield("dormouse_locked_out_total", "Clients that were turned away unheard, since their name or their network had been wrong too often.", "", a.lockedOut.Load())
 }

@@ -238,7 +238,7 @@ func TestFigures(t *testing.T) {
 	got := map[string]uint64{}
 	a.Each(func(name, _, label string, value uint64) { got[name+"{"+label+"}"] = value })
 	want := map[string]uint64{`dormouse_password_checks_total{by="hash"}`: 2,
-		`dormouse_password_checks_total{by="memory"}`: 2, `dormouse_password_checks_total{by="none"}`: 0}
+		`dormouse_password_checks_total{by="memory"}`: 2, `dormouse_password_checks_total{by="none"}`: 0, "dormouse_locked_out_total{}": 0}
 	if !maps.Equal(got, want) {
 		t.Errorf("the figures are %v, want %v", got, want)
 	}

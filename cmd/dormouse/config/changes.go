@@ -9,7 +9,7 @@ import (
 
 // Reloaded are the keys that a server that runs takes over from a configuration
 // that it reads again, with all below them.
-var Reloaded = []string{"auth.anonymous", "auth.providers", "auth.roles", "auth.client_id.pattern", "acl", "sys_topics.allow", "sys_topics.users"}
+var Reloaded = []string{"auth.anonymous", "auth.providers", "auth.roles", "auth.client_id.pattern", "auth.lockout", "acl", "sys_topics.allow", "sys_topics.users"}
 
 // Reload returns c with what may change while a server runs taken from next, and
 // the keys in which next differs otherwise: those hold after a restart.

@@ -331,6 +331,24 @@ type Auth struct {
 
 	// Whose a client id is.
 	ClientID ClientID `yaml:"client_id"`
+
+	// Who guesses passwords is not listened to for a while.
+	Lockout Lockout `yaml:"lockout"`
+}
+
+// Lockout is for those who are wrong too often.
+type Lockout struct {
+	// So many wrong passwords within window, and one user name is refused for
+	// block from one network (IPv4 /24, IPv6 /56), right or wrong; ten times as
+	// many in all names from one network, or in one name from everywhere, and the
+	// network is, or the name. Who is connected stays so. 0: nobody is.
+	Failures int      `yaml:"failures" min:"0" max:"1000000"`
+	Window   Duration `yaml:"window" min:"1s" max:"24h"`
+	Block    Duration `yaml:"block" min:"1s" max:"24h"`
+
+	// Networks that are not: else one program here that is wrong would lock out
+	// its operator. A proxy on this machine is one of them.
+	Exempt []Network `yaml:"exempt"`
 }
 
 // ClientID is about client ids.

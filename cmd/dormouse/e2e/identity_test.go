@@ -43,3 +43,33 @@ func TestHostile31CertificatesSayWho(t *testing.T) {
 		t.Errorf("%q is not in the log:\n%s", says, b.log)
 	}
 }
+
+// TestLockout: who guesses is not listened to any more, the log says so, and a
+// canary of the same network notices nothing. By default this machine is exempt.
+func TestLockout(t *testing.T) {
+	t.Parallel()
+	file := passwords(t, "ann", "secret", "canary", "song")
+	for exempt, want := range map[string]byte{"[]": 0x86, "[loopback]": 0} {
+		t.Run(exempt, func(t *testing.T) {
+			t.Parallel()
+			b := start(t, knowing(file), "auth.lockout.failures=3", "auth.lockout.exempt="+exempt)
+			for range 3 {
+				if got := b.login(t, "ann", "guess"); got != 0x86 {
+					t.Errorf("a wrong password is answered by 0x%02x", got)
+				}
+				if got := b.login(t, "canary", "song"); got != 0 {
+					t.Errorf("the canary is answered by 0x%02x", got)
+				}
+			}
+			if got := b.login(t, "ann", "secret"); got != want {
+				t.Errorf("after three guesses the password is answered by 0x%02x, want 0x%02x", got, want)
+			}
+			if got := b.login(t, "canary", "song"); got != 0 {
+				t.Errorf("the canary is answered by 0x%02x", got)
+			}
+			if want != 0 {
+				b.wantLogged(t, "locked_out", 1)
+			}
+		})
+	}
+}
