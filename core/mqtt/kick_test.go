@@ -57,3 +57,31 @@ func TestShortOfMemory(t *testing.T) {
 	p.publish("t", "x", 0, 0)
 	p.ping() // and is still here
 }
+
+// TestStrained: while more comes in than the machine can do, nobody new is let
+// in, and who has a session may come again.
+func TestStrained(t *testing.T) {
+	b := start(t, nil)
+	for version, busy := range map[byte]byte{4: packets.Err3ServerUnavailable.Code, 5: packets.ErrServerBusy.Code} {
+		known := fmt.Sprint("known", version)
+		b.connect(t, version, known, kept).disconnect()
+		for _, tt := range []struct {
+			core.Strain
+			id   string
+			want byte
+		}{{core.Late, "new", busy}, {core.Late, known, 0}, {core.Behind, "new", busy}, {core.Behind, known, 0}, {core.NoStrain, "new", 0}} {
+			b.core.SetStrain(tt.Strain)
+			p, ack := b.tryConnect(t, version, tt.id, kept)
+			if ack.ReasonCode != tt.want {
+				t.Errorf("version %d, %v: CONNACK for %s is %#x, want %#x", version, tt.Strain, tt.id, ack.ReasonCode, tt.want)
+			}
+			if ack.ReasonCode != 0 {
+				p.expectEnd()
+			}
+		}
+		b.core.Kick("new", true)
+	}
+	if n := b.core.Stats().Dropped.Strained; n != 4 {
+		t.Errorf("%d are counted, want 4", n)
+	}
+}

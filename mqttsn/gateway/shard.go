@@ -20,8 +20,9 @@ const (
 	slice = 512
 
 	// letters is how many datagrams it looks at before that: a burst of them
-	// must not keep deadlines and mail waiting.
-	letters = 4096
+	// must not keep deadlines and mail waiting, nor go on when it has become too
+	// late for what is left of it.
+	letters = 512
 
 	// pulls is how many messages one seat may have before others have a turn.
 	pulls = 16
@@ -164,7 +165,7 @@ func (s *shard) receive(d transport.Datagram) {
 		s.drop(byMulticast)
 		return
 	}
-	if s.sheds && s.shed(p) {
+	if (s.sheds || s.stale) && s.shed(p) {
 		return
 	}
 	t := s.find(d.Peer, node)

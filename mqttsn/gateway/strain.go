@@ -17,7 +17,10 @@ import (
 //     nobody new may connect, who would bring more.
 //   - What has waited for longer than hopeless is soon sent again. So that not all
 //     is answered too late, a request is dropped then and its sensor repeats it. To
-//     answer a PINGREQ twice, moreover, would be to send to a sleeper.
+//     answer a PINGREQ twice, moreover, would be to send to a sleeper. To drop it
+//     sooner would not help: more would come again.
+//   - A CONNECT is dropped at half of that, so that who is connected gets done first:
+//     who does not is going to connect again, too, and subscribe, and register.
 //
 // While the broker's store is behind, it is the same for QoS 0, for strangers, and
 // for all that asks for something to be kept: it would be answered too late.
@@ -39,7 +42,8 @@ const (
 type strain struct {
 	late  clock.Time // since when datagrams have waited too long; zero: they have not
 	sheds bool
-	stale bool         // what is next has waited for longer than hopeless
+	stale bool         // what is next has waited for longer than hopeless,
+	tardy bool         // or half of that
 	wait  atomic.Int64 // of the datagram that is next, in nanoseconds
 }
 
@@ -60,7 +64,7 @@ func (s *shard) look() {
 	if s.sheds {
 		g.strained.Store(int64(s.now.Add(closed)))
 	}
-	s.stale = wait > hopeless
+	s.stale, s.tardy = wait > hopeless, wait > hopeless/2
 	s.sheds = s.sheds || g.behind.Load()
 }
 
@@ -87,15 +91,18 @@ func (s *shard) shed(p mqttsn.Packet) bool {
 	switch p := p.(type) {
 	case *mqttsn.Publish:
 		if p.QoS == mqttsn.QoSMinusOne || p.QoS == 0 {
-			s.drop(shedQoS0)
-			return true
+			if s.sheds {
+				s.drop(shedQoS0)
+			}
+			return s.sheds
 		}
 	case *mqttsn.Connect:
 		if !s.g.broker.Knows(string(p.ClientID)) {
 			return false
 		}
 	}
-	if s.stale && repeated(p) || keeps[p.Type()] && s.g.behind.Load() {
+	waited := s.stale && repeated(p) || s.tardy && p.Type() == mqttsn.TypeConnect
+	if waited || keeps[p.Type()] && s.g.behind.Load() {
 		s.drop(shedLate)
 		return true
 	}

@@ -175,6 +175,29 @@ func TestOverloadIsNotAnsweredTwice(t *testing.T) {
 	dozer.gets("DISCONNECT")
 }
 
+// TestOverloadPause: who asked before a long pause of the whole machine, and
+// again by the end of it, is not answered twice; and is when it asks once more.
+func TestOverloadPause(t *testing.T) {
+	w := newSlowWorld(t)
+	sleeper := w.at("10.0.0.2:7").connects("sleeper", false, time.Minute).sleeps(time.Hour)
+	pings := func() {
+		sleeper.inject(octets(&mqttsn.Pingreq{ClientID: []byte("sleeper")}))
+		w.net.Deliver(w.now, w.g.Receive)
+	}
+	w.offer(2*letters, 0)
+	w.turn() // there is more to do
+	pings()
+	w.now = w.now.Add(time.Millisecond)
+	w.g.shards[0].turn(w.now)
+	w.now = w.now.Add(11 * time.Second)
+	pings()
+	w.loads(0, 0, time.Second)
+	sleeper.gets("")
+	pings()
+	w.turn()
+	sleeper.gets("PINGRESP")
+}
+
 // TestOverloadStrangers: while more comes in than can be done nobody new may
 // connect. Clients with a session may, from elsewhere too, and sleepers wake.
 // When it is over, anybody may.
