@@ -174,3 +174,32 @@ func TestTrickleIsSilence(t *testing.T) {
 		})
 	}
 }
+
+// TestPanicEndsOneOfManyReadFor: what brings down whoever reads for many ends
+// only the connection that it came from.
+func TestPanicEndsOneOfManyReadFor(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(co *core.Options, _ *Options) {
+		co.Authorize = func(_ core.Identity, a core.Access) bool {
+			if a.Topic == "boom" {
+				panic("boom")
+			}
+			return true
+		}
+	})
+	others := b.everyLookout(t)
+	for i := range 2 * runtime.GOMAXPROCS(0) {
+		p := b.connect(t, 5, fmt.Sprint("p-", i), nil)
+		p.publish("boom", "", 0, 0)
+		if code := p.expectEnd(); code != packets.ErrImplementationSpecificError.Code {
+			t.Errorf("DISCONNECT 0x%02x, want 0x83", code)
+		}
+	}
+	if n := b.server.panics.Swap(0); n != uint64(2*runtime.GOMAXPROCS(0)) {
+		t.Errorf("%d panics are counted", n)
+	}
+	for _, other := range others {
+		other.ping()
+	}
+	b.canary(t)
+}

@@ -117,16 +117,21 @@ func (p *peer) exchange(until ...byte) packets.Packet {
 	}
 }
 
-// TestIdleGoroutines: a client that is silent costs one goroutine.
+// TestIdleGoroutines: a client that is silent costs no goroutine, or one where
+// there is no lookout.
 func TestIdleGoroutines(t *testing.T) {
 	b := start(t, nil)
 	b.connect(t, 5, "first", nil)
 	before := runtime.NumGoroutine()
 	const clients = 100
+	most := before + 2 // that may send for all
+	if runtime.GOOS != "linux" {
+		most += clients
+	}
 	for i := range clients {
 		p := b.connect(t, byte(4+i%2), strconv.Itoa(i), nil)
 		p.subscribe(1, "q")
 		p.publish("q", "", 0, 0)
 	}
-	await(t, "goroutines to end", func() bool { return runtime.NumGoroutine() <= before+clients })
+	await(t, "goroutines to end", func() bool { return runtime.NumGoroutine() <= most })
 }
