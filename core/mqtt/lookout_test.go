@@ -6,6 +6,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -98,6 +99,43 @@ func TestWorkHoldsNobodyElseUp(t *testing.T) {
 	goOn()
 	p.expectAcks(t, 2)
 	p.ping()
+}
+
+// TestManyAtOnce: who has sent something while others were read is read, too,
+// however many they are.
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	free := make(chan struct{})
+	goOn := sync.OnceFunc(func() { close(free) })
+	var held atomic.Int32
+	b := start(t, func(co *core.Options, _ *Options) {
+		co.Authorize = func(core.Identity, core.Access) bool {
+			held.Add(1)
+			<-free
+			return true
+		}
+	})
+	defer goOn()
+	others := b.everyLookout(t)
+	var many []*peer
+	for i := range 100 * runtime.GOMAXPROCS(0) {
+		many = append(many, b.connect(t, 4, fmt.Sprint("many-", i), nil))
+	}
+	for _, p := range others {
+		p.publish("q", "", 0, 0)
+	}
+	await(t, "all lookouts to be held", func() bool {
+		b.server.mu.Lock()
+		defer b.server.mu.Unlock()
+		return int(held.Load()) >= len(b.server.lookouts)
+	})
+	for _, p := range many {
+		p.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pingreq}})
+	}
+	goOn()
+	for _, p := range many {
+		p.expect(packets.Pingresp)
+	}
 }
 
 // TestPieces: it does not matter in which pieces packets come, nor what comes
