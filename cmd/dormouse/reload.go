@@ -10,8 +10,8 @@ import (
 // reload reads again what may change while the server runs: the configuration,
 // of which it takes over config.Reloaded, and certificates and passwords. If any
 // of it cannot be read, or is not as it must be, everything stays as it was; the
-// log says so, too. Whoever is connected has no more than the rules allow by now
-// once it returns. restart are the keys that would be others after a restart.
+// log says so, too. Who would not be let in by now is parted with, and whoever stays
+// has no more than the rules allow once it returns. restart are the keys that would be others after a restart.
 func (s *server) reload() (restart []string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -19,6 +19,7 @@ func (s *server) reload() (restart []string, err error) {
 		s.log.Error().Err(err).Str("event", "reload_failed").Msg("nothing is reloaded; what held before still holds")
 		return nil, err
 	}
+	s.mqtt.Recheck()
 	s.broker.Recheck()
 	s.log.Info().Str("event", "reloaded").Msg("files read again")
 	if len(restart) > 0 {

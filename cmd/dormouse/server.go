@@ -91,7 +91,7 @@ func open(c *config.Config, log zerolog.Logger) (*server, error) {
 		log.Warn().Str("event", "locked_out").Stringer("who", l).Msg("too many wrong passwords; see auth.lockout")
 	}
 	s.access.goBy(c)
-	co.Authorize, co.Named, mo.Authenticate = s.access.allows, s.access.named, known.Authenticate
+	co.Authorize, co.Named, mo.Authenticate, mo.Stands = s.access.allows, s.access.named, known.Authenticate, known.Stands
 	s.broker = core.New(co)
 	if err := kept.restore(s.broker); err != nil {
 		return nil, errors.Join(err, s.broker.Close())

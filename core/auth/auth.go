@@ -92,7 +92,7 @@ func New(o Options) (*Authenticator, error) {
 
 // Reload goes by o from now on: it reads the files again and forgets what it
 // remembers of passwords. On an error, which is Problems, everything stays as it
-// was. Clients that are connected stay so.
+// was.
 func (a *Authenticator) Reload(o Options) error {
 	us, err := readUsers(o.Files)
 	if err != nil {
@@ -116,7 +116,7 @@ func (a *Authenticator) Exposed() []string { return a.now.Load().users.exposed }
 // The first provider that knows the client decides. Whom none knows may come in
 // without a name where that is allowed, and not by a name, unless there is nobody
 // to check it.
-func (a *Authenticator) Authenticate(c Credentials) (core.Identity, error) {
+func (a *Authenticator) Authenticate(c Credentials) (Grant, error) {
 	now := a.now.Load()
 	if who, err := now.certificates.Check(c); !errors.Is(err, ErrUnknown) {
 		return who, err
@@ -127,7 +127,7 @@ func (a *Authenticator) Authenticate(c Credentials) (core.Identity, error) {
 	}
 	if a.wrong.isLocked(charge, time.Now()) {
 		a.lockedOut.Add(1)
-		return core.Identity{}, ErrBad
+		return Grant{}, ErrBad
 	}
 	who, err := a.ask(now, c)
 	switch at := time.Now(); {
@@ -139,7 +139,7 @@ func (a *Authenticator) Authenticate(c Credentials) (core.Identity, error) {
 		}
 	case a.wrong.isLocked(charge, at): // by others that were tried at once, so that there are no more guesses in that
 		a.lockedOut.Add(1)
-		return core.Identity{}, ErrBad
+		return Grant{}, ErrBad
 	case err == nil:
 		a.wrong.succeeded(charge)
 	}
@@ -147,20 +147,32 @@ func (a *Authenticator) Authenticate(c Credentials) (core.Identity, error) {
 }
 
 // ask has the providers say who c is.
-func (a *Authenticator) ask(now *arrangement, c Credentials) (core.Identity, error) {
+func (a *Authenticator) ask(now *arrangement, c Credentials) (Grant, error) {
 	for _, p := range now.providers {
 		if who, err := p.Check(c); !errors.Is(err, ErrUnknown) {
 			return who, err
 		}
 	}
 	switch {
-	case c.User != "" && (len(now.providers) > 0 || len(now.Names) > 0):
-		return core.Identity{}, a.stall(now.users, c.Password)
+	case c.User != "" && now.knows():
+		return Grant{}, a.stall(now.users, c.Password)
 	case !now.letsIn(c.Identity):
-		return core.Identity{}, ErrNotAllowed
+		return Grant{}, ErrNotAllowed
 	}
-	return c.Identity, nil
+	return Grant{Identity: c.Identity}, nil
 }
+
+// Stands reports whether who is connected by g might be so by the options of now.
+func (a *Authenticator) Stands(g Grant) bool {
+	now := a.now.Load()
+	if g.by == "" {
+		return now.letsIn(g.Identity) && (g.User == "" || !now.knows())
+	}
+	return now.certificates.Stands(&g) || slices.ContainsFunc(now.providers, func(p Provider) bool { return p.Stands(&g) })
+}
+
+// knows reports whether anybody checks names.
+func (now *arrangement) knows() bool { return len(now.providers) > 0 || len(now.Names) > 0 }
 
 // letsIn reports whether who needs no name.
 func (o *Options) letsIn(who core.Identity) bool {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -38,7 +40,7 @@ func authenticator(t *testing.T, o Options) *Authenticator {
 // login is Authenticate, which must not make another of who comes in.
 func (a *Authenticator) login(who core.Identity, password []byte) error {
 	as, err := a.Authenticate(Credentials{Identity: who, Password: password})
-	if err == nil && as != who {
+	if err == nil && as.Identity != who {
 		return fmt.Errorf("%+v comes in as %+v", who, as)
 	}
 	return err
@@ -301,4 +303,48 @@ func BenchmarkHash(b *testing.B) {
 			}
 		})
 	}
+}
+
+// TestStands: who is connected may stay as long as he might come in again.
+func TestStands(t *testing.T) {
+	file := write(t, entry("ann", "a", pbkdf), entry("bob", "b", pbkdf), entry("cat", "c", pbkdf))
+	options := Options{Anonymous: Anywhere, Files: []string{file}}
+	a := authenticator(t, options)
+	grant := func(user, password string) Grant {
+		g, err := a.Authenticate(Credentials{Identity: calling(user), Password: []byte(password)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	grants := map[string]Grant{"ann": grant("ann", "a"), "bob": grant("bob", "b"), "cat": grant("cat", "c"), "": grant("", "")}
+	stand := func(when string, want ...string) {
+		t.Helper()
+		for user, g := range grants {
+			if got := a.Stands(g); got != slices.Contains(want, user) {
+				t.Errorf("%s %q may stay: %v", when, user, got)
+			}
+		}
+	}
+	stand("at first", "ann", "bob", "cat", "")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(text), "\n")
+	rewrite(t, file, lines[0], entry("bob", "new", pbkdf))
+	if err := a.Reload(options); err != nil {
+		t.Fatal(err)
+	}
+	stand("with another file", "ann", "")
+	options.Anonymous = Nowhere
+	if err := a.Reload(options); err != nil {
+		t.Fatal(err)
+	}
+	stand("where names are wanted", "ann")
+	options.Files = nil
+	if err := a.Reload(options); err != nil {
+		t.Fatal(err)
+	}
+	stand("where nobody knows names")
 }

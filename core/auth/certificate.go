@@ -8,8 +8,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"dormouse/core"
 )
 
 // A NameIn says where in a client's certificate its user name is.
@@ -32,17 +30,24 @@ var ErrCertificate = errors.New("the certificate has no name to go by")
 type certificates struct{ names map[string]NameIn } // by listener
 
 // Check says whom the certificate names.
-func (p certificates) Check(c Credentials) (core.Identity, error) {
+func (p certificates) Check(c Credentials) (Grant, error) {
 	in := p.names[c.Listener]
 	if in == NoName || c.Certificate == nil {
-		return core.Identity{}, ErrUnknown
+		return Grant{}, ErrUnknown
 	}
 	name, err := in.name(c.Certificate)
 	if err != nil {
-		return core.Identity{}, fmt.Errorf("%w: %w", ErrCertificate, err)
+		return Grant{}, fmt.Errorf("%w: %w", ErrCertificate, err)
 	}
 	c.User = name
-	return c.Identity, nil
+	return Grant{c.Identity, Proof{by: byCertificate}}, nil
+}
+
+const byCertificate = "certificate"
+
+// Stands is so while certificates say names there.
+func (p certificates) Stands(g *Grant) bool {
+	return g.by == byCertificate && p.names[g.Listener] != NoName
 }
 
 // What names are written as in ASN.1.

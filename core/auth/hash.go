@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"crypto/pbkdf2"
 	"crypto/rand"
 	"crypto/sha512"
@@ -18,6 +19,11 @@ import (
 type Hash struct {
 	Scheme
 	salt, sum []byte
+}
+
+// equals reports whether two hashes are the same, salt and all.
+func (h *Hash) equals(other *Hash) bool {
+	return h.Scheme == other.Scheme && bytes.Equal(h.salt, other.salt) && bytes.Equal(h.sum, other.sum)
 }
 
 // A Scheme is how a hash is computed.

@@ -4,8 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"time"
-
-	"dormouse/core"
 )
 
 // passwords are the provider of those whose names are in password files.
@@ -19,24 +17,32 @@ type passwords struct {
 const remembered = 5 * time.Minute
 
 // Check says whether the client has the password of its name.
-func (p passwords) Check(c Credentials) (core.Identity, error) {
+func (p passwords) Check(c Credentials) (Grant, error) {
 	u := p.users.byName[c.User]
 	if u == nil {
-		return core.Identity{}, ErrUnknown
+		return Grant{}, ErrUnknown
 	}
 	if len(c.Password) == 0 {
-		return core.Identity{}, ErrBad
+		return Grant{}, ErrBad
 	}
 	now, mac := time.Now(), p.mac(c.Password)
 	if shown := u.proof.Load(); shown != nil && now.Before(shown.until) && hmac.Equal(shown.mac, mac) {
 		p.remembered.Add(1)
-		return c.Identity, nil
+		return Grant{c.Identity, Proof{by: byPassword, user: u}}, nil
 	}
 	if err := p.hash(u, c.Password); err != nil {
-		return core.Identity{}, err
+		return Grant{}, err
 	}
 	u.proof.Store(&proof{mac, now.Add(remembered)})
-	return c.Identity, nil
+	return Grant{c.Identity, Proof{by: byPassword, user: u}}, nil
+}
+
+const byPassword = "password"
+
+// Stands is so while the user is in a file with the same password.
+func (p passwords) Stands(g *Grant) bool {
+	u := p.users.byName[g.User]
+	return g.by == byPassword && u != nil && u.hash.equals(&g.user.hash)
 }
 
 // stall refuses a name that nobody knows. It costs a hash, too, so that the time

@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/x509"
 	"errors"
+	"time"
 
 	"dormouse/core"
 )
@@ -20,12 +21,30 @@ type Credentials struct {
 	Certificate *x509.Certificate
 }
 
+// A Grant is as whom a client may connect, with the User, and the Roles, that
+// rules, ownership and logs are to see, and why.
+type Grant struct {
+	core.Identity
+	Proof
+}
+
+// A Proof is why a client was let in.
+type Proof struct {
+	Until time.Time // when it has to go. Zero: it need not
+
+	by   string // which provider; empty: it needed none
+	user *user  // of a password file
+}
+
 // A Provider knows some clients. It is safe for concurrent use.
 type Provider interface {
-	// Check says as whom c may connect: with the User, and the Roles, that rules,
-	// ownership and logs are to see. Errors are ErrUnknown, which has the next
+	// Check says as whom c may connect. Errors are ErrUnknown, which has the next
 	// provider asked, or that of Authenticate, which ends it.
-	Check(c Credentials) (core.Identity, error)
+	Check(c Credentials) (Grant, error)
+
+	// Stands reports whether g, which it or one before a reload has given, may
+	// still be had.
+	Stands(g *Grant) bool
 }
 
 // ErrUnknown: it is for somebody else to say who this is.

@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"dormouse/core"
+	"dormouse/core/auth"
 )
 
 // linger is how long a farewell may take, to be sent and to be received.
@@ -64,15 +65,18 @@ type conn struct {
 
 	// Set before CONNACK is sent, then constant.
 	session   *core.Session
-	maxPacket uint32 // Maximum Packet Size of the client; zero: any
-	terse     bool   // the client wants no reason strings
+	term      *time.Timer // parts with the client; nil: it may stay
+	maxPacket uint32      // Maximum Packet Size of the client; zero: any
+	terse     bool        // the client wants no reason strings
 
 	shorthand *shorthand // of whoever sends; nil: the client wants no aliases
 
 	mu        sync.Mutex    // guards what follows
 	id        core.Identity // constant once CONNECT is read, as are version and window
-	version   byte          // protocol level
-	window    int           // Receive Maximum of the client
+	proof     auth.Proof    // why the client was let in, constant once it is proven
+	proven    bool
+	version   byte // protocol level
+	window    int  // Receive Maximum of the client
 	out       bytes.Buffer
 	queued    uint64       // packets in out
 	open      bool         // CONNACK is in out
@@ -136,6 +140,9 @@ func (c *conn) serve() {
 func (c *conn) finish(err error) {
 	c.part(c.reason(err))
 	c.stopOutwait()
+	if c.term != nil {
+		c.term.Stop()
+	}
 	c.detach()
 	c.logEnd()
 	c.farewell()

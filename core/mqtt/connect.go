@@ -142,13 +142,16 @@ func (c *conn) authenticate(password []byte) packets.Code {
 	if ask == nil {
 		return packets.CodeSuccess
 	}
-	who, err := ask(auth.Credentials{Identity: c.id, Password: password, Certificate: c.shown})
+	grant, err := ask(auth.Credentials{Identity: c.id, Password: password, Certificate: c.shown})
 	c.shown = nil // for the collector
 	switch {
 	case err == nil:
 		c.mu.Lock()
-		c.id = who
+		c.id, c.proof, c.proven = grant.Identity, grant.Proof, true
 		c.mu.Unlock()
+		if !c.stands() { // by what was reloaded meanwhile
+			return packets.ErrNotAuthorized
+		}
 		return packets.CodeSuccess
 	case errors.Is(err, auth.ErrBusy):
 		return packets.ErrServerBusy
@@ -239,6 +242,9 @@ func (c *conn) writeRefusal(pk packets.Packet) packets.Packet {
 // established follows CONNACK.
 func (c *conn) established() {
 	c.connack = nil
+	if !c.proof.Until.IsZero() {
+		c.term = time.AfterFunc(time.Until(c.proof.Until), func() { c.part(errExpired) })
+	}
 	c.server.o.Log.Debug().Str("event", "client_connected").Str("client", c.id.ClientID).
 		Str("listener", c.listener).Str("remote", c.id.Remote).Uint8("version", c.version).Msg("client connected")
 }

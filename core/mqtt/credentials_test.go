@@ -14,8 +14,8 @@ import (
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	b := start(t, func(_ *core.Options, o *Options) {
-		o.Authenticate = func(c auth.Credentials) (core.Identity, error) {
-			return c.Identity, map[string]error{"bad": auth.ErrBad, "busy": auth.ErrBusy, "elsewhere": auth.ErrNotAllowed}[c.User]
+		o.Authenticate = func(c auth.Credentials) (auth.Grant, error) {
+			return auth.Grant{Identity: c.Identity}, map[string]error{"bad": auth.ErrBad, "busy": auth.ErrBusy, "elsewhere": auth.ErrNotAllowed}[c.User]
 		}
 	})
 	for _, tt := range []struct {

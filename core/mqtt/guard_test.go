@@ -336,11 +336,11 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	var log transcript
 	b := start(t, func(co *core.Options, o *Options) {
 		logTo(&log)(co, o)
-		o.Authenticate = func(c auth.Credentials) (core.Identity, error) {
+		o.Authenticate = func(c auth.Credentials) (auth.Grant, error) {
 			if c.ClientID == "boom" {
 				panic("boom")
 			}
-			return c.Identity, nil
+			return auth.Grant{Identity: c.Identity}, nil
 		}
 	})
 	p := b.dial(t)

@@ -1,7 +1,9 @@
 package mqtt
 
 import (
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
@@ -20,9 +22,9 @@ func TestHostile16To20WhoOneIs(t *testing.T) {
 		co.Authorize = func(who core.Identity, a core.Access) bool {
 			return who.User == "plant" && who.Roles == "line" || a.Topic != "secret"
 		}
-		o.Authenticate = func(c auth.Credentials) (core.Identity, error) {
+		o.Authenticate = func(c auth.Credentials) (auth.Grant, error) {
 			c.User, c.Roles = map[string]string{"token": "plant"}[c.User], "line"
-			return c.Identity, nil
+			return auth.Grant{Identity: c.Identity}, nil
 		}
 	})
 	as := func(user string) func(*packets.Packet) {
@@ -44,5 +46,49 @@ func TestHostile16To20WhoOneIs(t *testing.T) {
 	if got := stranger.subscribe(0, "secret"); string(got) != "\x87" {
 		t.Errorf("who only calls itself so is told %x", got)
 	}
+	canary.ping()
+}
+
+// TestParted: who may stay no more is told so and his will is published, be it
+// that time is over or that others are asked again; nobody else notices.
+func TestParted(t *testing.T) {
+	t.Parallel()
+	var gone atomic.Bool
+	b := start(t, func(_ *core.Options, o *Options) {
+		o.Authenticate = func(c auth.Credentials) (auth.Grant, error) {
+			g := auth.Grant{Identity: c.Identity}
+			if c.User == "brief" {
+				g.Until = time.Now().Add(time.Millisecond)
+			}
+			return g, nil
+		}
+		o.Stands = func(g auth.Grant) bool { return g.User != "gone" || !gone.Load() }
+	})
+	as := func(user string) func(*packets.Packet) {
+		return func(pk *packets.Packet) {
+			c := &pk.Connect
+			c.UsernameFlag, c.Username, c.WillFlag, c.WillTopic, c.WillPayload = true, []byte(user), true, "will", []byte(user)
+		}
+	}
+	canary := b.connect(t, 5, "canary", nil)
+	canary.subscribe(0, "will")
+	brief := b.connect(t, 5, "brief", as("brief"))
+	if code := brief.expectEnd(); code != 0x87 {
+		t.Errorf("whose time is over is told 0x%02x", code)
+	}
+	canary.expectMessage("will brief 0 0")
+	p, stays := b.connect(t, 5, "gone", as("gone")), b.connect(t, 5, "stays", as("stays"))
+	b.server.Recheck()
+	p.ping()
+	gone.Store(true)
+	b.server.Recheck()
+	if code := p.expectEnd(); code != 0x87 {
+		t.Errorf("who may stay no more is told 0x%02x", code)
+	}
+	canary.expectMessage("will gone 0 0")
+	if _, ack := b.tryConnect(t, 5, "gone", as("gone")); ack.ReasonCode != 0x87 {
+		t.Errorf("who was let in by what does not hold any more is told 0x%02x", ack.ReasonCode)
+	}
+	stays.ping()
 	canary.ping()
 }

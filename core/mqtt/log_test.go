@@ -50,11 +50,11 @@ func TestNoSecretsInLog(t *testing.T) {
 	var log transcript
 	b := start(t, func(co *core.Options, o *Options) {
 		logTo(&log)(co, o)
-		o.Authenticate = func(c auth.Credentials) (core.Identity, error) {
+		o.Authenticate = func(c auth.Credentials) (auth.Grant, error) {
 			if c.User == "good" && string(c.Password) == password {
-				return c.Identity, nil
+				return auth.Grant{Identity: c.Identity}, nil
 			}
-			return core.Identity{}, auth.ErrBad
+			return auth.Grant{}, auth.ErrBad
 		}
 	})
 	login := func(user string) func(pk *packets.Packet) {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"dormouse/core"
 	"dormouse/core/auth"
 )
 
@@ -18,7 +17,11 @@ type Options struct {
 	// Authenticate says as whom a client may connect, or why not: one of
 	// core/auth's errors. It may take its time: only that client waits. It must
 	// not keep the password. Default nil: everybody may.
-	Authenticate func(auth.Credentials) (core.Identity, error)
+	Authenticate func(auth.Credentials) (auth.Grant, error)
+
+	// Stands says whether who has connected by a Grant may stay so. It is asked at
+	// once, and again by [Server.Recheck]. Default nil: everybody may.
+	Stands func(auth.Grant) bool
 
 	// Log gets what an operator should see: no payloads, no secrets. Default:
 	// nothing is logged.

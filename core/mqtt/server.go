@@ -12,9 +12,11 @@ package mqtt
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +26,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"dormouse/core"
+	"dormouse/core/auth"
 )
 
 // A Server accepts MQTT clients and attaches them to a broker. It is safe for
@@ -192,6 +195,27 @@ func (s *Server) stopListening() {
 	for _, l := range s.listeners {
 		l.Close()
 	}
+}
+
+// Recheck parts with those who would not be let in any more. Their wills are
+// published.
+func (s *Server) Recheck() {
+	s.mu.Lock()
+	all := slices.Collect(maps.Keys(s.conns))
+	s.mu.Unlock()
+	for _, c := range all {
+		if !c.stands() {
+			c.part(errRevoked)
+		}
+	}
+}
+
+// stands reports whether the client may stay, or is none yet.
+func (c *conn) stands() bool {
+	c.mu.Lock()
+	g, proven := auth.Grant{Identity: c.id, Proof: c.proof}, c.proven
+	c.mu.Unlock()
+	return !proven || c.server.o.Stands == nil || c.server.o.Stands(g)
 }
 
 // Close stops listening and ends all connections: MQTT 5 clients get

@@ -439,7 +439,8 @@ func (r *Rule) setDefaults() { r.MaxQoS, r.Retain = 2, true }
 // A Provider knows clients by name.
 type Provider struct {
 	// "passwd": a file in Mosquitto's format, see "dormouse passwd". It is read
-	// again by a reload; clients that are connected stay so.
+	// again by a reload, which parts with those whose name is gone or whose password
+	// is another.
 	Type string `yaml:"type" oneof:"passwd"`
 	File string `yaml:"file"`
 }

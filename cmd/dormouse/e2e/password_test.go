@@ -157,7 +157,7 @@ func TestNamesWithoutFile(t *testing.T) {
 // changes nothing, and the log says where the mistake is.
 func TestReloadPasswords(t *testing.T) {
 	t.Parallel()
-	file := passwords(t, "ann", "old", "bob", "bob's")
+	file := passwords(t, "ann", "old", "bob", "bob's", "dan", "dan's")
 	b := start(t, knowing(file))
 	logins := func(when string, want map[string]byte) {
 		t.Helper()
@@ -168,7 +168,10 @@ func TestReloadPasswords(t *testing.T) {
 			}
 		}
 	}
-	stays := b.mqtt3(t, "stays", func(o *mqtt.ClientOptions) { o.SetUsername("bob").SetPassword("bob's") })
+	as := func(user, password string) *client3 {
+		return b.mqtt3(t, user+" stays", func(o *mqtt.ClientOptions) { o.SetUsername(user).SetPassword(password) })
+	}
+	stays, gone, changed, anonymous := as("dan", "dan's"), as("bob", "bob's"), as("ann", "old"), b.mqtt3(t, "anonymous", nil)
 	logins("at first", map[string]byte{"ann:old": 0, "ann:new": 0x86, "cat:cat's": 0x86})
 	passwd(t, "add", file, "ann", "-b", "new")
 	passwd(t, "add", file, "cat", "-b", "cat's", "-H", "argon2id")
@@ -177,6 +180,8 @@ func TestReloadPasswords(t *testing.T) {
 	b.process.Process.Signal(syscall.SIGHUP)
 	b.wantLogged(t, "reloaded", 1)
 	after := map[string]byte{"ann:old": 0x86, "ann:new": 0, "cat:cat's": 0, "bob:bob's": 0x86}
+	await(t, gone.lost, "the end of who is in the file no more")
+	await(t, changed.lost, "the end of whose password is another")
 	logins("after the reload", after)
 
 	for i, broken := range []string{"ann:hunter2\n", "hunter2", "ann:$7$1$hunter2$hunter2\n"} {
@@ -197,6 +202,7 @@ func TestReloadPasswords(t *testing.T) {
 		t.Errorf("the log shows a password, or not where the mistakes are:\n%s", log)
 	}
 	stays.subscribe("still/here", 0)
+	anonymous.subscribe("still/here", 0)
 
 	if err := os.WriteFile(file, nil, 0o644); err != nil { // nobody, and everyone may read it
 		t.Fatal(err)
