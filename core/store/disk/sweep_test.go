@@ -131,6 +131,45 @@ func TestReadBesideWhatIsOver(t *testing.T) {
 	}
 }
 
+// TestOverIsOverOnce: a session that ends right after a message of its is over
+// does not have that over for others, too, and what is over is not taken.
+func TestOverIsOverOnce(t *testing.T) {
+	mem := vfs.NewMem()
+	s := open(t, "data", disk.Options{FS: mem})
+	ann, bob := store.Receiver{ClientID: "ann", QoS: 1}, store.Receiver{ClientID: "bob", QoS: 1}
+	retained := func(seq uint64) store.Fact {
+		return &store.Published{Seq: seq, Message: &store.Message{Topic: "r", Payload: []byte("x"), Retain: true}, Receivers: slices.Values([]store.Receiver(nil))}
+	}
+	err := keeps(s, &store.Session{ClientID: "ann"}, &store.Session{ClientID: "bob"}, retained(1),
+		&store.Published{Seq: 2, Message: &store.Message{Topic: "a"}, Receivers: slices.Values([]store.Receiver{ann, bob})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = keeps(s, retained(3), &store.Taken{Receiver: bob, Seq: 1, ID: 7},
+		&store.Dropped{ClientID: "ann", Seq: 2}, &store.Ended{ClientID: "ann"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, "data", disk.Options{FS: mem})
+	defer s.Close()
+	var left []uint64
+	err = s.Load(func(f store.Fact) error {
+		switch f := f.(type) {
+		case *store.Published:
+			left = append(left, f.Seq)
+		case *store.Taken:
+			t.Errorf("in flight is %d", f.Seq)
+		}
+		return nil
+	})
+	if err != nil || !slices.Equal(left, []uint64{2, 3}) {
+		t.Errorf("there are left %v, %v; want 2 and 3", left, err)
+	}
+}
+
 // TestReadAmongMuchThatIsOver: to read beside what is over takes no more when
 // much has been removed before.
 func TestReadAmongMuchThatIsOver(t *testing.T) {
