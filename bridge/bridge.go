@@ -44,7 +44,7 @@ var _ session.Broker = (*Bridge)(nil)
 func New(b *core.Broker, c Config) *Bridge { return &Bridge{b, c} }
 
 func identity(c session.Client) core.Identity {
-	return core.Identity{ClientID: c.ID, Edge: "mqttsn", Listener: c.Listener, Remote: c.Remote}
+	return core.Identity{ClientID: c.ID, User: c.User, Edge: "mqttsn", Listener: c.Listener, Remote: c.Remote}
 }
 
 // Open attaches the client.

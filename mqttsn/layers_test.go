@@ -66,7 +66,7 @@ var mayImport = map[string][]string{
 	"cmd/dormouse/admin":  {"core", "core/auth", "mqttsn/gateway", "mqttsn/session"},
 	"cmd/dormouse/config": {"configs/strict", "core/auth"},
 	"cmd/dormouse": {"bridge", "cmd/dormouse/admin", "cmd/dormouse/config", "configs/strict", "core", "core/auth", "core/mqtt", "core/router", "core/store", "core/store/disk", "mqttsn", "mqttsn/client",
-		"mqttsn/clock", "mqttsn/gateway", "mqttsn/session", "mqttsn/transport", "mqttsn/transport/udp",
+		"mqttsn/clock", "mqttsn/gateway", "mqttsn/session", "mqttsn/transport", "mqttsn/transport/dtls", "mqttsn/transport/dtls/handshake", "mqttsn/transport/udp",
 		"sim", "sim/bench", "sim/bench/echo", "sim/drive", "sim/payload", "sim/report", "sim/scenario", "sim/udp", "sim/view", "sim/workload"},
 }
 

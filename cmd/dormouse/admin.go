@@ -10,6 +10,7 @@ import (
 	"dormouse/core"
 	"dormouse/core/mqtt"
 	"dormouse/mqttsn/gateway"
+	"dormouse/mqttsn/transport/dtls"
 	"dormouse/mqttsn/transport/udp"
 )
 
@@ -85,6 +86,7 @@ func (s *server) figures() []admin.Figures {
 		func(yield func(name, help, label string, value uint64)) { mqtt.Each(s.mqtt, yield) },
 		func(yield func(name, help, label string, value uint64)) { gateway.Each(s.gateways(), yield) },
 		func(yield func(name, help, label string, value uint64)) { udp.Each(s.conns(), yield) },
+		func(yield func(name, help, label string, value uint64)) { dtls.Each(s.dtls(), yield) },
 		s.auth.Each,
 		s.kept.each,
 	}

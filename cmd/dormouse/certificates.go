@@ -59,12 +59,16 @@ func reread(all []*certificate) (apply func(), err error) {
 
 // warn tells of a certificate that clients will not believe in at that time.
 func (c *certificate) warn(log zerolog.Logger, now time.Time) {
-	leaf := c.leaf()
+	warnOfValidity(log, c.listener.Name, c.listener.TLS.CertFile, c.leaf(), now)
+}
+
+// warnOfValidity is warn for the certificate of a listener in a file.
+func warnOfValidity(log zerolog.Logger, listener, file string, leaf *x509.Certificate, now time.Time) {
 	event, says := validity(leaf, now)
 	if event == "" {
 		return
 	}
-	log.Warn().Str("event", event).Str("listener", c.listener.Name).Str("file", c.listener.TLS.CertFile).
+	log.Warn().Str("event", event).Str("listener", listener).Str("file", file).
 		Time("not_before", leaf.NotBefore).Time("not_after", leaf.NotAfter).Msg(says)
 }
 

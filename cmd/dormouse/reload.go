@@ -37,6 +37,10 @@ func (s *server) readAgain() (restart []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	prove, err := proveAgain(s.secured)
+	if err != nil {
+		return nil, err
+	}
 	next, err := s.load()
 	if err != nil {
 		return nil, err
@@ -52,6 +56,7 @@ func (s *server) readAgain() (restart []string, err error) {
 		return nil, err
 	}
 	apply()
+	prove()
 	s.access.goBy(now)
 	s.config = now
 	return restart, nil
@@ -70,6 +75,9 @@ func (s *server) warnOfFiles() {
 	now := time.Now()
 	for _, c := range s.certificates {
 		c.warn(s.log, now)
+	}
+	for _, d := range s.secured {
+		d.warn(s.log, now)
 	}
 }
 

@@ -20,6 +20,8 @@ import (
 	"dormouse/core/mqtt"
 	"dormouse/mqttsn/clock"
 	"dormouse/mqttsn/gateway"
+	"dormouse/mqttsn/transport"
+	"dormouse/mqttsn/transport/dtls"
 	"dormouse/mqttsn/transport/udp"
 )
 
@@ -34,6 +36,7 @@ type server struct {
 	access       access
 	mqtt         *mqtt.Server
 	fronts       []*front
+	secured      []*secured     // of the listeners with DTLS
 	admin        *admin.Server  // nil: none
 	certificates []*certificate // of the listeners with TLS
 	phase        atomic.Int32   // see there
@@ -49,8 +52,9 @@ type server struct {
 type front struct {
 	*gateway.Gateway
 	conn     *udp.Conn
-	listener string // its name
-	lost     losses // as the log knows
+	secured  *secured // nil: plain
+	listener string   // its name
+	lost     losses   // as the log knows
 }
 
 // openGC is by how many percent memory may grow before it is looked through for
@@ -70,6 +74,10 @@ func open(c *config.Config, log zerolog.Logger) (*server, error) {
 	if err != nil {
 		return nil, &failure{statusUsage, err}
 	}
+	secured, err := readSecured(c)
+	if err != nil {
+		return nil, &failure{statusUsage, err}
+	}
 	kept, err := openStore(c, log)
 	if err != nil {
 		return nil, err
@@ -84,6 +92,7 @@ func open(c *config.Config, log zerolog.Logger) (*server, error) {
 		log:          log,
 		auth:         known,
 		certificates: certificates,
+		secured:      secured,
 		stop:         func() {},
 		kept:         kept,
 	}
@@ -104,7 +113,7 @@ func open(c *config.Config, log zerolog.Logger) (*server, error) {
 		l := &c.Listeners[i]
 		var err error
 		switch l.Type {
-		case "mqttsn-udp":
+		case "mqttsn-udp", "mqttsn-dtls":
 			err = s.openMQTTSN(c, l, sensors)
 		default:
 			err = s.openMQTT(l)
@@ -113,6 +122,10 @@ func open(c *config.Config, log zerolog.Logger) (*server, error) {
 			s.close(context.Background())
 			return nil, cannotOpen(l, err)
 		}
+	}
+	if err := kept.forgetNotes(); err != nil {
+		s.close(context.Background())
+		return nil, err
 	}
 	s.addSys()
 	if err := s.openAdmin(c); err != nil {
@@ -134,6 +147,13 @@ func (s *server) conns() (cs []*udp.Conn) {
 		cs = append(cs, f.conn)
 	}
 	return cs
+}
+
+func (s *server) dtls() (ls []*dtls.Listener) {
+	for _, d := range s.secured {
+		ls = append(ls, d.Listener)
+	}
+	return ls
 }
 
 func (s *server) openMQTT(l *config.Listener) error {
@@ -166,14 +186,25 @@ func (s *server) openMQTTSN(c *config.Config, l *config.Listener, sensors *bridg
 	if err != nil {
 		return err
 	}
-	g := gateway.New(gatewayConfig(c, l, s.log), conn, sensors, clock.Now())
+	f := &front{conn: conn, listener: l.Name}
+	says := fmt.Sprintf("MQTT-SN on %v/udp", conn.Addr())
+	var under transport.Transport = conn
+	if l.Proves() {
+		if f.secured, err = s.secure(c, l, conn); err != nil {
+			conn.Close()
+			return err
+		}
+		under = f.secured
+		says = fmt.Sprintf("MQTT-SN over DTLS on %v/udp", conn.Addr())
+	}
+	g := gateway.New(gatewayConfig(c, l, s.log), under, sensors, clock.Now())
 	if n := g.TakeUp(clock.Now()); n > 0 {
 		s.log.Info().Str("event", "taken_up").Str("listener", l.Name).Int("clients", n).Msg("sensors go on as if nothing had happened")
 	}
-	f := &front{Gateway: g, conn: conn, listener: l.Name}
+	f.Gateway = g
 	s.fronts = append(s.fronts, f)
 	s.warnOfBuffer(f, l)
-	s.opened = append(s.opened, fmt.Sprintf("MQTT-SN on %v/udp", conn.Addr()))
+	s.opened = append(s.opened, says)
 	return nil
 }
 

@@ -37,6 +37,8 @@ type keeping struct {
 	log         zerolog.Logger
 	full        bool // as the log knows
 
+	notes map[string][]byte // of transports, between restore and forgetNotes
+
 	had  core.Stats    // what was kept at the start
 	took time.Duration // to take it up
 }

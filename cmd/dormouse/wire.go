@@ -16,6 +16,7 @@ import (
 	"dormouse/core/router"
 	"dormouse/mqttsn/gateway"
 	"dormouse/mqttsn/session"
+	"dormouse/mqttsn/transport/dtls"
 	"dormouse/mqttsn/transport/udp"
 )
 
@@ -109,7 +110,7 @@ func authOptions(c *config.Config) auth.Options {
 		if l.Security == "insecure" {
 			o.Open = append(o.Open, l.Name)
 		}
-		if l.Identifies() {
+		if l.Identifies() || l.Proves() { // then nobody may claim a name that is not checked
 			if o.Names == nil {
 				o.Names = make(map[string]auth.NameIn)
 			}
@@ -157,7 +158,7 @@ func gatewayConfig(c *config.Config, l *config.Listener, log zerolog.Logger) gat
 	g.Shards = runtime.GOMAXPROCS(0)
 	g.GatewayID = uint8(sn.GatewayID)
 	g.Advertise.Interval = time.Duration(sn.Advertise.Interval)
-	if sn.Advertise.Enabled {
+	if sn.Advertise.Enabled && !l.Proves() { // nobody hears it there who is not known
 		g.Advertise.Addresses = sn.Advertise.Addresses
 	}
 	g.Search = gateway.Search{
@@ -198,6 +199,23 @@ func bridgeConfig(c *config.Config) bridge.Config {
 	return b
 }
 
+func dtlsConfig(c *config.Config, l *config.Listener) dtls.Config {
+	d := dtls.DefaultConfig()
+	d.MaxHandshakes = l.DTLS.MaxHandshakes
+	d.HandshakesPerPrefix = l.DTLS.HandshakesPerPrefix
+	d.Rate = float64(l.DTLS.HandshakeRate)
+	d.RatePerPrefix = float64(l.DTLS.HandshakeRatePerPrefix)
+	d.PrefixV4 = c.Limits.UnauthenticatedUDP.PrefixV4
+	d.PrefixV6 = c.Limits.UnauthenticatedUDP.PrefixV6
+	d.HandshakeTimeout = time.Duration(l.DTLS.HandshakeTimeout)
+	d.MaxAssociations = l.DTLS.MaxAssociations
+	d.Idle = time.Duration(l.DTLS.IdleTimeout)
+	d.Stay = migrations[c.MQTTSN.AddressMigration] == gateway.Never
+	d.Name = auth.InCommonName.Of
+	d.Seed = rand.Uint64()
+	return d
+}
+
 func udpConfig(c *config.Config, l *config.Listener) udp.Config {
 	u := udp.Config{
 		Address:       l.Address.AddrPort,
@@ -206,6 +224,10 @@ func udpConfig(c *config.Config, l *config.Listener) udp.Config {
 		MaxDatagram:   c.MQTTSN.MaxPacket,
 		Interfaces:    c.MQTTSN.Multicast.Interfaces,
 		HopLimit:      c.MQTTSN.Search.HopLimit,
+	}
+	if l.Proves() {
+		u.MaxDatagram = max(u.MaxDatagram+dtls.MaxOverhead, dtls.MinDatagram)
+		return u
 	}
 	for _, a := range c.MQTTSN.Advertise.Addresses {
 		u.Broadcast = u.Broadcast || c.MQTTSN.Advertise.Enabled && a.Addr().Unmap().Is4() && !a.Addr().Unmap().IsMulticast()

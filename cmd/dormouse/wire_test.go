@@ -15,6 +15,7 @@ import (
 	"dormouse/core"
 	"dormouse/core/mqtt"
 	"dormouse/mqttsn/gateway"
+	"dormouse/mqttsn/transport/dtls"
 )
 
 // TestDefaults holds the configuration's defaults to those of the packages
@@ -200,3 +201,47 @@ func TestBroadcast(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryDTLSSettingCounts: each setting of a DTLS listener reaches the
+// transport, whose defaults are the same, and no extreme of one is refused there.
+func TestEveryDTLSSettingCounts(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "psk")
+	if err := os.WriteFile(file, []byte("a:00112233445566778899aabbccddeeff"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wired := func(dtls string, sets ...string) dtls.Config {
+		t.Helper()
+		c, err := config.Load("", append(sets, "listeners=[{name: sns, type: mqttsn-dtls, address: '127.0.0.1:0', dtls: {psk_file: "+file+dtls+"}}]"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := dtlsConfig(c, &c.Listeners[0])
+		if err := d.Validate(); err != nil {
+			t.Errorf("%s%v: %v", dtls, sets, err)
+		}
+		if u := udpConfig(c, &c.Listeners[0]); u.MaxDatagram < c.MQTTSN.MaxPacket+dtlsOverhead || u.Broadcast || u.Groups != nil {
+			t.Errorf("%v: %+v", sets, u)
+		}
+		d.Name, d.Clock, d.Seed = nil, nil, 0
+		return d
+	}
+	is, want := wired(""), dtls.DefaultConfig()
+	want.Name, want.Clock = nil, nil
+	same(t, "dtls", is, want)
+	for _, set := range []string{"mqttsn.address_migration=never", "limits.unauthenticated_udp.prefix_v4=8", "limits.unauthenticated_udp.prefix_v6=64"} {
+		if reflect.DeepEqual(wired("", set), is) {
+			t.Errorf("%s changes nothing", set)
+		}
+	}
+	wired("", "mqttsn.max_packet=2048", "mqttsn.advertise.enabled=true", "mqttsn.advertise.addresses=[192.0.2.255:1884]", "mqttsn.multicast.groups=[225.1.1.1]")
+	for key, f := range settingsOf(reflect.TypeFor[config.DTLS](), "") {
+		for _, end := range []string{"min", "max"} {
+			if value, ok := f.Tag.Lookup(end); ok && reflect.DeepEqual(wired(", "+key+": "+value), is) {
+				t.Errorf("%s: %s changes nothing", key, value)
+			}
+		}
+	}
+}
+
+// dtlsOverhead is what a record adds: header, connection id, nonce, type and tag.
+const dtlsOverhead = 13 + 8 + 8 + 1 + 16

@@ -51,7 +51,7 @@ type Options struct {
 	Files []string
 
 	// Names are the listeners where the certificate of a client says who it is,
-	// before anybody else is asked.
+	// before anybody else is asked. NoName is for those that find it out themselves.
 	Names map[string]NameIn
 
 	// Lockout is when who was wrong too often is not listened to any more. It is

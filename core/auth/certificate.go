@@ -65,6 +65,15 @@ const (
 // maxName is the longest user name of a certificate, in octets.
 const maxName = 256
 
+// Of returns the name that is in c; empty, if there is none or more than one.
+func (in NameIn) Of(c *x509.Certificate) string {
+	name, err := in.name(c)
+	if err != nil {
+		return ""
+	}
+	return name
+}
+
 // name returns the one name that is in c, octet for octet: authorities and those
 // who read their certificates have disagreed about whatever can be read in two
 // ways, and so that is refused.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -91,5 +92,63 @@ func TestAssociationLasts(t *testing.T) {
 		if p := last[*mqttsn.Publish](s); string(p.Payload) != "told" {
 			t.Errorf("it got %q", p.Payload)
 		}
+	}
+}
+
+// A proving network knows who is at the other end of an association.
+type proving struct {
+	*memnet.Net
+	names map[uint32]string
+}
+
+func (p *proving) Identity(at transport.Peer) transport.Identity {
+	if p.names[at.Conn] == "" {
+		return transport.Identity{}
+	}
+	return transport.Identity{Proof: transport.ByKey, Name: p.names[at.Conn]}
+}
+
+// TestIdentities: where peers prove who they are, core is told, so that another
+// identity cannot have a session; a bare PINGREQ by a new association of the same
+// one brings it what waits, unless addresses never change; and who has no
+// association any more is not heard.
+func TestIdentities(t *testing.T) {
+	for policy, name := range []string{Never: "never", Authenticated: "authenticated", Always: "always"} {
+		t.Run(name, func(t *testing.T) {
+			w := durableWorld(t, func(c *Config) { c.AddressMigration = Migration(policy) })
+			w.options.BindUsers = true
+			under := &proving{w.net, map[uint32]string{1: "ann", 2: "bob", 3: "ann"}}
+			w.under = under
+			w.killed()
+			app := w.keptApp()
+			at := func(conn uint32) *sensor {
+				s := w.at(fmt.Sprintf("10.0.0.%d:7", conn))
+				s.source.peer.Conn = conn
+				return s
+			}
+			s := at(1)
+			s.says(connectKept("a")).says(&mqttsn.Subscribe{QoS: 1, ID: 1, Topic: mqttsn.Topic{Kind: mqttsn.TopicName, Name: []byte("cmd")}})
+			s.says(&mqttsn.Disconnect{Duration: time.Hour}).gets("CONNACK SUBACK DISCONNECT")
+			app.says("cmd", "told", 1)
+			w.syncs()
+			thief := at(2)
+			thief.says(&mqttsn.Pingreq{ClientID: []byte("a")}).gets("DISCONNECT")
+			thief.says(connectKept("a"))
+			if c := last[*mqttsn.Connack](thief); c.Reason == mqttsn.Accepted {
+				t.Error("bob has ann's session")
+			}
+			nobody := at(4)
+			nobody.says(connectKept("b"))
+			nobody.gets("")
+			again := at(3)
+			again.says(&mqttsn.Pingreq{ClientID: []byte("a")})
+			if Migration(policy) == Never {
+				again.gets("DISCONNECT")
+				return
+			}
+			if p := last[*mqttsn.Publish](again); string(p.Payload) != "told" {
+				t.Errorf("it got %q", p.Payload)
+			}
+		})
 	}
 }

@@ -98,7 +98,8 @@ func (s *shard) ask(t *seat, r *session.Request) {
 }
 
 func (s *shard) clientOf(of *session.Session, from source) session.Client {
-	return session.Client{ID: of.ClientID(), Listener: s.g.cfg.Listener, Remote: from.String()}
+	user, _ := s.g.userOf(from)
+	return session.Client{ID: of.ClientID(), User: user, Listener: s.g.cfg.Listener, Remote: from.String()}
 }
 
 // noteState counts and reports a change of state. A client that is not asleep

@@ -7,6 +7,7 @@ import (
 	"dormouse/mqttsn"
 	"dormouse/mqttsn/limit"
 	"dormouse/mqttsn/session"
+	"dormouse/mqttsn/transport"
 )
 
 // This file deals with senders that have no session here. They may connect,
@@ -120,7 +121,7 @@ func (s *shard) exempt(from source) bool {
 // cannot be accepted.
 func (s *shard) connect(from source, t *seat, p *mqttsn.Connect) {
 	g, c := s.g, &s.g.cfg
-	if !s.mayAnswer(from) {
+	if _, there := g.userOf(from); !there || !s.mayAnswer(from) {
 		return
 	}
 	refuse := func(why refusal) {
@@ -183,7 +184,7 @@ func (s *shard) wakeElsewhere(from source, p *mqttsn.Pingreq) {
 		return
 	}
 	if t := s.g.clients.find(string(p.ClientID)); t != nil {
-		if s.g.cfg.AddressMigration == Always {
+		if s.g.believes(from, t) {
 			if t.claimed(&claim{from, s}) {
 				return
 			}
@@ -192,6 +193,29 @@ func (s *shard) wakeElsewhere(from source, p *mqttsn.Pingreq) {
 		}
 	}
 	s.out.add(from, 0, goodbye)
+}
+
+// userOf is whom who is there has proved to be. On a transport where everybody
+// has, who has not is not there any more.
+func (g *Gateway) userOf(from source) (user string, there bool) {
+	peers, prove := g.transport.(transport.Identities)
+	if !prove {
+		return "", true
+	}
+	user = peers.Identity(from.peer).Name
+	return user, user != ""
+}
+
+// believes reports whether a PINGREQ in the name of t's client is that one's.
+// On a transport where everybody has proved who he is, it takes the same, and no
+// policy makes it another.
+func (g *Gateway) believes(from source, t *seat) bool {
+	who, _ := g.userOf(from)
+	owner, _ := g.userOf(t.at())
+	if _, prove := g.transport.(transport.Identities); prove {
+		return g.cfg.AddressMigration != Never && who != "" && who == owner
+	}
+	return g.cfg.AddressMigration == Always
 }
 
 // allowed reports whether a PUBLISH at QoS -1 may be heard, be its sender
@@ -240,7 +264,8 @@ func (s *shard) publish(from source, p *mqttsn.Publish) {
 		return
 	}
 	s.count.minusOne[published].Add(1)
+	user, _ := s.g.userOf(from)
 	s.g.broker.Publish(
-		session.Client{Listener: s.g.cfg.Listener, Remote: from.String()},
+		session.Client{User: user, Listener: s.g.cfg.Listener, Remote: from.String()},
 		&session.Request{Kind: session.AskPublish, Topic: name, Payload: p.Payload, Retain: p.Retain})
 }

@@ -35,6 +35,7 @@ type Broker interface {
 // A Client is who a request is for, as access rules and logs name it.
 type Client struct {
 	ID       string // empty without a session
+	User     string // whom the peer has proved to be; empty: nobody
 	Listener string // the listener's configured name
 	Remote   string // the peer's address, and its node id behind a forwarder
 }

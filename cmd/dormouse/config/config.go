@@ -90,8 +90,8 @@ type Listener struct {
 	Name string `yaml:"name"`
 
 	// What is spoken there: MQTT over TCP, TLS, WebSocket or WebSocket over
-	// TLS, or MQTT-SN.
-	Type string `yaml:"type" oneof:"tcp,tls,ws,wss,mqttsn-udp"`
+	// TLS, or MQTT-SN over UDP or DTLS 1.2.
+	Type string `yaml:"type" oneof:"tcp,tls,ws,wss,mqttsn-udp,mqttsn-dtls"`
 
 	// IP address and port; without an address, all of the machine's. Port 0
 	// lets the system choose.
@@ -99,11 +99,15 @@ type Listener struct {
 
 	// "insecure" lets in without a name whoever reaches the port, to publish and
 	// read everything. Must be spelled out for a listener beyond loopback, but
-	// for MQTT where auth.providers or their certificates say who clients are.
+	// for MQTT where auth.providers or their certificates say who clients are, and
+	// for DTLS.
 	Security string `yaml:"security" oneof:",insecure"`
 
 	// Certificates of tls and wss.
 	TLS TLS `yaml:"tls"`
+
+	// Keys and certificates of mqttsn-dtls.
+	DTLS DTLS `yaml:"dtls"`
 
 	// Where the certificate of a client that shows one, see tls.client_auth, has
 	// its user name: "cn", the common name; "san_uri", "san_dns", the alternative
@@ -117,17 +121,17 @@ type Listener struct {
 	Path           string   `yaml:"path"`
 	AllowedOrigins []string `yaml:"allowed_origins"`
 
-	// Sockets that share an mqttsn-udp address (SO_REUSEPORT). 0: one per core.
+	// Sockets that share an address of MQTT-SN (SO_REUSEPORT). 0: one per core.
 	Sockets int `yaml:"sockets" min:"0" max:"256"`
 
-	// What the kernel may hold for each socket of mqttsn-udp. Beyond
+	// What the kernel may hold for each socket of MQTT-SN. Beyond
 	// net.core.rmem_max it takes CAP_NET_ADMIN.
 	RecvBuffer Bytes `yaml:"recv_buffer" min:"64KiB" max:"1GiB"`
 }
 
 // Network is what the address belongs to: "tcp" or "udp".
 func (l *Listener) Network() string {
-	if l.Type == "mqttsn-udp" {
+	if l.Type == "mqttsn-udp" || l.Type == "mqttsn-dtls" {
 		return "udp"
 	}
 	return "tcp"
@@ -139,6 +143,7 @@ func (l *Listener) setDefaults() {
 	l.Path = "/mqtt"
 	l.Identity = "none"
 	l.TLS = TLS{ClientAuth: "none", MinVersion: "1.2"}
+	l.DTLS.setDefaults()
 }
 
 // TLS says who we are and whom we believe. Its files are read again on SIGHUP.
@@ -354,10 +359,10 @@ type Lockout struct {
 // ClientID is about client ids.
 type ClientID struct {
 	// "identity": while a session lasts, no other user name than the one that
-	// opened it may connect under its client id, where auth.providers check
-	// names. "prefix": that, and who has a user name must have a client id that is
-	// it, or begins with it and one of - _ . : and /. "none": who knows a client id
-	// may. Not reloaded.
+	// opened it may connect under its client id, where auth.providers or DTLS
+	// check names. "prefix": that, and who has a user name must have a client id
+	// that is it, or begins with it and one of - _ . : and /. "none": who knows a
+	// client id may. Not reloaded.
 	Bind string `yaml:"bind" oneof:"identity,prefix,none"`
 
 	// Regular expression that client ids must match, such as

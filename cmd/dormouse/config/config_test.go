@@ -105,7 +105,7 @@ func TestProblems(t *testing.T) {
 		{"no listener", "listeners: []\n", `d.yaml:1:1: listeners is empty; leave it out for the defaults`},
 		{"listener without anything", "listeners:\n  - security: insecure\n",
 			"d.yaml:2:5: listeners[0] has no name; give it one\n" +
-				"d.yaml:2:5: listeners[0] has no type; it must be tcp, tls, ws, wss or mqttsn-udp\n" +
+				"d.yaml:2:5: listeners[0] has no type; it must be tcp, tls, ws, wss, mqttsn-udp or mqttsn-dtls\n" +
 				"d.yaml:2:5: listeners[0] has no address; write one like 127.0.0.1:1883"},
 		{"same name, same address", "listeners:\n  - {name: a, type: tcp, address: \"127.0.0.1:1\"}\n  - {name: a, type: tcp, address: \"127.0.0.1:1\"}\n",
 			"d.yaml:3:12: there are two listeners named \"a\"; rename one\n" +
@@ -117,7 +117,7 @@ func TestProblems(t *testing.T) {
 		{"long socket", "admin: {unix_socket: " + strings.Repeat("a", 108) + "}\n",
 			`d.yaml:1:22: admin.unix_socket has 108 octets; the system allows 107 in the path of a socket`},
 		{"UDP's key on TCP", "listeners:\n  - {name: a, type: tcp, address: \"127.0.0.1:1\", sockets: 2}\n",
-			`d.yaml:2:59: listeners[0].sockets is for mqttsn-udp; leave it out`},
+			`d.yaml:2:59: listeners[0].sockets is for mqttsn-udp and mqttsn-dtls; leave it out`},
 		{"predefined", "mqttsn:\n  predefined:\n    - {id: 1, topic: a}\n    - {id: 1, topic: b}\n    - {topic: c}\n    - {id: 2}\n    - {id: 3, topic: a/+}\n    - {id: 4, topic: \"a/{id}\"}\n    - {id: 65535, topic: a}\n",
 			"d.yaml:4:12: id 1 is \"a\" already; give each topic its own\n" +
 				"d.yaml:5:7: mqttsn.predefined[2] has no id; give it one from 1 to 65534\n" +

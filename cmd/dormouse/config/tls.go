@@ -25,7 +25,7 @@ func (l *Listener) Identifies() bool { return l.Secured() && l.Identity != "none
 
 // KnowsUsers reports whether anybody checks who clients say they are.
 func (c *Config) KnowsUsers() bool {
-	return len(c.Auth.Providers) > 0 || slices.ContainsFunc(c.Listeners, func(l Listener) bool { return l.Identifies() })
+	return len(c.Auth.Providers) > 0 || slices.ContainsFunc(c.Listeners, func(l Listener) bool { return l.Identifies() || l.Proves() })
 }
 
 // Web reports whether l speaks WebSocket.
@@ -65,39 +65,52 @@ func (l *Listener) ServerTLS() (*tls.Config, error) {
 		c.NextProtos = []string{"http/1.1"} // what browsers ask for
 	}
 	if t.ClientCAFile != "" {
-		text, err := readPEM("tls.client_ca_file", t.ClientCAFile)
-		if err != nil {
+		if c.ClientCAs, err = readAuthorities("tls.client_ca_file", t.ClientCAFile); err != nil {
 			return nil, err
-		}
-		c.ClientCAs = x509.NewCertPool()
-		if !c.ClientCAs.AppendCertsFromPEM(text) {
-			return nil, noCertificate("tls.client_ca_file", t.ClientCAFile)
 		}
 	}
 	return c, nil
 }
 
 func (t *TLS) certificate() (tls.Certificate, error) {
-	const ofCertificate, ofKey = "tls.cert_file", "tls.key_file"
-	text, err := readPEM(ofCertificate, t.CertFile)
+	return readCertificate("tls", t.CertFile, t.KeyFile)
+}
+
+// readCertificate reads the certificate and the key of a section.
+func readCertificate(section, certFile, keyFile string) (tls.Certificate, error) {
+	ofCertificate, ofKey := section+".cert_file", section+".key_file"
+	text, err := readPEM(ofCertificate, certFile)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
 	if block, _ := pem.Decode(text); block == nil || block.Type != "CERTIFICATE" {
-		return tls.Certificate{}, noCertificate(ofCertificate, t.CertFile)
+		return tls.Certificate{}, noCertificate(ofCertificate, certFile)
 	} else if _, err := x509.ParseCertificate(block.Bytes); err != nil {
-		return tls.Certificate{}, &fileError{ofCertificate, fmt.Sprintf("the certificate in %s cannot be read: %v", t.CertFile, err)}
+		return tls.Certificate{}, &fileError{ofCertificate, fmt.Sprintf("the certificate in %s cannot be read: %v", certFile, err)}
 	}
-	key, err := readPEM(ofKey, t.KeyFile)
+	key, err := readPEM(ofKey, keyFile)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
 	pair, err := tls.X509KeyPair(text, key)
 	if err != nil {
 		return tls.Certificate{}, &fileError{ofKey, fmt.Sprintf(
-			"%s does not go with the certificate in cert_file: %v; name the private key that it was made with, without a passphrase", t.KeyFile, err)}
+			"%s does not go with the certificate in cert_file: %v; name the private key that it was made with, without a passphrase", keyFile, err)}
 	}
 	return pair, nil
+}
+
+// readAuthorities reads the authorities in a file.
+func readAuthorities(key, file string) (*x509.CertPool, error) {
+	text, err := readPEM(key, file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, noCertificate(key, file)
+	}
+	return pool, nil
 }
 
 func noCertificate(key, file string) error {

@@ -79,8 +79,10 @@ func (r *reader) memory(soft, hard Percent) {
 
 // settingsOfSome are the settings that only some types of listener have.
 var settingsOfSome = map[string][]string{
-	"sockets":         {"mqttsn-udp"},
-	"recv_buffer":     {"mqttsn-udp"},
+	"sockets":         {"mqttsn-udp", "mqttsn-dtls"},
+	"recv_buffer":     {"mqttsn-udp", "mqttsn-dtls"},
+	"security":        {"tcp", "tls", "ws", "wss", "mqttsn-udp"},
+	"dtls":            {"mqttsn-dtls"},
 	"tls":             {"tls", "wss"},
 	"identity":        {"tls", "wss"},
 	"path":            {"ws", "wss"},
@@ -113,7 +115,7 @@ func (r *reader) listeners(c *Config) {
 		}
 		names[l.Name] = true
 		if l.Type == "" {
-			r.complain(at("type"), "%s has no type; it must be tcp, tls, ws, wss or mqttsn-udp", key)
+			r.complain(at("type"), "%s has no type; it must be tcp, tls, ws, wss, mqttsn-udp or mqttsn-dtls", key)
 		}
 		for name, kinds := range settingsOfSome {
 			if _, set := r.at[key+"."+name]; set && l.Type != "" && !slices.Contains(kinds, l.Type) {
@@ -125,6 +127,9 @@ func (r *reader) listeners(c *Config) {
 		}
 		if l.Web() {
 			r.web(key, l, at)
+		}
+		if l.Proves() {
+			r.dtls(key, l, at)
 		}
 		if !l.Address.IsValid() {
 			r.complain(at("address"), "%s has no address; write one like 127.0.0.1:1883", key)
@@ -140,7 +145,7 @@ func (r *reader) listeners(c *Config) {
 // for what always helps.
 func (r *reader) exposed(c *Config, l *Listener) string {
 	switch {
-	case l.Address.Addr().Unmap().IsLoopback() || l.Security == "insecure":
+	case l.Address.Addr().Unmap().IsLoopback() || l.Security == "insecure" || l.Proves():
 		return ""
 	case l.Network() == "udp":
 		return "MQTT-SN over UDP knows no passwords; write"

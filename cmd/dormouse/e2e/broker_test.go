@@ -25,6 +25,7 @@ type broker struct {
 	t        testing.TB
 	tcp, udp netip.AddrPort // MQTT and MQTT-SN
 	tls      netip.AddrPort // MQTT over TLS, if there is
+	dtls     netip.AddrPort // MQTT-SN over DTLS, if there is
 	ws, wss  string         // URLs of MQTT over WebSocket, the latter if there is
 	adminURL string         // of figures and health
 	admin    string         // socket of operators
@@ -138,6 +139,8 @@ func (b *broker) readAddresses(stdout io.Reader) error {
 			b.tcp, err = netip.ParseAddrPort(strings.TrimSuffix(rest, "/tcp"))
 		} else if rest, ok := strings.CutPrefix(line, "MQTT-SN on "); ok {
 			b.udp, err = netip.ParseAddrPort(strings.TrimSuffix(rest, "/udp"))
+		} else if rest, ok := strings.CutPrefix(line, "MQTT-SN over DTLS on "); ok {
+			b.dtls, err = netip.ParseAddrPort(strings.TrimSuffix(rest, "/udp"))
 		} else if rest, ok := strings.CutPrefix(line, "MQTT over TLS on "); ok {
 			b.tls, err = netip.ParseAddrPort(strings.TrimSuffix(rest, "/tcp"))
 		} else if rest, ok := strings.CutPrefix(line, "MQTT over WebSocket on "); ok && strings.HasPrefix(rest, "ws:") {

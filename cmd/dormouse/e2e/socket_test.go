@@ -16,6 +16,7 @@ import (
 type socket struct {
 	t    testing.TB
 	conn *net.UDPConn
+	dtls net.Conn // instead of conn, if it is not nil
 
 	mu    sync.Mutex
 	inbox map[string]chan mqttsn.Packet // by wireless node id; "" without an envelope
@@ -82,6 +83,10 @@ func (s *socket) inboxOf(node string) chan mqttsn.Packet {
 // send sends a well-formed datagram.
 func (s *socket) send(datagram []byte) {
 	s.t.Helper()
+	if s.dtls != nil {
+		s.dtls.Write(datagram)
+		return
+	}
 	theWire.record(addrOf(s.conn), true, datagram)
 	s.conn.Write(datagram)
 }

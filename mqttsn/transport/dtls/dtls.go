@@ -79,6 +79,11 @@ func New(c Config, credentials *handshake.Credentials, under transport.Transport
 // may need.
 const MinDatagram = 2048
 
+// MaxOverhead is by how many octets at most a record with a connection id is
+// longer than what is in it: header, id, explicit nonce, inner type and tag. A
+// peer that pads its records has less room.
+const MaxOverhead = 13 + record.IDLength + 8 + 1 + 16
+
 // SetCredentials has handshakes that begin from now on use others. What was
 // agreed on by then stays; see Recheck.
 func (l *Listener) SetCredentials(c *handshake.Credentials) error {

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"dormouse/cmd/dormouse/config"
+	"dormouse/mqttsn/transport"
+	"dormouse/mqttsn/transport/dtls"
+	"dormouse/mqttsn/transport/dtls/handshake"
+)
+
+// This file is DTLS as a server has it: who may come, and that it may change.
+
+// A secured is the DTLS of one listener.
+type secured struct {
+	*dtls.Listener // nil until it is open
+	listener       *config.Listener
+	proofs         *config.Proofs
+}
+
+// readSecured reads the files of all listeners with DTLS. The error says
+// everything that is wrong.
+func readSecured(c *config.Config) ([]*secured, error) {
+	var all []*secured
+	var errs []error
+	for i := range c.Listeners {
+		if l := &c.Listeners[i]; l.Proves() {
+			d := &secured{listener: l}
+			errs = append(errs, d.read(&d.proofs))
+			all = append(all, d)
+		}
+	}
+	return all, errors.Join(errs...)
+}
+
+func (d *secured) read(into **config.Proofs) (err error) {
+	if *into, err = d.listener.Proofs(); err != nil {
+		return fmt.Errorf("listeners.%s.%w", d.listener.Name, err)
+	}
+	return nil
+}
+
+// secure puts DTLS on conn, and takes up whom it knew before.
+func (s *server) secure(c *config.Config, l *config.Listener, conn transport.Transport) (*secured, error) {
+	var d *secured
+	for _, of := range s.secured {
+		if of.listener == l {
+			d = of
+		}
+	}
+	dc := dtlsConfig(c, l)
+	if s.kept.lasts() {
+		dc.Keeper = keeper{s.kept, l.Name}
+	}
+	var err error
+	if d.Listener, err = dtls.New(dc, credentials(d.proofs), conn); err != nil {
+		return nil, err
+	}
+	n, err := d.Load()
+	if err != nil {
+		return nil, err
+	}
+	d.Recheck(d.knows)
+	if n > 0 {
+		s.log.Info().Str("event", "associations_taken_up").Str("listener", l.Name).Int("associations", n).Msg("sensors that need no handshake")
+	}
+	return d, nil
+}
+
+func credentials(p *config.Proofs) *handshake.Credentials {
+	c := &handshake.Credentials{Certificate: p.Certificate, ClientCAs: p.ClientCAs}
+	if p.Keys != nil {
+		c.PSK = p.Keys.Key
+	}
+	return c
+}
+
+// knows reports whether who has proved it before could do so now, as far as can
+// be told: a certificate is not at hand any more.
+func (d *secured) knows(who transport.Identity) bool {
+	switch {
+	case who.Proof == transport.ByCertificate:
+		return d.proofs.Certificate != nil
+	case d.proofs.Keys == nil:
+		return false
+	}
+	_, known := d.proofs.Keys.Key([]byte(who.Name))
+	return known
+}
+
+// proveAgain reads the files of all again. Only apply puts them to use, and only
+// if all can be read is there one. It ends what rests on keys that are others by
+// now, or on certificates, if the authorities are.
+func proveAgain(all []*secured) (apply func(), err error) {
+	fresh, errs := make([]*config.Proofs, len(all)), make([]error, len(all))
+	for i, d := range all {
+		errs[i] = d.read(&fresh[i])
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return func() {
+		for i, d := range all {
+			d.goBy(fresh[i])
+		}
+	}, nil
+}
+
+// goBy has handshakes go by p, and ends what would have failed by it.
+func (d *secured) goBy(p *config.Proofs) {
+	if err := d.SetCredentials(credentials(p)); err != nil {
+		panic(err) // Proofs has refused what could be wrong with them
+	}
+	before := d.proofs
+	d.proofs = p
+	d.Recheck(func(who transport.Identity) bool {
+		switch {
+		case !d.knows(who):
+			return false
+		case who.Proof == transport.ByCertificate:
+			return before.ClientCAs.Equal(p.ClientCAs)
+		}
+		was, _ := before.Keys.Key([]byte(who.Name))
+		is, _ := p.Keys.Key([]byte(who.Name))
+		return bytes.Equal(was, is)
+	})
+}
+
+// warn tells of files that are as they should not be.
+func (d *secured) warn(log zerolog.Logger, now time.Time) {
+	if p := d.proofs; p.Keys != nil && p.Keys.Exposed {
+		log.Warn().Str("event", "keys_exposed").Str("listener", d.listener.Name).Str("file", d.listener.DTLS.PSKFile).
+			Msg("every user of this machine may read the file and pass for any sensor in it; run: chmod o-r")
+	}
+	if p := d.proofs; p.Certificate != nil {
+		warnOfValidity(log, d.listener.Name, d.listener.DTLS.CertFile, p.Certificate.Leaf, now)
+	}
+}
