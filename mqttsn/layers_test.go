@@ -89,6 +89,8 @@ var only = map[string][]string{
 	"github.com/alecthomas/kong":   {"cmd/dormouse"},
 	"github.com/fxamacker/cbor/":   {"sim/payload"},
 	"github.com/goccy/go-yaml":     {"configs/strict"},
+	"github.com/golang-jwt/jwt/":   {"core/auth"},
+	"github.com/MicahParks/jwkset": {"core/auth"},
 	"github.com/gopacket/gopacket": {"cmd/dormouse"},
 	"github.com/gorilla/websocket": {"core/mqtt"},
 	"github.com/mattn/go-isatty":   {"cmd/dormouse"},

@@ -80,7 +80,7 @@ func TestOpenListeners(t *testing.T) {
 				{core.Identity{Remote: "127.0.0.1:5", Listener: "l"}, tt.own},
 				{core.Identity{Remote: "[::1]:5", Listener: "l"}, tt.own},
 			} {
-				if _, err := known.Authenticate(auth.Credentials{Identity: who.Identity, Password: []byte("x")}); (err == nil) != who.want {
+				if _, err := known.Authenticate(auth.Credentials{Identity: who.Identity, Password: []byte(who.User)}); (err == nil) != who.want {
 					t.Errorf("%q from %s: %v; may come in: %v", who.User, who.Remote, err, who.want)
 				}
 			}

@@ -99,6 +99,9 @@ func open(c *config.Config, log zerolog.Logger) (*server, error) {
 	known.Tell = func(l auth.Locked) {
 		log.Warn().Str("event", "locked_out").Stringer("who", l).Msg("too many wrong passwords; see auth.lockout")
 	}
+	known.Complain = func(err error) {
+		log.Error().Err(err).Str("event", "provider_failed").Msg("clients may be turned away that would be known; see auth.providers")
+	}
 	s.access.goBy(c)
 	co.Authorize, co.Named, mo.Authenticate, mo.Stands = s.access.allows, s.access.named, known.Authenticate, known.Stands
 	s.broker = core.New(co)

@@ -118,6 +118,11 @@ func authOptions(c *config.Config) auth.Options {
 		}
 	}
 	for _, p := range c.Auth.Providers {
+		if p.Type == "jwt" {
+			o.Tokens = append(o.Tokens, auth.Tokens{URL: p.JWKSURL, File: p.File, Issuer: p.Issuer, Audience: p.Audience,
+				Claim: p.Claim, RolesClaim: p.RolesClaim, Algorithms: p.Algorithms})
+			continue
+		}
 		o.Files = append(o.Files, p.File)
 	}
 	return o

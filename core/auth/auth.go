@@ -54,9 +54,12 @@ type Options struct {
 	// before anybody else is asked. NoName is for those that find it out themselves.
 	Names map[string]NameIn
 
+	// Tokens are issuers of tokens, which are asked about before all passwords.
+	Tokens []Tokens
+
 	// Lockout is when who was wrong too often is not listened to any more. It is
-	// not about certificates, which nobody can guess, nor about those without a
-	// name and a password.
+	// not about certificates and tokens, which nobody can guess, nor about those
+	// without a name and a password.
 	Lockout Lockout
 }
 
@@ -71,15 +74,19 @@ type Authenticator struct {
 	// is let in. Nil: nobody is told.
 	Tell func(Locked)
 
+	// Complain is told why a provider cannot know somebody, now and then. Likewise.
+	Complain func(error)
+
 	hashed, remembered, busy, lockedOut atomic.Uint64
 }
 
 // An arrangement is what is asked, and in which order.
 type arrangement struct {
 	Options
-	certificates
-	providers []Provider // of all others
-	users     *users     // of the password files
+	proven    []Provider         // by what nobody can guess
+	providers []Provider         // all others
+	keySets   map[string]*keySet // of tokens, by URL
+	users     *users             // of the password files
 }
 
 // New returns an Authenticator that has read its files. The error is that of
@@ -98,7 +105,18 @@ func (a *Authenticator) Reload(o Options) error {
 	if err != nil {
 		return err
 	}
-	now := &arrangement{Options: o, users: us, certificates: certificates{o.Names}}
+	now := &arrangement{Options: o, users: us, keySets: make(map[string]*keySet)}
+	if len(o.Names) > 0 {
+		now.proven = append(now.proven, certificates{o.Names})
+	}
+	for i := range o.Tokens {
+		keys, err := a.keysOf(&o.Tokens[i])
+		if err != nil {
+			return err
+		}
+		now.keySets[keys.url] = keys
+		now.proven = append(now.proven, newTokens(&o.Tokens[i], keys))
+	}
 	if len(o.Files) > 0 {
 		now.providers = append(now.providers, passwords{a, us})
 	}
@@ -106,20 +124,46 @@ func (a *Authenticator) Reload(o Options) error {
 	return nil
 }
 
+// keysOf returns the keys of an issuer. Those by URL outlast a reload, when the
+// issuer may be out of reach.
+func (a *Authenticator) keysOf(t *Tokens) (*keySet, error) {
+	if t.URL != "" {
+		if now := a.now.Load(); now != nil && now.keySets[t.URL] != nil {
+			return now.keySets[t.URL], nil
+		}
+		return &keySet{url: t.URL, tell: a.complain}, nil
+	}
+	keys, err := readKeySet(t.File)
+	if err != nil {
+		return nil, err
+	}
+	s := new(keySet)
+	s.keys.Store(&keys)
+	return s, nil
+}
+
+func (a *Authenticator) complain(err error) {
+	if a.Complain != nil {
+		a.Complain(err)
+	}
+}
+
 // Exposed are the files that every user of the machine may read.
 func (a *Authenticator) Exposed() []string { return a.now.Load().users.exposed }
 
 // Authenticate says as whom a client may connect. The error is ErrBad,
-// ErrNotAllowed, ErrCertificate or ErrBusy. It may take as long as a hash does, and patience
-// before that.
+// ErrNotAllowed, ErrCertificate, ErrToken or ErrBusy. It may take as long as a hash
+// does, and patience before that, or as an issuer of tokens takes to say its keys.
 //
 // The first provider that knows the client decides. Whom none knows may come in
 // without a name where that is allowed, and not by a name, unless there is nobody
 // to check it.
 func (a *Authenticator) Authenticate(c Credentials) (Grant, error) {
 	now := a.now.Load()
-	if who, err := now.certificates.Check(c); !errors.Is(err, ErrUnknown) {
-		return who, err
+	for _, p := range now.proven {
+		if who, err := p.Check(c); !errors.Is(err, ErrUnknown) {
+			return who, err
+		}
 	}
 	charge, counted := now.Lockout.charge(c.Identity)
 	if !counted || c.User == "" && len(c.Password) == 0 {
@@ -154,7 +198,7 @@ func (a *Authenticator) ask(now *arrangement, c Credentials) (Grant, error) {
 		}
 	}
 	switch {
-	case c.User != "" && now.knows():
+	case (c.User != "" || len(c.Password) > 0) && now.knows():
 		return Grant{}, a.stall(now.users, c.Password)
 	case !now.letsIn(c.Identity):
 		return Grant{}, ErrNotAllowed
@@ -168,11 +212,12 @@ func (a *Authenticator) Stands(g Grant) bool {
 	if g.by == "" {
 		return now.letsIn(g.Identity) && (g.User == "" || !now.knows())
 	}
-	return now.certificates.Stands(&g) || slices.ContainsFunc(now.providers, func(p Provider) bool { return p.Stands(&g) })
+	stands := func(p Provider) bool { return p.Stands(&g) }
+	return slices.ContainsFunc(now.proven, stands) || slices.ContainsFunc(now.providers, stands)
 }
 
 // knows reports whether anybody checks names.
-func (now *arrangement) knows() bool { return len(now.providers) > 0 || len(now.Names) > 0 }
+func (now *arrangement) knows() bool { return len(now.providers)+len(now.proven) > 0 }
 
 // letsIn reports whether who needs no name.
 func (o *Options) letsIn(who core.Identity) bool {

@@ -157,7 +157,9 @@ func (c *conn) authenticate(password []byte) packets.Code {
 		return packets.ErrServerBusy
 	case errors.Is(err, auth.ErrNotAllowed):
 		return packets.ErrNotAuthorized
-	case errors.Is(err, auth.ErrCertificate): // which its owner alone is told
+	case errors.Is(err, auth.ErrToken): // which its owner alone is told
+		return packets.Code{Code: packets.ErrBadUsernameOrPassword.Code, Reason: err.Error()}
+	case errors.Is(err, auth.ErrCertificate): // likewise
 		return packets.Code{Code: packets.ErrNotAuthorized.Code, Reason: err.Error()}
 	}
 	return packets.ErrBadUsernameOrPassword

@@ -174,7 +174,7 @@ func (r *reader) rule(key string, rule *Rule, c *Config, roles []string) {
 	if err := auth.ValidTopic(rule.Topic); err != nil {
 		r.complain(at("topic"), "%s.topic: %v", key, err)
 	}
-	if rule.Role != "" && !slices.Contains(roles, rule.Role) && !r.bad["auth"] {
+	if rule.Role != "" && !slices.Contains(roles, rule.Role) && !r.bad["auth"] && !c.givesRoles() {
 		says := "there are none; see auth.roles"
 		if len(roles) > 0 {
 			says = "the roles are " + strings.Join(roles, ", ")

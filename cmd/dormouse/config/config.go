@@ -445,9 +445,33 @@ func (r *Rule) setDefaults() { r.MaxQoS, r.Retain = 2, true }
 type Provider struct {
 	// "passwd": a file in Mosquitto's format, see "dormouse passwd". It is read
 	// again by a reload, which parts with those whose name is gone or whose password
-	// is another.
-	Type string `yaml:"type" oneof:"passwd"`
+	// is another. "jwt": a client shows a JSON Web Token as its password, whatever
+	// its user name, and is disconnected (0x87) when that expires. Tokens are asked
+	// about before passwords.
+	Type string `yaml:"type" oneof:"passwd,jwt"`
+
+	// Of passwd, the file. Of jwt, a JSON Web Key Set, instead of jwks_url.
 	File string `yaml:"file"`
+
+	// Of jwt: where the issuer has its keys, https or on this machine. They are
+	// fetched when they are needed, again after an hour, and for a key that is not
+	// known, every 10 s at most.
+	JWKSURL string `yaml:"jwks_url"`
+
+	// Of jwt: what a token must say, which of its claims is the user name, and
+	// which are roles, if any. An "exp" it must have.
+	Issuer     string `yaml:"issuer"`
+	Audience   string `yaml:"audience"`
+	Claim      string `yaml:"claim"`
+	RolesClaim string `yaml:"roles_claim"`
+
+	// Of jwt: how tokens may be signed.
+	Algorithms []string `yaml:"algorithms" oneof:"ES256,ES384,ES512,RS256,RS384,RS512,PS256,PS384,PS512,EdDSA"`
+}
+
+// setDefaults is where a provider of a file starts.
+func (p *Provider) setDefaults() {
+	p.Claim, p.Algorithms = "sub", []string{"ES256", "RS256"}
 }
 
 // Admin is where operators look and act.

@@ -166,9 +166,11 @@ func (r *reader) providers(ps []Provider) {
 			continue
 		}
 		if p.Type == "" {
-			r.complain(r.at[key], "%s has no type; it must be passwd", key)
+			r.complain(r.at[key], "%s has no type; it must be passwd or jwt", key)
 		}
-		if p.File == "" {
+		if p.Type == "jwt" {
+			r.tokens(key, &ps[i])
+		} else if p.File == "" {
 			r.complain(r.at[key], "%s has no file; name one made by \"dormouse passwd create\"", key)
 		}
 	}
