@@ -2,7 +2,6 @@ package disk_test
 
 import (
 	"fmt"
-	"runtime"
 	"slices"
 	"testing"
 
@@ -170,42 +169,50 @@ func TestOverIsOverOnce(t *testing.T) {
 	}
 }
 
-// TestReadAmongMuchThatIsOver: to read beside what is over takes no more when
-// much has been removed before.
+// TestReadAmongMuchThatIsOver: while the disk is read, what is over is removed
+// one by one, and as a range once it is not. A range would cost each read all
+// the ranges before: with 8 messages to a batch that reads, up to 18 ms a batch.
 func TestReadAmongMuchThatIsOver(t *testing.T) {
 	const many = 16
-	s := open(t, "data", disk.Options{FS: vfs.NewMem()})
+	s := open(t, "data", disk.Options{FS: vfs.NewMem(), Sync: disk.SyncNever})
 	defer s.Close()
 	if err := keeps(s, &store.Session{ClientID: "ann"}); err != nil {
 		t.Fatal(err)
 	}
-	var over []store.Fact
 	seq := uint64(0)
 	publish := func(m store.Message, to ...store.Receiver) store.Fact {
 		seq++
 		return &store.Published{Seq: seq, Message: &m, Receivers: slices.Values(to)}
 	}
-	turns := func(n int) (allocated uint64) {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		for range n {
-			facts := over
-			over = nil
-			for range many {
-				facts = append(facts, publish(store.Message{Topic: "a"}, store.Receiver{ClientID: "ann", QoS: 1}))
-				over = append(over, &store.Dropped{ClientID: "ann", Seq: seq})
-			}
-			facts = append(facts, publish(store.Message{Topic: fmt.Sprint(seq), Payload: []byte("x"), Retain: true}))
-			if err := keeps(s, facts...); err != nil {
-				t.Fatal(err)
-			}
+	removed := func() (logged uint64) {
+		var facts, over []store.Fact
+		for range many {
+			facts = append(facts, publish(store.Message{Topic: "a"}, store.Receiver{ClientID: "ann", QoS: 1}))
+			over = append(over, &store.Dropped{ClientID: "ann", Seq: seq})
 		}
-		runtime.ReadMemStats(&after)
-		return after.TotalAlloc - before.TotalAlloc
+		if err := keeps(s, facts...); err != nil {
+			t.Fatal(err)
+		}
+		before := disk.Logged(s)
+		if err := keeps(s, over...); err != nil {
+			t.Fatal(err)
+		}
+		return disk.Logged(s) - before
 	}
-	first := turns(50)
-	turns(400)
-	if last := turns(50); last > 2*first {
-		t.Errorf("50 turns allocate %d octets, the first 50 took %d", last, first)
+	const oneByOne = many * (9 + 15) // octets of the keys
+	if n := removed(); n >= oneByOne {
+		t.Errorf("it took %d octets of log to remove %d messages", n, many)
+	}
+	if err := keeps(s, publish(store.Message{Topic: "r", Payload: []byte("x"), Retain: true})); err != nil { // which reads
+		t.Fatal(err)
+	}
+	if n := removed(); n < oneByOne {
+		t.Errorf("it took %d octets of log to remove %d messages: a range, beside what reads", n, many)
+	}
+	for range 500 {
+		removed()
+	}
+	if n := removed(); n >= oneByOne {
+		t.Errorf("it took %d octets of log to remove %d messages when nothing had been read for long", n, many)
 	}
 }
