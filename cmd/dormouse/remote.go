@@ -46,7 +46,7 @@ func (t topic) String() string {
 // those of mqtt-sn-tools and of mosquitto_pub.
 type whom struct {
 	Host      string  `short:"h" default:"127.0.0.1" help:"Host of the server."`
-	Port      uint16  `short:"p" placeholder:"PORT" help:"Its port. By default 1884; with --mqtt 1883, or 8883 for TLS."`
+	Port      uint16  `short:"p" placeholder:"PORT" help:"Its port. By default 1884; with --mqtt 1883; 8883 for TLS and DTLS."`
 	SN        bool    `name:"sn" xor:"protocol" help:"Speak MQTT-SN. This is the default."`
 	MQTT      bool    `name:"mqtt" xor:"protocol" help:"Speak MQTT."`
 	ID        string  `short:"i" placeholder:"ID" help:"Client id. By default one of its own."`
@@ -55,6 +55,8 @@ type whom struct {
 	Username  *string `short:"u" placeholder:"NAME" help:"User name (MQTT)."`
 	Password  *string `short:"P" placeholder:"PASSWORD" help:"Password (MQTT)."`
 	Version   string  `short:"V" name:"protocol-version" placeholder:"VERSION" help:"MQTT version: 3, 4 or 311, 5. By default 4, which is 3.1.1."`
+	PSK       string  `name:"psk" placeholder:"HEX" help:"Pre-shared key, in hexadecimal digits. Speaks DTLS (MQTT-SN)."`
+	Identity  string  `name:"psk-identity" placeholder:"NAME" help:"Whose key that is."`
 	Debug     bool    `short:"d" help:"Print every packet to standard error (MQTT-SN)."`
 	trust
 }
@@ -94,6 +96,12 @@ func (w *whom) check() error {
 		return usage("-d shows MQTT-SN packets; it does not go with --mqtt")
 	case !w.MQTT && (w.Username != nil || w.Password != nil || w.Version != ""):
 		return usage("-u, -P and -V are for MQTT; add --mqtt")
+	case w.MQTT && w.PSK != "":
+		return usage("--psk is for MQTT-SN; it does not go with --mqtt")
+	case (w.PSK == "") != (w.Identity == ""):
+		return usage("--psk and --psk-identity belong together; give both")
+	case w.PSK != "" && w.wanted():
+		return usage("--psk is in place of certificates; leave out --cafile, --cert, --key and --insecure")
 	case w.Keep && w.ID == "":
 		return usage("-c keeps the session of a client id; give one with -i")
 	case w.KeepAlive > longest:
@@ -116,6 +124,9 @@ func (w *whom) address() string {
 	port := w.Port
 	if port == 0 {
 		port = 1884
+		if w.secured() {
+			port = 8883
+		}
 	}
 	return net.JoinHostPort(w.Host, strconv.Itoa(int(port)))
 }

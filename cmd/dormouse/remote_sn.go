@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
 	"dormouse/mqttsn"
 	"dormouse/mqttsn/client"
+	"dormouse/mqttsn/transport/dtls/handshake"
 )
 
 // Someone sits before the terminal, and the gateway is seldom far: packets are
@@ -39,11 +42,46 @@ func (w *whom) dialSN(ctx context.Context, s *streams, command string) (*snRemot
 			}
 		}
 	}
+	if w.secured() {
+		proof, err := w.proof()
+		if err != nil {
+			return nil, err
+		}
+		d.Open = func(ctx context.Context, address string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, patience)
+			defer cancel()
+			conn, err := proof.Dial(ctx, address)
+			if err != nil {
+				return nil, fmt.Errorf("DTLS with %s: %w; is the server running, and does it know the key or the certificate? For MQTT add --mqtt", address, err)
+			}
+			return conn, nil
+		}
+	}
 	conn, err := d.Dial(ctx, w.address())
 	if err != nil {
 		return nil, &failure{statusUnreachable, err}
 	}
 	return &snRemote{Conn: conn}, nil
+}
+
+// secured reports whether MQTT-SN goes over DTLS.
+func (w *whom) secured() bool { return w.PSK != "" || w.wanted() }
+
+// proof is how we and the gateway know each other.
+func (w *whom) proof() (*handshake.Proof, error) {
+	if w.PSK != "" {
+		key, err := hex.DecodeString(w.PSK)
+		if err != nil {
+			return nil, usage("--psk is not an even number of hexadecimal digits")
+		}
+		return &handshake.Proof{Identity: w.Identity, Key: key}, nil
+	}
+	c, err := w.config()
+	if err != nil {
+		return nil, err
+	}
+	c.ServerName = w.Host
+	return &handshake.Proof{TLS: c}, nil
 }
 
 func (w *whom) connectSN(ctx context.Context, s *streams, command string) (remote, error) {

@@ -16,12 +16,12 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 )
 
-// trust are the flags that say how MQTT is secured. Their names are those of
+// trust are the flags that say how it is secured. Their names are those of
 // mosquitto_pub.
 type trust struct {
 	URL      string `name:"url" placeholder:"URL" help:"Server, in place of -h and -p (MQTT): such as mqtts://example.org or ws://127.0.0.1:8083/mqtt."`
-	CAFile   string `name:"cafile" placeholder:"FILE" help:"Authorities to believe rather than those of the system, in PEM. Speaks TLS (MQTT)."`
-	Cert     string `name:"cert" placeholder:"FILE" help:"Certificate to show, in PEM. Speaks TLS (MQTT)."`
+	CAFile   string `name:"cafile" placeholder:"FILE" help:"Authorities to believe rather than those of the system, in PEM. Speaks TLS, or DTLS for MQTT-SN."`
+	Cert     string `name:"cert" placeholder:"FILE" help:"Certificate to show, in PEM. Speaks TLS, or DTLS for MQTT-SN."`
 	Key      string `name:"key" placeholder:"FILE" help:"Its private key, in PEM."`
 	Insecure bool   `name:"insecure" help:"Do not check whose certificate it is that the server shows."`
 
@@ -49,8 +49,8 @@ var schemes = map[string]struct {
 // check finds flags that do not go together.
 func (t *trust) check(w *whom) error {
 	switch {
-	case !w.MQTT && (t.URL != "" || t.wanted()):
-		return usage("--url, --cafile, --cert, --key and --insecure are for MQTT; add --mqtt")
+	case !w.MQTT && t.URL != "":
+		return usage("--url is for MQTT; add --mqtt")
 	case (t.Cert == "") != (t.Key == ""):
 		return usage("--cert and --key belong together; give both")
 	case t.URL == "":

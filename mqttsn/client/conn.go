@@ -30,6 +30,10 @@ type Dialer struct {
 	// make no sense. It must not keep it, nor call the Conn. Default nil.
 	Trace func(sent bool, datagram []byte)
 
+	// Open opens the socket for the gateway at address, such as one that secures
+	// datagrams. Each Write is one, and each Read. Nil: plain UDP. Default nil.
+	Open func(ctx context.Context, address string) (net.Conn, error)
+
 	// Reconnect has a Conn that has lost its connection connect again, by
 	// itself and until it succeeds, after waits that it says. Nil: a Conn
 	// stays without until Connect is called. Default nil.
@@ -61,7 +65,12 @@ func (d Dialer) Dial(ctx context.Context, address string) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	socket, err := new(net.Dialer).DialContext(ctx, "udp", address)
+	if d.Open == nil {
+		d.Open = func(ctx context.Context, address string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "udp", address)
+		}
+	}
+	socket, err := d.Open(ctx, address)
 	if err != nil {
 		return nil, err
 	}

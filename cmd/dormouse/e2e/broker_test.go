@@ -184,6 +184,16 @@ func (b *transcript) Write(p []byte) (int, error) {
 	return b.buf.Write(p)
 }
 
+// eventually waits until text is there.
+func (b *transcript) eventually(t testing.TB, text string) {
+	t.Helper()
+	for end := time.Now().Add(patience); !strings.Contains(b.String(), text); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%q does not come after\n%s", text, b)
+		}
+	}
+}
+
 func (b *transcript) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

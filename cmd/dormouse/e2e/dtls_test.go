@@ -227,6 +227,34 @@ func TestDTLSCertificates(t *testing.T) {
 	}
 }
 
+// TestDTLSCommands: dormouse pub and sub speak DTLS by a key or a certificate,
+// and say so if they are not let in.
+func TestDTLSCommands(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	server, mine := a.issue("server", "gateway", nil), a.issue("mine", "mine", nil)
+	b := start(t, overDTLS(nil, fmt.Sprintf("psk_file: %s, cert_file: %s, key_file: %s, client_ca_file: %s, handshake_timeout: 1s",
+		pskFile(t, map[string]byte{"me": 1}), server.cert, server.key, a.file)))
+	byKey := []string{"-p", port(b.dtls), "--psk-identity", "me", "--psk", hex.EncodeToString(pskOf(1))}
+	byCertificate := []string{"-p", port(b.dtls), "--cafile", a.file, "--cert", mine.cert, "--key", mine.key}
+	for name, flags := range map[string][2][]string{"key": {byKey, byCertificate}, "certificate": {byCertificate, byKey}} {
+		sub := spawn(t, dormouse, append([]string{"sub", "--sn", "-t", name, "-q", "1", "-d"}, flags[0]...)...)
+		sub.errs.eventually(t, "SUBACK")
+		if status, _, stderr := run(t, append([]string{"pub", "--sn", "-t", name, "-q", "1", "-m", "hello " + name}, flags[1]...)...); status != 0 {
+			t.Fatalf("dormouse pub ends with status %d: %s", status, stderr)
+		}
+		if got := sub.line(); !strings.Contains(got, "hello "+name) {
+			t.Errorf("dormouse sub prints %q", got)
+		}
+	}
+	for _, flags := range [][]string{{"--psk-identity", "me", "--psk", hex.EncodeToString(pskOf(2))}, {"--cafile", a.file}, {"--cert", mine.cert, "--key", mine.key}} {
+		status, _, stderr := run(t, append([]string{"pub", "-t", "a", "-m", "x", "-q", "1", "-p", port(b.dtls)}, flags...)...)
+		if status != 4 || !strings.Contains(stderr, "DTLS with "+b.dtls.String()) {
+			t.Errorf("with %v dormouse pub ends with status %d: %s", flags, status, stderr)
+		}
+	}
+}
+
 // TestDTLSExample: configs/dtls-psk.yaml is right as it stands: a sensor has what
 // is its own, by its own name, and no more.
 func TestDTLSExample(t *testing.T) {

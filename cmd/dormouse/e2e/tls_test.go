@@ -267,7 +267,8 @@ func TestToolsOverTLS(t *testing.T) {
 			t.Errorf("pub %v ends with status %d and says %q, want %d and %q", tt.flags, status, stderr, tt.status, tt.says)
 		}
 	}
-	if status, _, stderr := run(t, "pub", "-t", "a", "-m", "x", "--cafile", a.file); status != 2 || !strings.Contains(stderr, "add --mqtt") {
+	nobody := port(b.udp) // no DTLS there
+	if status, _, stderr := run(t, "pub", "-t", "a", "-m", "x", "-p", nobody, "--cafile", a.file); status != 4 || !strings.Contains(stderr, "add --mqtt") {
 		t.Errorf("pub --cafile without --mqtt ends with status %d and says %q", status, stderr)
 	}
 }
