@@ -18,7 +18,8 @@ import (
 )
 
 // A server is "dormouse serve" on free ports of loopback, with its store on
-// disk.
+// disk. In a short run it repeats what is lost as soon as the fleet does, so
+// that it has arrived by the end.
 type server struct {
 	t            *testing.T
 	cmd          *exec.Cmd
@@ -36,6 +37,9 @@ func start(t *testing.T, binary, dir string) *server {
 		"--set", "admin.listen=127.0.0.1:0", "--set", "admin.unix_socket="+s.socket,
 		"--set", "data_dir="+filepath.Join(dir, "data"),
 		"--set", "limits.queue.messages=1000000", "--set", "limits.queue.bytes=1GiB") // for who gets it all
+	if *soakFor < enough {
+		s.cmd.Args = append(s.cmd.Args, "--set", "mqttsn.retry.interval=1s")
+	}
 	s.cmd.Stderr = &s.log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := s.cmd.StdoutPipe()

@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	soakFor = flag.Duration("soak.for", 12*time.Second, "how long the fleet goes about its days")
+	soakFor = flag.Duration("soak.for", 8*time.Second, "how long the fleet goes about its days")
 	sensors = flag.Int("soak.sensors", 300, "how many sensors it has")
 )
 
