@@ -48,7 +48,7 @@ func (f *Fleet) begin(stage int, now clock.Time) {
 	if f.settling() {
 		for i := range f.devices {
 			f.devices[i].reboot = 0
-			f.settle(int32(i), now)
+			f.live(int32(i), now) // what is due now, too, would be forgotten
 		}
 		return
 	}

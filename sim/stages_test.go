@@ -31,3 +31,17 @@ func TestToldElsewhereMeanwhile(t *testing.T) {
 		}
 	}
 }
+
+// TestDueAsTheLastStageEnds: a machine that pauses finds the end of the last stage
+// and a sleeper's poll due at once. The sleeper goes on waking.
+func TestDueAsTheLastStageEnds(t *testing.T) {
+	p := sleepers(5)
+	w := newWorld(t, p)
+	w.until(p.Stages[0].For - time.Minute)
+	before := w.stats().Wakes
+	w.now = w.now.Add(11 * time.Minute) // all were to wake meanwhile
+	w.f.Step(w.now)
+	if after := w.run().Wakes; after < before+2*5 {
+		t.Errorf("5 sleepers wake %d times in the half hour after; want them to go on every 10 minutes", after-before)
+	}
+}
