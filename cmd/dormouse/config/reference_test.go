@@ -37,7 +37,7 @@ func TestReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Error("configs/reference.yaml does not say what config.go, dtls.go and limits.go say; run: go test ./cmd/dormouse/config -update")
+		t.Error("configs/reference.yaml does not say what config.go, auth.go, dtls.go and limits.go say; run: go test ./cmd/dormouse/config -update")
 	}
 	c, err := Load(referenceFile, nil)
 	if err != nil {
@@ -72,7 +72,7 @@ func normal(c *Config) *Config {
 // reference writes the defaults, each key under its comment in the types.
 func reference(t *testing.T) string {
 	w := &referenceWriter{comments: map[string]string{}}
-	for _, name := range []string{"config.go", "dtls.go", "limits.go"} {
+	for _, name := range []string{"config.go", "auth.go", "dtls.go", "limits.go"} {
 		w.read(t, name)
 	}
 	w.section("", reflect.ValueOf(Default()).Elem(), true)
