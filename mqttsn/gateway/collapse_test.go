@@ -1,3 +1,7 @@
+//go:build !race
+
+// A million datagrams, in one goroutine.
+
 package gateway
 
 import (
@@ -217,9 +221,6 @@ func (c *crowd) hear(i int, p mqttsn.Packet) {
 // again, and in the end as a CONNECT and all that follows it. Once it is over those who
 // wait get done, too. Nobody is sent anything in its sleep.
 func TestOverloadDoesNotFeedItself(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a million datagrams")
-	}
 	const n = 40_000
 	c := newCrowd(t, n)
 	const can = float64(time.Second/crowdHeavy) / 2 // reports per second: PUBLISH and PINGREQ
