@@ -355,9 +355,11 @@ func TestPubrecOfWhoIsNotAttached(t *testing.T) {
 
 	b.server.mu.Lock()
 	for c := range b.server.conns {
+		c.watch.mu.Lock() // whoever has read for it
 		if c.id.ClientID == "p" {
 			c.session.Detach(core.Lost, func(error) {})
 		}
+		c.watch.mu.Unlock()
 	}
 	b.server.mu.Unlock()
 	p.ack(packets.Pubrec, 1)

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unsafe"
@@ -326,13 +327,13 @@ func TestHostile35PerPrefix(t *testing.T) {
 func TestHostile34Epochs(t *testing.T) {
 	h := open(t, testConfig(), &handshake.Credentials{PSK: oneKey}, loopback)
 	r := newRadio(t, h.addr, nil)
-	meddled := 0
+	var meddled atomic.Int32
 	r.deaf = func([]byte) bool { // whenever it hears something, somebody meddles
 		for _, kind := range []byte{20, 22, 23, 25} {
 			for _, epoch := range []byte{1, 2, 3, 0xff} {
 				d := append([]byte{kind, 0xfe, 0xfd, 0, epoch, 0, 0xff, 0xff, 0, 0, 9, 0, 30}, make([]byte, 30)...)
 				r.WriteTo(d, nil)
-				meddled++
+				meddled.Add(1)
 			}
 		}
 		return false
@@ -343,7 +344,7 @@ func TestHostile34Epochs(t *testing.T) {
 	}
 	s.says("here")
 	h.hears("here")
-	if meddled == 0 {
+	if meddled.Load() == 0 {
 		t.Error("nobody meddled")
 	}
 }
