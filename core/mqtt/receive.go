@@ -15,7 +15,7 @@ var decoded = sync.Pool{New: func() any { return new(packets.Packet) }}
 // receive takes what follows CONNECT, packet by packet, and returns why that
 // has come to an end. Of mochi it takes the decoders, and not its server, whose
 // frames take 16 KB of stack and which copies each packet many times: without it
-// an idle client costs 12 KB instead of 33, and a message at QoS 0 from one of
+// an idle client costs 12 KB instead of 33, and less still with a lookout, and a message at QoS 0 from one of
 // 1,000 publishers 12.7 µs instead of 17.6.
 func (c *conn) receive() error {
 	for !c.isParting() {

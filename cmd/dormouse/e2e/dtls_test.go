@@ -108,7 +108,7 @@ func TestDTLSWithoutSync(t *testing.T) {
 	}
 }
 
-// TestHostile47OverDTLS: under no policy does PINGREQ, DISCONNECT or CONNECT in
+// TestHostile47OverDTLS: under no policy does PINGREQ or CONNECT in
 // the name of a sleeper bring another identity anything. The sleeper has what is
 // its own, also by a new association.
 func TestHostile47OverDTLS(t *testing.T) {
