@@ -108,9 +108,10 @@ func TestDTLSWithoutSync(t *testing.T) {
 	}
 }
 
-// TestHostile47OverDTLS: under no policy does PINGREQ or CONNECT in
-// the name of a sleeper bring another identity anything. The sleeper has what is
-// its own, also by a new association.
+// TestHostile47OverDTLS: under no policy does PINGREQ, DISCONNECT or CONNECT in
+// the name of a sleeper bring another identity anything, nor whoever comes by
+// another way and has none. The sleeper has what is its own, also by a new
+// association.
 func TestHostile47OverDTLS(t *testing.T) {
 	t.Parallel()
 	dtls := "psk_file: " + pskFile(t, map[string]byte{"sleeper": 1, "thief": 2})
@@ -137,14 +138,27 @@ func TestHostile47OverDTLS(t *testing.T) {
 				}
 			}
 			plain := b.sensor("sleeper")
-			plain.send(&mqttsn.Connect{ProtocolID: 1, KeepAlive: time.Minute, ClientID: []byte("sleeper")})
-			if c := expect[*mqttsn.Connack](plain); c.Reason == mqttsn.Accepted {
-				t.Error("it may connect as the sleeper over plain UDP")
+			plain.send(&mqttsn.Pingreq{ClientID: []byte("sleeper")})
+			expect[*mqttsn.Disconnect](plain)
+			for _, who := range []*sensor{thief, plain} {
+				for _, asleep := range []time.Duration{0, time.Second} {
+					who.send(&mqttsn.Disconnect{Duration: asleep})
+					expect[*mqttsn.Disconnect](who)
+				}
 			}
-			if status, _, _ := runProgram(t, "", "mosquitto_sub", "-h", "127.0.0.1", "-p", port(b.tcp), "-i", "sleeper", "-c", "-u", "sleeper", "-P", "x", "-t", "cmd", "-q", "1", "-C", "1"); status == 0 {
-				t.Error("it may connect as the sleeper by MQTT, with its name")
+			for _, clean := range []bool{false, true} {
+				plain.send(&mqttsn.Connect{CleanSession: clean, ProtocolID: 1, KeepAlive: time.Minute, ClientID: []byte("sleeper")})
+				if c := expect[*mqttsn.Connack](plain); c.Reason == mqttsn.Accepted {
+					t.Errorf("it may connect as the sleeper over plain UDP, clean: %v", clean)
+				}
+			}
+			for _, more := range [][]string{{"-u", "sleeper", "-P", "x"}, {"-c", "-u", "sleeper", "-P", "x"}, {}, {"-c"}} {
+				if status, _, _ := runProgram(t, "", "mosquitto_sub", append([]string{"-h", "127.0.0.1", "-p", port(b.tcp), "-i", "sleeper", "-t", "cmd", "-q", "1", "-E"}, more...)...); status == 0 {
+					t.Errorf("it may connect as the sleeper by MQTT, with %v", more)
+				}
 			}
 			thief.hearsNothing()
+			plain.hearsNothing()
 
 			if policy != "never" { // it has lost its association
 				over, _ = b.secureSocket(byKey("sleeper", 1)...)
