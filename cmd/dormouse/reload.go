@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"dormouse/configs/strict"
 )
 
 // reload reads again what may change while the server runs: the configuration,
@@ -16,7 +18,7 @@ func (s *server) reload() (restart []string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if restart, err = s.readAgain(); err != nil {
-		s.log.Error().Err(err).Str("event", "reload_failed").Msg("nothing is reloaded; what held before still holds")
+		s.log.Error().Err(brief(err)).Str("event", "reload_failed").Msg("nothing is reloaded; what held before still holds")
 		return nil, err
 	}
 	s.mqtt.Recheck()
@@ -27,6 +29,16 @@ func (s *server) reload() (restart []string, err error) {
 	}
 	s.warnOfFiles()
 	return restart, nil
+}
+
+// brief is err as the log may have it: without lines of files, which may not be
+// what they were taken for.
+func brief(err error) error {
+	var ps strict.Problems
+	if errors.As(err, &ps) {
+		return errors.New(ps.Brief())
+	}
+	return err
 }
 
 // readAgain puts all of it to use, or nothing, and returns which keys a restart

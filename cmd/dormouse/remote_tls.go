@@ -14,6 +14,8 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"dormouse/configs/strict"
 )
 
 // trust are the flags that say how it is secured. Their names are those of
@@ -59,8 +61,11 @@ func (t *trust) check(w *whom) error {
 		return usage("-p does not go with %s; write the port there", t.urlName())
 	}
 	u, err := url.Parse(t.URL)
-	if err != nil || schemes[u.Scheme].port == 0 || u.Hostname() == "" || u.User != nil {
-		return usage("%s is %q; it must be mqtt, mqtts, ws or wss, ://, a host, and perhaps a port", t.urlName(), t.URL)
+	switch {
+	case err == nil && u.User != nil:
+		return usage("%s has a user name in it; give that by -u, and a password by -P", t.urlName())
+	case err != nil || schemes[u.Scheme].port == 0 || u.Hostname() == "":
+		return usage("%s is %q; it must be mqtt, mqtts, ws or wss, ://, a host, and perhaps a port", t.urlName(), strict.Discreet(t.URL))
 	}
 	if web := u.Scheme == "ws" || u.Scheme == "wss"; !web && u.Path != "" {
 		return usage("%s has the path %q; only ws and wss have one, and topics are for -t", t.urlName(), u.Path)

@@ -3,6 +3,7 @@ package strict
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -42,6 +43,18 @@ func (ps Problems) Error() string {
 		b.WriteString(p.Error())
 	}
 	return b.String()
+}
+
+// Brief is Error without the lines of files, for logs: who reads those need not
+// know what is in the files.
+func (ps Problems) Brief() string {
+	bare := slices.Clone(ps)
+	for i, p := range ps {
+		q := *p
+		q.Excerpt = ""
+		bare[i] = &q
+	}
+	return bare.Error()
 }
 
 // MaxProblems is how many problems are worth telling at once.
@@ -93,21 +106,32 @@ const maxExcerpt = 160
 
 // Problem returns what is wrong at the place.
 func (at Place) Problem(format string, args ...any) *Problem {
-	p := &Problem{Source: "default", Message: Printable(strings.ReplaceAll(fmt.Sprintf(format, args...), "\t", `\t`))}
+	p := &Problem{Source: "default", Message: Printable(Discreet(strings.ReplaceAll(fmt.Sprintf(format, args...), "\t", `\t`)))}
 	if at.Source == nil {
 		return p
 	}
-	p.Source = Printable(at.Source.Name)
+	p.Source = Printable(Discreet(at.Source.Name))
 	if at.InArgument() {
 		return p
 	}
 	p.Line, p.Column = at.Line, at.Column
 	if 0 < at.Line && at.Line <= len(at.Source.lines) {
 		if line := at.Source.lines[at.Line-1]; len(line) <= maxExcerpt && at.Column <= len(line)+1 {
-			p.Excerpt = Printable(line)
+			p.Excerpt = Printable(Discreet(line))
 		}
 	}
 	return p
+}
+
+// login is a user name in a URL, perhaps, and its password.
+var login = regexp.MustCompile(`(://[^/\s:@]*:)[^/\s@]+@`)
+
+// Discreet hides passwords in the URLs of a text, which stays as long as it is.
+func Discreet(s string) string {
+	return login.ReplaceAllStringFunc(s, func(found string) string {
+		name := login.FindStringSubmatch(found)[1]
+		return name + strings.Repeat("x", len(found)-len(name)-1) + "@"
+	})
 }
 
 // Printable keeps what a file says from steering a terminal or a log.

@@ -29,6 +29,30 @@ func TestProblem(t *testing.T) {
 	}
 }
 
+// TestDiscreet: a problem shows no password of a URL, in what it says, in the
+// line nor in an argument, and its caret is where it was; nor, in brief, lines.
+func TestDiscreet(t *testing.T) {
+	var at strict.Place
+	const url = "http://ann:p:ss@h/"
+	parsed(t, "a: "+url+"\nb: 1\n").Keys("", nil, func(name string, _ strict.Place, n *strict.Node) {
+		if name == "a" {
+			at = n.At
+		}
+	})
+	p := at.Problem("%q is wrong, as is mail@example.org", url)
+	const says = `f.yaml:1:4: "http://ann:xxxx@h/" is wrong, as is mail@example.org`
+	if got := p.Error(); got != says+"\n    1 | a: http://ann:xxxx@h/\n      |    ^" {
+		t.Errorf("it says\n%s", got)
+	}
+	if got := (strict.Problems{p, p}).Brief(); got != says+"\n"+says || p.Excerpt == "" {
+		t.Errorf("in brief it says\n%s", got)
+	}
+	at.Source = &strict.Source{Name: "--set a=" + url}
+	if got := at.Problem("x").Error(); got != "--set a=http://ann:xxxx@h/: x" {
+		t.Errorf("of an argument it says %s", got)
+	}
+}
+
 // TestTidy: problems are told once each, source after source and by their
 // lines, and no more of them than anyone reads.
 func TestTidy(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -101,7 +102,8 @@ func (s *keySet) ask() {
 	s.asked = time.Now()
 	keys, err := fetchKeys(s.url)
 	if err != nil {
-		s.tell(fmt.Errorf("the keys of tokens at %s: %w", s.url, err))
+		at, _ := url.Parse(s.url) // which may have a password in it
+		s.tell(fmt.Errorf("the keys of tokens at %s: %w", at.Redacted(), err))
 		return
 	}
 	s.keys.Store(&keys)
@@ -117,10 +119,10 @@ var issuers = &http.Client{
 	},
 }
 
-func fetchKeys(url string) ([]issued, error) {
+func fetchKeys(from string) ([]issued, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), askFor)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
 	if err != nil {
 		return nil, err
 	}
