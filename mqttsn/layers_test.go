@@ -95,6 +95,7 @@ var only = map[string][]string{
 	"github.com/gorilla/websocket": {"core/mqtt"},
 	"github.com/mattn/go-isatty":   {"cmd/dormouse"},
 	"github.com/pion/":             {"mqttsn/transport/dtls/handshake", "mqttsn/transport/dtls/record"},
+	"github.com/pires/":            {"core/mqtt"},
 	"github.com/prometheus/":       {"cmd/dormouse/admin", "sim/bench", "sim/report", "cmd/dormouse"},
 	"github.com/rs/zerolog":        {"cmd/dormouse", "cmd/dormouse/admin", "core", "core/mqtt", "core/store/disk"},
 	"pgregory.net/rapid":           {"core/store/storetest"},

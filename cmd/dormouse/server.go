@@ -166,6 +166,9 @@ func (s *server) openMQTT(l *config.Listener) error {
 			m.TLS = c.current.Load
 		}
 	}
+	if l.ProxyProtocol.Enabled {
+		m.Proxies = config.Prefixes(l.ProxyProtocol.Trusted)
+	}
 	if l.Web() {
 		m.WebSocket = &mqtt.WebSocket{Path: l.Path, AllowedOrigins: l.AllowedOrigins}
 	}

@@ -37,8 +37,9 @@ type conn struct {
 	socket   net.Conn
 	port     *listener
 	listener string
-	ip       netip.Addr
-	name     string // mochi's client id for it
+	remote   net.Addr   // where the client is, constant once CONNECT is awaited
+	ip       netip.Addr // that it is counted by, with the server's mu locked; invalid: none yet
+	name     string     // mochi's client id for it
 
 	// stream is what MQTT is spoken over: the socket, or TLS, or a WebSocket
 	// upon either. Constant once CONNECT is awaited.
@@ -49,6 +50,7 @@ type conn struct {
 
 	// Of the goroutine that reads.
 	guard    guard
+	ahead    []byte          // what has come with the PROXY header and is not read yet
 	idle     time.Duration   // how long to wait for a packet; zero: for ever
 	request  *packets.Packet // CONNECT, until it is answered
 	connack  *packets.Packet // what is ours in CONNACK, until it is sent
@@ -99,6 +101,7 @@ func newConn(s *Server, port *listener, socket net.Conn) *conn {
 		socket:   socket,
 		port:     port,
 		listener: port.name,
+		remote:   socket.RemoteAddr(),
 		stream:   socket,
 		name:     strconv.FormatUint(s.names.Add(1), 10),
 		idle:     s.o.ConnectTimeout,
@@ -114,9 +117,6 @@ func newConn(s *Server, port *listener, socket net.Conn) *conn {
 		c.pace = new(pace)
 	} else if n := uint64(len(s.lookouts)); n > 0 && c.raw != nil {
 		c.lookout = s.lookouts[s.names.Load()%n]
-	}
-	if at, err := netip.ParseAddrPort(socket.RemoteAddr().String()); err == nil {
-		c.ip = at.Addr().Unmap().WithZone("")
 	}
 	return c
 }
@@ -162,7 +162,11 @@ func (c *conn) turnAway(err error) {
 	log := c.server.o.Log.Debug().Str("event", "no_connect")
 	var code packets.Code
 	var failed *handshakeError
+	var over overLimit
 	switch {
+	case errors.As(err, &over):
+		c.server.logOver(c, string(over))
+		return
 	case errors.Is(err, packets.ErrPacketTooLarge):
 		c.server.refusals.tooLarge.Add(1)
 		log = c.server.incidents.Info().Str("event", "connect_refused").Str("limit", "limits.pre_connect_bytes")
@@ -177,7 +181,7 @@ func (c *conn) turnAway(err error) {
 		log = c.server.incidents.Info().Str("event", "handshake_failed")
 	}
 	log.Err(err).Str("listener", c.listener).
-		Stringer("remote", c.socket.RemoteAddr()).Msg("connection closed before CONNECT")
+		Stringer("remote", c.remote).Msg("connection closed before CONNECT")
 	if c.port.layered() {
 		c.socket.SetWriteDeadline(time.Now().Add(linger))
 		c.hangUp()
@@ -391,7 +395,7 @@ func (c *conn) Write(p []byte) (int, error) {
 func (c *conn) Close() error { return nil }
 
 func (c *conn) LocalAddr() net.Addr  { return c.socket.LocalAddr() }
-func (c *conn) RemoteAddr() net.Addr { return c.socket.RemoteAddr() }
+func (c *conn) RemoteAddr() net.Addr { return c.remote }
 
 // SetDeadline is mochi's, which reckons with a keep alive that is not the
 // client's; await has the right one.

@@ -25,7 +25,7 @@ func (c *conn) readConnect(pk packets.Packet) packets.Packet {
 		User:     string(pk.Connect.Username),
 		Edge:     "mqtt",
 		Listener: c.listener,
-		Remote:   c.socket.RemoteAddr().String(),
+		Remote:   c.remote.String(),
 	}
 	c.window = math.MaxUint16
 	if n := pk.Properties.ReceiveMaximum; n > 0 {

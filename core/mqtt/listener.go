@@ -3,6 +3,7 @@ package mqtt
 import (
 	"crypto/tls"
 	"net"
+	"net/netip"
 
 	"github.com/gorilla/websocket"
 )
@@ -23,6 +24,11 @@ type ListenerConfig struct {
 
 	// WebSocket has clients ask for one over HTTP first. Nil: none.
 	WebSocket *WebSocket
+
+	// Proxies are where those stand that bring clients here, and say of each by
+	// the PROXY protocol, before anything else, where it comes from. Nobody else
+	// may connect. Nil: clients come by themselves.
+	Proxies []netip.Prefix
 }
 
 // A listener is one port.
@@ -32,9 +38,10 @@ type listener struct {
 	tls      func() *tls.Config
 	web      *WebSocket
 	upgrader *websocket.Upgrader // of web
+	proxies  []netip.Prefix
 }
 
-// layered reports whether there is anything between TCP and MQTT.
+// layered reports whether MQTT is spoken in anything upon TCP.
 func (l *listener) layered() bool { return l.tls != nil || l.web != nil }
 
 // Listen opens a port and returns the address that it is open on. It is served
@@ -44,7 +51,7 @@ func (s *Server) Listen(c ListenerConfig) (net.Addr, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &listener{Listener: socket, name: c.Name, tls: c.TLS, web: c.WebSocket}
+	l := &listener{Listener: socket, name: c.Name, tls: c.TLS, web: c.WebSocket, proxies: c.Proxies}
 	if l.web != nil {
 		l.upgrader = newUpgrader()
 	}

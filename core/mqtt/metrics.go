@@ -27,10 +27,10 @@ func Each(s *Server, yield func(name, help, label string, value uint64)) {
 	r, c, f := &n.Refused, &n.Closed, &n.Filters
 	parts("dormouse_mqtt_connections_refused_total",
 		"Connections that came to nothing. full, per_ip, rate: see limits.max_connections, max_connections_per_ip, connect_rate. "+
-			"timeout: limits.connect_timeout, or somebody scans ports. handshake: TLS or WebSocket, see the log. "+
+			"timeout: limits.connect_timeout, or somebody scans ports. stranger: not by a proxy, see listeners.proxy_protocol. handshake: TLS, WebSocket or the PROXY header, see the log. "+
 			"packet_size: see limits.pre_connect_bytes. authentication: wrong passwords, or somebody tries them out. not_authorized: no user name where it takes one, or what is another user's.",
 		"reason", []part{
-			{"full", r.Full}, {"per_ip", r.PerIP}, {"rate", r.Rate}, {"timeout", r.Timeout}, {"handshake", r.Handshake},
+			{"full", r.Full}, {"per_ip", r.PerIP}, {"rate", r.Rate}, {"timeout", r.Timeout}, {"stranger", r.Stranger}, {"handshake", r.Handshake},
 			{"version", r.Version}, {"malformed", r.Malformed}, {"packet_size", r.TooLarge}, {"user_properties", r.UserProperties},
 			{"will_qos", r.QoS}, {"will_retain", r.Retain}, {"authentication", r.Authentication},
 			{"not_authorized", r.NotAuthorized}, {"busy", r.Busy}, {"other", r.Other},

@@ -134,6 +134,11 @@ func (s *Server) accept(ctx context.Context, l *listener) {
 // admit starts a connection, or closes the socket if there are too many or
 // they come too fast.
 func (s *Server) admit(l *listener, socket net.Conn) {
+	if l.proxies != nil && !l.trusts(socket.RemoteAddr()) {
+		socket.Close()
+		s.refuseStranger(l, socket.RemoteAddr())
+		return
+	}
 	c := newConn(s, l, socket)
 	admitted, limit := s.enlist(c)
 	if admitted {
@@ -142,9 +147,14 @@ func (s *Server) admit(l *listener, socket net.Conn) {
 	}
 	socket.Close()
 	if limit != "" {
-		s.incidents.Info().Str("event", "connection_refused").Str("listener", l.name).
-			Stringer("remote", socket.RemoteAddr()).Str("limit", limit).Msg("connection closed at once")
+		s.logOver(c, limit)
 	}
+}
+
+// logOver logs that c was one too many.
+func (s *Server) logOver(c *conn, limit string) {
+	s.incidents.Info().Str("event", "connection_refused").Str("listener", c.listener).
+		Stringer("remote", c.remote).Str("limit", limit).Msg("connection closed at once")
 }
 
 // enlist makes c one of the connections, or says which limit is in the way, if
@@ -158,25 +168,46 @@ func (s *Server) enlist(c *conn) (admitted bool, limit string) {
 	case len(s.conns) >= s.o.MaxConnections:
 		s.refusals.full.Add(1)
 		return false, "limits.max_connections"
-	case s.perIP[c.ip] >= s.o.MaxConnectionsPerIP:
-		s.refusals.perIP.Add(1)
-		return false, "limits.max_connections_per_ip"
-	case !c.ip.IsLoopback() && !s.arrivals.Allow():
-		s.refusals.rate.Add(1)
-		return false, "limits.connect_rate"
+	}
+	if c.port.proxies == nil {
+		if limit := s.count(c); limit != "" {
+			return false, limit
+		}
 	}
 	s.accepted.Add(1)
 	s.conns[c] = struct{}{}
-	s.perIP[c.ip]++
 	s.running.Add(1)
 	return true, ""
+}
+
+// count has c count for where it comes from, or says which limit is in the way.
+// The caller holds mu.
+func (s *Server) count(c *conn) (limit string) {
+	ip := addressOf(c.remote)
+	switch {
+	case s.perIP[ip] >= s.o.MaxConnectionsPerIP:
+		s.refusals.perIP.Add(1)
+		return "limits.max_connections_per_ip"
+	case !ip.IsLoopback() && !s.arrivals.Allow():
+		s.refusals.rate.Add(1)
+		return "limits.connect_rate"
+	}
+	c.ip = ip
+	s.perIP[ip]++
+	return ""
+}
+
+// addressOf is the IP address of at, without a zone. Invalid: it has none.
+func addressOf(at net.Addr) netip.Addr {
+	addr, _ := netip.ParseAddrPort(at.String())
+	return addr.Addr().Unmap().WithZone("")
 }
 
 // forget ends what admit began.
 func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
-	if s.perIP[c.ip]--; s.perIP[c.ip] == 0 {
+	if s.perIP[c.ip]--; s.perIP[c.ip] <= 0 {
 		delete(s.perIP, c.ip)
 	}
 	s.mu.Unlock()

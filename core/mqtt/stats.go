@@ -31,7 +31,8 @@ type Refusals struct {
 	PerIP          uint64 // too many from one IP address
 	Rate           uint64 // too many in a second
 	Timeout        uint64 // no CONNECT in time
-	Handshake      uint64 // no TLS or no WebSocket, by either side's fault
+	Stranger       uint64 // not by one of the proxies
+	Handshake      uint64 // no TLS, no WebSocket or no PROXY header, by either side's fault
 	Version        uint64 // of a version of MQTT that is not spoken
 	Malformed      uint64 // CONNECT is against the protocol
 	TooLarge       uint64 // CONNECT is longer than it may be
@@ -74,7 +75,7 @@ type counters struct {
 	held                                  atomic.Uint64
 	received, sent                        struct{ packets, bytes atomic.Uint64 }
 	refusals                              struct {
-		full, perIP, rate, timeout, handshake, version, malformed, tooLarge, userProperties, qos, retain,
+		full, perIP, rate, timeout, stranger, handshake, version, malformed, tooLarge, userProperties, qos, retain,
 		authentication, notAuthorized, busy, other atomic.Uint64
 	}
 	closures struct {
@@ -172,6 +173,7 @@ func (s *Server) Stats() Stats {
 			PerIP:          r.perIP.Load(),
 			Rate:           r.rate.Load(),
 			Timeout:        r.timeout.Load(),
+			Stranger:       r.stranger.Load(),
 			Handshake:      r.handshake.Load(),
 			Version:        r.version.Load(),
 			Malformed:      r.malformed.Load(),

@@ -17,18 +17,26 @@ func (c *conn) arrive() error {
 	}
 	err := c.socket.SetDeadline(time.Now().Add(c.idle))
 	c.mu.Unlock()
-	if err == nil && c.port.layered() {
+	if err == nil && (c.port.layered() || c.port.proxies != nil) {
 		layered := make(chan error)
 		go func() { layered <- c.protect(c.layer) }()
 		err = <-layered
 	}
 	c.guard.from = c.stream
+	if len(c.ahead) > 0 {
+		c.guard.from = wire{c.socket, c}
+	}
 	return err
 }
 
 // layer goes through what the port has ahead of MQTT. It takes a stack that an
 // idle client is not to keep.
 func (c *conn) layer() error {
+	if c.port.proxies != nil {
+		if err := c.introduce(); err != nil {
+			return err
+		}
+	}
 	if c.port.tls != nil {
 		if err := c.secure(); err != nil {
 			return err
@@ -40,7 +48,8 @@ func (c *conn) layer() error {
 	return nil
 }
 
-// A handshakeError says why TLS or a WebSocket did not come about.
+// A handshakeError says why TLS, a WebSocket or what a proxy says did not come
+// about.
 type handshakeError struct{ err error }
 
 func (e *handshakeError) Error() string { return e.err.Error() }
@@ -72,11 +81,23 @@ func (s *secure) CloseWrite() error {
 	return closeWrite(s.socket)
 }
 
-// A wire is a connection's socket as TLS and WebSocket may see it: when
-// time is over is for the connection to say, and for no library.
+// A wire is a connection's socket behind the PROXY header, as TLS and WebSocket
+// may see it: when time is over is for the connection to say, and for no library.
 type wire struct {
 	net.Conn
 	c *conn
+}
+
+// Read reads first what has come with the header.
+func (w wire) Read(p []byte) (int, error) {
+	if ahead := w.c.ahead; len(ahead) > 0 {
+		n := copy(p, ahead)
+		if w.c.ahead = ahead[n:]; n == len(ahead) {
+			w.c.ahead = nil // for the collector
+		}
+		return n, nil
+	}
+	return w.Conn.Read(p)
 }
 
 func (wire) SetDeadline(time.Time) error      { return nil }

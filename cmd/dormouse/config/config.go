@@ -121,12 +121,29 @@ type Listener struct {
 	Path           string   `yaml:"path"`
 	AllowedOrigins []string `yaml:"allowed_origins"`
 
+	// Proxies in front of tcp, tls, ws and wss.
+	ProxyProtocol ProxyProtocol `yaml:"proxy_protocol"`
+
 	// Sockets that share an address of MQTT-SN (SO_REUSEPORT). 0: one per core.
 	Sockets int `yaml:"sockets" min:"0" max:"256"`
 
 	// What the kernel may hold for each socket of MQTT-SN. Beyond
 	// net.core.rmem_max it takes CAP_NET_ADMIN.
 	RecvBuffer Bytes `yaml:"recv_buffer" min:"64KiB" max:"1GiB"`
+}
+
+// ProxyProtocol is how proxies, such as HAProxy by send-proxy-v2, say for whom
+// they connect.
+type ProxyProtocol struct {
+	// Whether each connection begins with a PROXY header, of version 1 or 2. Its
+	// address is then the client's to logs, limits, lockout and rules. A
+	// certificate that was shown to the proxy is nobody's here. What the proxy
+	// sends of its own, to see whether we live, comes from the proxy.
+	Enabled bool `yaml:"enabled"`
+
+	// Where the proxies are. Whoever comes from elsewhere is closed at once, since
+	// it could say that it is anyone.
+	Trusted []Network `yaml:"trusted"`
 }
 
 // Network is what the address belongs to: "tcp" or "udp".

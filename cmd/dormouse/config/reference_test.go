@@ -111,10 +111,11 @@ func (w *referenceWriter) section(indent string, v reflect.Value, commented bool
 		if foreign && !commented {
 			continue
 		}
+		setting := referenceWriter{}
 		if commented {
 			w.comment(indent, w.comments[v.Type().Name()+"."+f.Name])
+			setting.comments = w.comments
 		}
-		setting := referenceWriter{comments: w.comments}
 		setting.b.WriteString(indent + name + ":")
 		setting.entry(indent, v.Field(i), allowed(f.Tag))
 		for line := range strings.Lines(setting.b.String()) {

@@ -87,6 +87,7 @@ var settingsOfSome = map[string][]string{
 	"identity":        {"tls", "wss"},
 	"path":            {"ws", "wss"},
 	"allowed_origins": {"ws", "wss"},
+	"proxy_protocol":  {"tcp", "tls", "ws", "wss"},
 }
 
 func (r *reader) listeners(c *Config) {
@@ -131,6 +132,7 @@ func (r *reader) listeners(c *Config) {
 		if l.Proves() {
 			r.dtls(key, l, at)
 		}
+		r.proxies(key, l, at)
 		if !l.Address.IsValid() {
 			r.complain(at("address"), "%s has no address; write one like 127.0.0.1:1883", key)
 			continue
