@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -67,6 +68,9 @@ func (r *reader) file(name string, c *Config) {
 		return
 	}
 	d, problem := strict.Parse(name, text)
+	if problem == nil && len(bytes.TrimSpace(text)) == 0 { // half written: nobody wants the defaults by that
+		problem = &strict.Problem{Source: strict.Printable(name), Message: "the file is empty; write \"version: 1\" in it to have the defaults"}
+	}
 	r.document(d, problem, reflect.ValueOf(c).Elem(), "")
 }
 

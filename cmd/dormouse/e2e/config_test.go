@@ -16,6 +16,7 @@ func TestB23MisconfigurationIsNotSilent(t *testing.T) {
 		name, yaml string
 		says       []string // besides the file's name
 	}{
+		{"empty", "\n", []string{"is empty", "version: 1"}},
 		{"unknown key", "version: 1\nmqttsn:\n  gatewayid: 7\n", []string{":3:", "gatewayid", "gateway_id"}},
 		{"wrong type", "version: 1\nmqttsn:\n  gateway_id: seven\n", []string{":3:", "gateway_id"}},
 		{"out of bounds", "version: 1\nmqttsn:\n  gateway_id: 700\n", []string{":3:", "gateway_id", "255"}},
