@@ -12,10 +12,9 @@ import (
 // Config configures a Listener. Start from [DefaultConfig]: the zero Config is
 // not valid. The names in the errors of Validate are the operator's.
 type Config struct {
-	// MaxHandshakes bounds those in progress, each of which costs some 45 KB.
-	// Peers that have not proved yet that they are where they say may have a
-	// quarter of them. The oldest goes when another comes. 4 to 100,000;
-	// default 2000.
+	// MaxHandshakes bounds those in progress, each of which costs some 45 KB, with
+	// peers that have shown that they are where they say. The oldest goes when
+	// another comes. 4 to 100,000; default 2000.
 	MaxHandshakes int
 
 	// HandshakesPerPrefix bounds those of one network, of which the oldest goes,
@@ -23,8 +22,9 @@ type Config struct {
 	HandshakesPerPrefix int
 
 	// Rate is how many handshakes may begin in a second, and RatePerPrefix how
-	// many of one network; more are not heard. Above 0; default 500 and 50. They
-	// do not hold on loopback.
+	// many of one network; more are not heard. Networks with which one has failed
+	// within a minute share half of Rate. Above 0; default 500 and 50. They do not
+	// hold on loopback.
 	Rate, RatePerPrefix float64
 
 	// PrefixV4 and PrefixV6 are what a network is, in bits. 8 to 32, default 24;

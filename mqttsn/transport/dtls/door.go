@@ -17,15 +17,18 @@ import (
 )
 
 // A door lets peers in: it has the handshakes in progress, and those done of
-// which the last flight may have been lost. Each costs much until its peer has
-// sent back pion's cookie, so that whoever sends under false addresses can have
-// some of them only, and none of the others.
+// which the last flight may have been lost. Whoever sends under false addresses
+// has none: nothing is kept of a peer that has not sent back a cookie.
 type door struct {
 	l         *Listener
+	cookies   *handshake.Cookies
 	rate      *limit.Limiter
 	perPrefix *limit.Limiter
+	suspects  *limit.Limiter
+	failures  [networks]atomic.Uint32 // by the hash of a network: when a handshake failed last, in seconds
 	running   sync.WaitGroup
 	busy      atomic.Int64 // len(byAddr)
+	opened    atomic.Bool  // ctx is there
 
 	mu     sync.Mutex
 	ctx    context.Context // nil: closed
@@ -39,6 +42,7 @@ type shaking struct {
 	id     record.ID
 	peer   transport.Peer
 	prefix netip.Prefix
+	hash   uint64   // of prefix
 	hello  [32]byte // the Random of its ClientHello
 	shake  *handshake.Handshake
 	cancel context.CancelCauseFunc
@@ -55,12 +59,15 @@ var (
 	errSettled  = errors.New("dtls: the peer has the last flight") // it has not failed
 )
 
+const networks = 1 << 12 // that are told apart
+
 func newDoor(l *Listener) *door {
-	const networks = 1 << 12
 	return &door{
 		l:         l,
+		cookies:   handshake.NewCookies(),
 		rate:      limit.New(1, l.cfg.Rate),
 		perPrefix: limit.New(networks, l.cfg.RatePerPrefix),
+		suspects:  limit.New(1, l.cfg.Rate/2),
 		byAddr:    make(map[netip.AddrPort]*shaking),
 		byID:      make(map[record.ID]*shaking),
 		order:     list.New(),
@@ -72,12 +79,14 @@ func (d *door) open(ctx context.Context) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.ctx = ctx
+	d.opened.Store(true)
 }
 
 // close waits for the handshakes to end, whose context is cancelled.
 func (d *door) close() {
 	d.mu.Lock()
 	d.ctx = nil
+	d.opened.Store(false)
 	d.mu.Unlock()
 	d.running.Wait()
 }
@@ -99,73 +108,75 @@ func (s *shaking) deliver(b []byte) bool {
 	return true
 }
 
-// hello is where the Random of a ClientHello is, in the datagram, RFC 6347
-// §4.2: after the headers of the record and the message, and client_version.
-const (
-	clientHello = 1
-	randomAt    = 13 + 12 + 2
-)
-
-// hear takes in a datagram that begins with a record of epoch 0.
-func (d *door) hear(now clock.Time, in transport.Datagram, r record.Record) {
-	isHello := r.Type == record.Handshake && len(in.Buf) >= randomAt+32 && in.Buf[13] == clientHello
+// hear takes in a datagram that begins with a record of epoch 0, and returns
+// what is to be answered by us: a ClientHello without a cookie is asked for one,
+// and that is all.
+func (d *door) hear(now clock.Time, in transport.Datagram, r record.Record) (answer []byte) {
 	s := d.at(in.Peer.Addr)
-	if s != nil && !(isHello && d.startsAnew(s, in.Buf)) {
+	if !handshake.IsHello(r) {
+		if s == nil {
+			d.l.count.dropped[stray].Add(1)
+			return nil
+		}
 		s.deliver(in.Buf)
-		return
+		return nil
 	}
-	if !isHello {
+	hello, err := handshake.ReadHello(in.Buf)
+	switch {
+	case err != nil:
 		d.l.count.dropped[stray].Add(1)
-		return
-	}
-	if s = d.admit(now, in); s != nil {
+	case !d.opened.Load():
+	case !d.cookies.Fits(hello, in.Peer.Addr, now):
+		if answer, err = d.cookies.Ask(hello, in.Peer.Addr, now); err == nil {
+			d.l.count.asked.Add(1)
+			d.l.count.handshakeOctets.Add(uint64(len(answer)))
+		}
+	case s != nil && s.hello == hello.Random:
 		s.deliver(in.Buf)
+	default:
+		d.admit(now, in, hello)
 	}
+	return answer
 }
 
-// startsAnew reports whether a ClientHello from the address of s is of another
-// handshake, and ends s for it. One in progress is not ended, once its peer is
-// known to be there: anybody could do so.
-func (d *door) startsAnew(s *shaking, hello []byte) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if s.hello == [32]byte(hello[randomAt:]) || !s.done && s.shake.Verified() {
-		return false
-	}
-	d.end(s, errAnew)
-	return true
-}
-
-// admit begins a handshake, if there may be another.
-func (d *door) admit(now clock.Time, in transport.Datagram) *shaking {
+// admit begins a handshake, if there may be another: in place of one with the
+// same peer, which has begun anew.
+func (d *door) admit(now clock.Time, in transport.Datagram, hello *handshake.Hello) {
 	from, count := in.Peer.Addr, &d.l.count
 	prefix := d.prefix(from.Addr())
+	hash := limit.HashAddr(d.l.cfg.Seed, prefix.Addr())
 	local := from.Addr().IsLoopback()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
 	case d.ctx == nil:
-		return nil
-	case !local && !d.perPrefix.Allow(now, limit.HashAddr(d.l.cfg.Seed, prefix.Addr())):
+		return
+	case !local && !d.perPrefix.Allow(now, hash):
 		count.refused[rateOfPrefix].Add(1)
-		return nil
+		return
+	case !local && d.suspect(now, hash) && !d.suspects.Allow(now, 0):
+		count.refused[rateOfSuspects].Add(1)
+		return
 	case !local && !d.rate.Allow(now, 0):
 		count.refused[rateOfAll].Add(1)
-		return nil
+		return
+	}
+	if s := d.byAddr[from]; s != nil {
+		d.end(s, errAnew)
 	}
 	d.makeRoom(prefix, local)
 
 	id := newID()
 	to := transport.Peer{Addr: from, Local: in.Peer.Local}
-	shake, err := handshake.New(d.l.credentials.Load(), id, from, func(b []byte) {
+	shake, err := handshake.New(d.l.credentials.Load(), hello, id, from, func(b []byte) {
 		count.handshakeOctets.Add(uint64(len(b)))
 		d.l.under.Send([]transport.Datagram{{Peer: to, Buf: b}})
 	})
 	if err != nil {
 		count.failed[failedOtherwise].Add(1)
-		return nil
+		return
 	}
-	s := &shaking{id: id, peer: to, prefix: prefix, hello: [32]byte(in.Buf[randomAt:]), shake: shake}
+	s := &shaking{id: id, peer: to, prefix: prefix, hash: hash, hello: hello.Random, shake: shake}
 	var ctx context.Context
 	ctx, s.cancel = context.WithCancelCause(d.ctx)
 	s.place = d.order.PushBack(s)
@@ -173,43 +184,41 @@ func (d *door) admit(now clock.Time, in transport.Datagram) *shaking {
 	d.busy.Add(1)
 	count.begun.Add(1)
 	d.running.Go(func() { d.run(ctx, s) })
-	return s
 }
 
-// makeRoom ends the oldest handshakes that stand in the way of another.
+// suspect reports whether a handshake with a network of that hash has failed in
+// the last minute, and none was done since. All such together may have half of
+// the handshakes: those that sensors of others need are there then, however
+// many keys somebody tries, and from wherever.
+func (d *door) suspect(now clock.Time, hash uint64) bool {
+	failed := d.failures[hash%networks].Load()
+	return failed != 0 && seconds(now)-failed < 60
+}
+
+// makeRoom ends the oldest handshake that stands in the way of another: of the
+// same network, or one that is done.
 func (d *door) makeRoom(prefix netip.Prefix, local bool) {
-	var first, firstOfPrefix, firstUnverified, firstDone *shaking
-	ofPrefix, unverified := 0, 0
-	note := func(first **shaking, s *shaking) {
-		if *first == nil {
-			*first = s
-		}
-	}
+	var firstOfPrefix, firstDone *shaking
+	ofPrefix := 0
 	for e := d.order.Front(); e != nil; e = e.Next() {
 		s := e.Value.(*shaking)
-		note(&first, s)
 		if s.prefix == prefix {
-			note(&firstOfPrefix, s)
-			ofPrefix++
+			if ofPrefix++; firstOfPrefix == nil {
+				firstOfPrefix = s
+			}
 		}
-		switch {
-		case s.done:
-			note(&firstDone, s)
-		case !s.shake.Verified():
-			note(&firstUnverified, s)
-			unverified++
+		if s.done && firstDone == nil {
+			firstDone = s
 		}
 	}
 	switch {
 	case !local && ofPrefix >= d.l.cfg.HandshakesPerPrefix:
 		d.end(firstOfPrefix, errEvicted)
-	case unverified >= d.l.cfg.MaxHandshakes/4:
-		d.end(firstUnverified, errEvicted)
 	case d.order.Len() < d.l.cfg.MaxHandshakes:
 	case firstDone != nil:
 		d.end(firstDone, errEvicted)
 	default:
-		d.end(first, errEvicted)
+		d.end(d.order.Front().Value.(*shaking), errEvicted)
 	}
 }
 
@@ -263,9 +272,12 @@ func (d *door) run(ctx context.Context, s *shaking) {
 		if why := context.Cause(ctx); why != nil {
 			err = why
 		}
-		d.l.count.fail(err)
+		if d.l.count.fail(err) {
+			d.failures[s.hash%networks].Store(max(1, seconds(d.l.cfg.Clock())))
+		}
 		return
 	}
+	d.failures[s.hash%networks].Store(0)
 	d.mu.Lock()
 	s.done = true
 	d.mu.Unlock()

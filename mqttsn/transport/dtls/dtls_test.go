@@ -260,7 +260,7 @@ func TestAnew(t *testing.T) {
 
 	// a ClientHello from its address, by somebody who cannot do more
 	r.socket.WriteTo(r.sent[0], r.server)
-	eventually(t, "begun", func() bool { return h.figure("dormouse_dtls_handshakes_begun_total") == 2 })
+	eventually(t, "asked for a cookie", func() bool { return h.figure("dormouse_dtls_cookies_total") == 2 })
 	old.says("two")
 	if from := h.hears("two"); from != first {
 		t.Errorf("it has become %v by a ClientHello", from)

@@ -65,7 +65,10 @@ func (in *inbound) hear(d transport.Datagram) {
 			l.drop(record.ErrCID)
 		}
 	case r.Epoch == 0:
-		l.door.hear(in.now, d, r)
+		if answer := l.door.hear(in.now, d, r); answer != nil {
+			to := transport.Peer{Addr: d.Peer.Addr, Local: d.Peer.Local}
+			in.replies = append(in.replies, transport.Datagram{Peer: to, Buf: answer})
+		}
 	case r.Epoch == 1:
 		from := l.placeOf(d.Peer)
 		k := l.keyOfPlace(from)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync/atomic"
 
+	"dormouse/mqttsn/transport/dtls/handshake"
 	"dormouse/mqttsn/transport/dtls/record"
 )
 
@@ -50,15 +51,17 @@ var unsentNames = [numUnsent]string{"gone", "address", "not_kept"}
 // Why a handshake was not begun.
 const (
 	rateOfPrefix = iota
+	rateOfSuspects
 	rateOfAll
 	numRefusals
 )
 
-var refusalNames = [numRefusals]string{"prefix_rate", "rate"}
+var refusalNames = [numRefusals]string{"prefix_rate", "suspect_rate", "rate"}
 
 // Why a handshake came to nothing.
 const (
 	failedTimeout = iota
+	failedKey
 	failedEvicted
 	failedTooMuch
 	failedAnew
@@ -69,12 +72,13 @@ const (
 	numFailures
 )
 
-var failureErrors = [failedOtherwise]error{context.DeadlineExceeded, errEvicted, errTooMuch, errAnew, errNameless, errNotKept, errFull}
+var failureErrors = [failedOtherwise]error{context.DeadlineExceeded, handshake.ErrKey, errEvicted, errTooMuch, errAnew, errNameless, errNotKept, errFull}
 
-var failureNames = [numFailures]string{"timeout", "evicted", "octets", "anew", "nameless", "not_kept", "associations", "protocol"}
+var failureNames = [numFailures]string{"timeout", "key", "evicted", "octets", "anew", "nameless", "not_kept", "associations", "protocol"}
 
 // counters are a Listener's figures.
 type counters struct {
+	asked           atomic.Uint64
 	begun, done     atomic.Uint64
 	failed          [numFailures]atomic.Uint64
 	refused         [numRefusals]atomic.Uint64
@@ -89,19 +93,20 @@ type counters struct {
 	unsent         [numUnsent]atomic.Uint64
 }
 
-// fail counts a handshake that came to nothing. One that the end of the
-// process ends is none.
-func (c *counters) fail(err error) {
+// fail counts a handshake that came to nothing, and reports whether that is the
+// peer's doing. One that the end of the process ends is none.
+func (c *counters) fail(err error) (peers bool) {
 	if errors.Is(err, context.Canceled) {
-		return
+		return false
 	}
 	for i, why := range failureErrors {
 		if errors.Is(err, why) {
 			c.failed[i].Add(1)
-			return
+			return i != failedAnew && i != failedNotKept && i != failedFull
 		}
 	}
 	c.failed[failedOtherwise].Add(1)
+	return true
 }
 
 // Each yields the figures of all the Listeners together, under their exported
@@ -121,16 +126,19 @@ func Each(ls []*Listener, yield func(name, help, label string, value uint64)) {
 			yield(name, help, key+`="`+value+`"`, sum(func(c *counters) uint64 { return of(c)[i].Load() }))
 		}
 	}
+	one("dormouse_dtls_cookies_total",
+		"Strangers that were asked to show that they are where they say. Many more than handshakes begin: somebody sends under false addresses.",
+		func(c *counters) *atomic.Uint64 { return &c.asked })
 	one("dormouse_dtls_handshakes_begun_total",
 		"Handshakes that were let begin.", func(c *counters) *atomic.Uint64 { return &c.begun })
 	one("dormouse_dtls_handshakes_done_total",
 		"Handshakes that came to an association. As many as sensors wake: they lose theirs, or do not know connection ids.",
 		func(c *counters) *atomic.Uint64 { return &c.done })
 	several("dormouse_dtls_handshakes_failed_total",
-		"Handshakes that came to nothing. timeout: a wrong or unknown key, or a lossy radio. evicted: raise dtls.max_handshakes, or somebody floods. associations: raise dtls.max_associations. protocol: certificates or cipher suites that do not fit.",
+		"Handshakes that came to nothing. timeout: a lossy radio. key: a wrong key, or an unknown identity. evicted: raise dtls.max_handshakes, or somebody floods. associations: raise dtls.max_associations. protocol: certificates or cipher suites that do not fit.",
 		"reason", failureNames[:], func(c *counters) []atomic.Uint64 { return c.failed[:] })
 	several("dormouse_dtls_handshakes_refused_total",
-		"Handshakes that were not let begin. See dtls.handshake_rate.",
+		"Handshakes that were not let begin. See dtls.handshake_rate. suspect_rate: of networks with which one has failed within a minute, and which have half of it.",
 		"reason", refusalNames[:], func(c *counters) []atomic.Uint64 { return c.refused[:] })
 	one("dormouse_dtls_handshake_sent_bytes_total",
 		"Octets sent in handshakes.", func(c *counters) *atomic.Uint64 { return &c.handshakeOctets })

@@ -1,11 +1,15 @@
 package handshake
 
 import (
+	"bytes"
 	"net"
 	"net/netip"
 	"os"
+	"reflect"
 	"sync"
 	"time"
+
+	piondtls "github.com/pion/dtls/v3"
 
 	"dormouse/mqttsn/transport/dtls/record"
 )
@@ -24,16 +28,18 @@ const (
 
 // A conn is the network as pion sees it, for one peer.
 type conn struct {
-	peer net.Addr
-	send func([]byte)
-	in   chan []byte
+	peer   net.Addr
+	send   func([]byte)
+	in     chan []byte
+	finish *finish
 
 	mu        sync.Mutex
 	octets    int           // received
 	cut       chan struct{} // closed: a read that waits returns
 	cutShort  bool
 	closed    bool
-	verified  bool     // pion has seen its cookie again
+	asked     func()   // pion has asked for a cookie. Nil: it has one
+	next      uint64   // number of the next record of epoch 0
 	last      bool     // the last flight has begun
 	held      [][]byte // it, as long as holding
 	holding   bool
@@ -48,15 +54,38 @@ func newConn(peer netip.AddrPort, send func([]byte)) *conn {
 	}
 }
 
+// greet has pion, which is the server, hear a ClientHello whose cookie fits. It
+// knows no cookies but those that it keeps with all else it has of a peer, so
+// it gets to see the ClientHello without one first, asks for a cookie, and is
+// made to take ours for its own.
+func (c *conn) greet(hello *Hello, pion *piondtls.Conn, f *finish) error {
+	bare, err := hello.bare()
+	if err != nil {
+		return err
+	}
+	datagram := bytes.Clone(hello.datagram)
+	c.finish = f
+	c.asked = func() { // on pion's own goroutine, which looks at its cookie after that
+		copy(reflect.ValueOf(pion).Elem().FieldByName("state").FieldByName("cookie").Bytes(), hello.message.Cookie)
+		c.in <- datagram
+		c.asked = nil
+	}
+	c.in <- bare
+	return nil
+}
+
 // deliver gives pion a copy of a datagram. False means that the peer has sent
 // more than it may. What finds no room is lost.
 func (c *conn) deliver(b []byte) bool {
 	c.mu.Lock()
 	c.octets += len(b)
-	within := c.octets <= maxOctets
+	within, early := c.octets <= maxOctets, c.asked != nil
 	c.mu.Unlock()
-	if !within {
-		return false
+	if !within || early {
+		return within // what is early is a ClientHello again
+	}
+	if c.finish != nil {
+		c.finish.hear(b)
 	}
 	select {
 	case c.in <- append([]byte(nil), b...):
@@ -86,18 +115,20 @@ func (c *conn) ReadFrom(b []byte) (int, net.Addr, error) {
 func (c *conn) WriteTo(b []byte, _ net.Addr) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	const serverHello, typeAt = 2, 13
+	const helloVerifyRequest, typeAt = 3, 13
 	switch {
 	case c.forgotten:
 		return len(b), nil
-	case len(b) > typeAt && record.ContentType(b[0]) == record.Handshake && b[typeAt] == serverHello:
-		c.verified = true
+	case c.asked != nil && len(b) > typeAt && record.ContentType(b[0]) == record.Handshake && b[typeAt] == helloVerifyRequest:
+		c.asked()
+		return len(b), nil
 	case len(b) > 0 && record.ContentType(b[0]) == record.ChangeCipherSpec:
 		c.last = true
 		if c.repeats++; c.repeats > maxRepeats {
 			return len(b), nil
 		}
 	}
+	c.count(b)
 	if c.last && c.holding {
 		c.held = append(c.held, append([]byte(nil), b...))
 		return len(b), nil
@@ -123,10 +154,27 @@ func (c *conn) forget() {
 	c.forgotten = true
 }
 
-func (c *conn) isVerified() bool {
+// count notes which numbers of epoch 0 pion has used.
+func (c *conn) count(datagram []byte) {
+	for len(datagram) > 0 {
+		r, rest, err := record.Next(datagram, 0)
+		if err != nil {
+			return
+		}
+		if r.Epoch == 0 {
+			c.next = r.Sequence + 1
+		}
+		datagram = rest
+	}
+}
+
+// refuse tells the peer that it has another key.
+func (c *conn) refuse() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.verified
+	if b, err := refusal(c.next); err == nil {
+		c.send(b)
+	}
 }
 
 // SetReadDeadline knows two deadlines: none, and one that has passed. pion

@@ -1,15 +1,17 @@
 // Package handshake agrees on the keys of an association: it has pion do the
-// handshake of DTLS 1.2, always with a cookie, and takes the keys out of it.
+// handshake of DTLS 1.2, and takes the keys out of it.
 //
-// A handshake in progress costs some 45 KB and four goroutines; who may have
-// one is for the caller to decide. When it is done, the caller has time to put
-// the association where its records will find it, and only then is the last
-// flight sent. pion is kept a while after that: if the flight is lost, the
-// peer repeats its own, and pion answers with it again.
+// A handshake in progress costs some 45 KB and four goroutines, and none begins
+// before the peer has sent back a cookie, for which nothing is kept; who may
+// have one then is for the caller to decide. When it is done, the caller has
+// time to put the association where its records will find it, and only then is
+// the last flight sent. pion is kept a while after that: if the flight is lost,
+// the peer repeats its own, and pion answers with it again.
 package handshake
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -37,31 +39,38 @@ var quiet = func() logging.LoggerFactory {
 	return f
 }()
 
-// New prepares a handshake with the peer at an address. id is the connection
-// id that is offered. send gets each datagram for the peer, which is its own
-// only until it returns.
-func New(c *Credentials, id record.ID, peer netip.AddrPort, send func([]byte)) (*Handshake, error) {
-	h := &Handshake{id: id, conn: newConn(peer, send)}
+// New prepares a handshake with the peer at an address, whose ClientHello has a
+// cookie that fits. id is the connection id that is offered. send gets each
+// datagram for the peer, which is its own only until it returns.
+func New(c *Credentials, hello *Hello, id record.ID, peer netip.AddrPort, send func([]byte)) (*Handshake, error) {
+	conn, finish := newConn(peer, send), &finish{id: id}
 	options := append(c.options(),
 		piondtls.WithConnectionIDGenerator(func() []byte { return id[:] }),
+		piondtls.WithServerHelloMessageHook(finish.helloed),
+		piondtls.WithKeyLogWriter(finish),
 		piondtls.WithMTU(MTU),
 		piondtls.WithLoggerFactory(quiet))
-	pion, err := piondtls.ServerWithOptions(h.conn, h.conn.peer, options...)
+	pion, err := piondtls.ServerWithOptions(conn, conn.peer, options...)
 	if err != nil {
 		return nil, err
 	}
-	h.pion = pion
-	return h, nil
+	return &Handshake{id: id, conn: conn, pion: pion}, conn.greet(hello, pion, finish)
 }
 
 // Run does the handshake, and returns what it came to. The peer does not know
 // yet: see Release. After an error the handshake is of no use.
 func (h *Handshake) Run(ctx context.Context, within time.Duration) (*Agreement, error) {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
+	h.conn.finish.watch(func() { end(ErrKey) })
 	if err := h.pion.HandshakeContext(ctx); err != nil {
 		if ctx.Err() != nil {
-			err = ctx.Err() // pion's own may be of what it led to
+			err = context.Cause(ctx) // pion's own may be of what it led to
+		}
+		if errors.Is(err, ErrKey) {
+			h.conn.refuse()
 		}
 		h.Forget()
 		return nil, err
@@ -76,10 +85,6 @@ func (h *Handshake) Run(ctx context.Context, within time.Duration) (*Agreement, 
 // Deliver takes in a datagram of the peer. It keeps nothing of b. False means
 // that the peer has sent more than it may, and is to be forgotten.
 func (h *Handshake) Deliver(b []byte) bool { return h.conn.deliver(b) }
-
-// Verified reports whether the peer is where it says: it has sent back its
-// cookie.
-func (h *Handshake) Verified() bool { return h.conn.isVerified() }
 
 // Release sends the last flight, and repeats it when the peer does.
 func (h *Handshake) Release() { h.conn.release() }
