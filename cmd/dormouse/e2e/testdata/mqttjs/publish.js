@@ -1,13 +1,14 @@
-// publish.js URL VERSION: publish readings in JSON, and then stay connected.
+// publish.js URL VERSION [OPTIONS]: publish readings in JSON, and then stay connected.
 const mqtt = require('mqtt')
 
-const [url, version] = process.argv.slice(2)
+const [url, version, options = '{}'] = process.argv.slice(2)
 
 async function main () {
   const client = await mqtt.connectAsync(url, {
     clientId: 'greenhouse',
     protocolVersion: Number(version),
     autoAssignTopicAlias: true,
+    ...JSON.parse(options),
     will: { topic: 'greenhouse/status', payload: 'offline', qos: 1, retain: true }
   })
   let aliased = 0

@@ -1,8 +1,8 @@
-// subscribe.js URL VERSION TOPIC: print what arrives.
+// subscribe.js URL VERSION TOPIC [OPTIONS]: print what arrives.
 const mqtt = require('mqtt')
 
-const [url, version, topic] = process.argv.slice(2)
-const client = mqtt.connect(url, { protocolVersion: Number(version) })
+const [url, version, topic, options = '{}'] = process.argv.slice(2)
+const client = mqtt.connect(url, { protocolVersion: Number(version), ...JSON.parse(options) })
 
 client.on('connect', () => {
   client.subscribe(topic, { qos: 2 }, (err, granted) => {
