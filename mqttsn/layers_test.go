@@ -43,14 +43,14 @@ var mayImport = map[string][]string{
 
 	"configs/strict": {},
 
-	"sim": {"mqttsn", "mqttsn/client", "mqttsn/clock", "mqttsn/wheel", "sim/chance", "sim/energy", "sim/ledger", "sim/payload", "sim/radio", "sim/workload"},
+	"sim": {"mqttsn", "mqttsn/client", "mqttsn/clock", "mqttsn/transport/dtls/record", "mqttsn/wheel", "sim/chance", "sim/energy", "sim/ledger", "sim/payload", "sim/radio", "sim/workload"},
 
 	"sim/bench":       {"mqttsn", "sim/udp"},
 	"sim/bench/echo":  {},
 	"sim/bench/mochi": {},
 
 	"sim/chance":   {},
-	"sim/drive":    {"mqttsn", "mqttsn/clock", "sim", "sim/payload", "sim/udp"},
+	"sim/drive":    {"mqttsn", "mqttsn/clock", "mqttsn/transport/dtls/handshake", "mqttsn/transport/dtls/record", "sim", "sim/payload", "sim/udp"},
 	"sim/energy":   {"mqttsn"}, // for the types of packets and their names
 	"sim/ledger":   {"mqttsn", "mqttsn/clock", "sim/payload"},
 	"sim/mistakes": {},

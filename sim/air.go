@@ -8,7 +8,8 @@ type datagram struct {
 	at       clock.Time // when it arrives
 	order    uint64     // of those that arrive together: as they were sent
 	data     []byte
-	device   int32 // who sent it, or was to get it
+	said     []byte // what of MQTT-SN is in it, going up: data itself, or behind it
+	device   int32  // who sent it, or was to get it
 	endpoint Endpoint
 	up       bool
 }
@@ -20,11 +21,15 @@ type air struct {
 	free [][]byte
 }
 
-// put sends d on its way. data is copied.
-func (a *air) put(d datagram, data []byte) {
+// put sends d on its way. data is copied, and so is what is said in it.
+func (a *air) put(d datagram, data, said []byte) {
 	a.sent++
 	d.order = a.sent
 	d.data = append(a.buffer(), data...)
+	if d.said = d.data; len(said) != len(data) { // it is sealed
+		b := append(d.data, said...)
+		d.data, d.said = b[:len(data)], b[len(data):]
+	}
 	a.heap = append(a.heap, d)
 	for i := len(a.heap) - 1; i > 0; {
 		parent := (i - 1) / 2

@@ -56,6 +56,7 @@ const (
 	speaking                     // a report is under way
 	unheard                      // the subscriber has not got the last report yet
 	napping                      // asleep with a client that thinks itself disconnected
+	greeting                     // it is at a handshake
 	leaving                      // it is about to say goodbye
 	retired                      // and it does not come back
 )
@@ -103,9 +104,7 @@ func (f *Fleet) live(i int32, now clock.Time) {
 		f.spend(d, g, now)
 		f.fallDue(d, g, now)
 		if d.client.Deadline().Reached(now) {
-			f.rouse(d, g, now)
-			d.client.Tick(f.ready(d, now), &f.acts)
-			f.carryOut(i, now)
+			f.tick(i, now)
 		}
 		f.proceed(i, now)
 	}
@@ -140,6 +139,7 @@ func (f *Fleet) powerOff(i int32, now, until clock.Time) {
 		return
 	}
 	f.spend(d, g, now)
+	f.forget(i)
 	d.client, d.hold = nil, until
 	d.flags &= lasting
 	g.book.Rebooted(g.dev(i), now)
@@ -177,6 +177,10 @@ func (f *Fleet) proceed(i int32, now clock.Time) {
 	for d.client != nil && !d.client.Busy() {
 		ask := f.want(i, now)
 		if ask == nil {
+			return
+		}
+		if f.speechless(i) && !d.is(leaving) {
+			f.shake(i, now)
 			return
 		}
 		_, g := f.at(i)
@@ -326,14 +330,21 @@ func (f *Fleet) settle(i int32, now clock.Time) {
 		d.state = state
 		g.book.State(g.dev(i), now, state)
 	}
+	before := d.is(awake)
 	d.set(awake, d.listens(g, now))
-	f.wheel.Set(i, f.deadline(d, g))
+	if before && !d.is(awake) && g.plan.DTLS != nil && !g.plan.DTLS.CID {
+		f.forget(i) // it may have another address when it wakes
+	}
+	f.wheel.Set(i, f.deadline(i))
 }
 
 // listens reports whether a device hears what comes: its radio is on.
 func (d *device) listens(g *group, now clock.Time) bool {
 	if d.client == nil {
 		return false
+	}
+	if d.is(greeting) {
+		return true
 	}
 	if t, _ := d.client.Awaits(); t != 0 {
 		return true
@@ -349,12 +360,19 @@ func (d *device) listens(g *group, now clock.Time) bool {
 
 // deadline is when a device wants attention next, or zero for never. What is
 // past is not waited for any more.
-func (f *Fleet) deadline(d *device, g *group) clock.Time {
+func (f *Fleet) deadline(i int32) clock.Time {
+	d, g := f.at(i)
 	t := f.order(d, g)
 	if d.client == nil {
 		return clock.Sooner(t, d.hold)
 	}
-	t = clock.Sooner(t, d.client.Deadline())
+	switch due := d.client.Deadline(); {
+	case due == 0 || d.is(greeting):
+	case f.speechless(i):
+		t = clock.Sooner(t, max(due, d.hold))
+	default:
+		t = clock.Sooner(t, due)
+	}
 	t = clock.Sooner(t, d.reboot)
 	t = clock.Sooner(t, g.plan.Ills.Silent(&d.work))
 	if !f.settling() {

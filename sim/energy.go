@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"dormouse/mqttsn"
-	"dormouse/mqttsn/client"
 	"dormouse/mqttsn/clock"
 	"dormouse/sim/energy"
 	"dormouse/sim/radio"
@@ -41,6 +40,8 @@ func (f *Fleet) spend(d *device, g *group, now clock.Time) {
 	case gap <= 0:
 	case !d.is(awake):
 		d.meter.Slept(g.energy, gap)
+	case d.is(greeting):
+		d.meter.Waited(g.energy, 0, gap, energy.InHandshake)
 	default:
 		t, again := d.client.Awaits()
 		d.meter.Waited(g.energy, t, gap, how(again))
@@ -67,15 +68,14 @@ func (f *Fleet) rouse(d *device, g *group, now clock.Time) {
 
 // chargeUp charges a device for a datagram. What the hardware cannot send
 // becomes of it then.
-func (f *Fleet) chargeUp(d *device, g *group, octets int, s client.Sending, fate radio.Fate) radio.Fate {
+func (f *Fleet) chargeUp(d *device, g *group, octets int, t mqttsn.Type, h energy.How, fate radio.Fate) radio.Fate {
 	if g.energy == nil {
 		return fate
 	}
-	h := how(s.Again)
 	if fate.Lost() {
 		h |= energy.Lost
 	}
-	err := d.meter.Sent(g.energy, s.Type, octets, h)
+	err := d.meter.Sent(g.energy, t, octets, h)
 	switch {
 	case errors.Is(err, energy.ErrDutyCycle):
 		return radio.Fate{Outcome: radio.DutyCycle}
@@ -86,10 +86,17 @@ func (f *Fleet) chargeUp(d *device, g *group, octets int, s client.Sending, fate
 }
 
 // chargeDown charges a device for a datagram that it has heard.
-func (f *Fleet) chargeDown(d *device, g *group, t mqttsn.Type, octets int) {
+func (f *Fleet) chargeDown(d *device, g *group, t mqttsn.Type, octets int, h energy.How) {
 	if g.energy != nil {
 		// It has been found to be short enough when it was sent.
-		_ = d.meter.Received(g.energy, t, octets, how(f.acts.Repeats > 0))
+		_ = d.meter.Received(g.energy, t, octets, h)
+	}
+}
+
+// crypt charges a device for sealing or opening a record.
+func (f *Fleet) crypt(d *device, g *group) {
+	if g.energy != nil && g.secured != nil {
+		d.meter.Computed(g.energy, sealing, energy.First)
 	}
 }
 

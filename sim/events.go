@@ -209,6 +209,7 @@ func (g *group) differences(p *Group) (errs []error) {
 	require(p.Firmware == old.Firmware && p.Client.Quirks == old.Client.Quirks, "firmware")
 	require(p.Site == old.Site, "site")
 	require(p.Address == old.Address, "address")
+	require((p.DTLS == nil) == (old.DTLS == nil), "transport")
 	require(len(p.Topics) == len(old.Topics), "topics")
 	require((p.Session.Will == nil) == (old.Session.Will == nil), "will")
 	rebinding := func(n radio.NAT) bool { return n.Every > 0 || n.Idle > 0 }

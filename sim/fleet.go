@@ -29,7 +29,8 @@ const tick = time.Millisecond
 //
 //  1. calls Step at Next, or whenever time has passed;
 //  2. sends what Datagrams yields, and calls Receive with what the gateway
-//     sends;
+//     sends; and does the handshakes that Handshakes yields, with Say and
+//     Agreed;
 //  3. subscribes to Filters over MQTT and calls Heard with what comes,
 //     publishes what Publications yields and reports with Published;
 //  4. carries out the plan's Restart events and tells so with Restarted;
@@ -54,11 +55,14 @@ type Fleet struct {
 	arrived []datagram // at the gateway's side
 	lent    []datagram // yielded, and not to be touched before the next call
 	pubs    []*Publication
+	shakes  []*Handshake // that have begun
 
 	decoder mqttsn.Decoder
 	acts    client.Actions
 	name    []byte
 	message []byte
+
+	sealed, overheard []byte
 }
 
 // New returns the devices of p that are in one of shards, switched off: of each
@@ -149,6 +153,9 @@ func (f *Fleet) populate() {
 		g.book = ledger.New(f.ledger(g), f.start)
 		g.stats = GroupStats{Name: g.plan.Name, Devices: g.count}
 		g.stats.States[Off] = g.count
+		if g.plan.DTLS != nil {
+			g.secured, g.stats.Secured = make([]secured, g.count), true
+		}
 		g.work(g.plan.Workload, f.start)
 		workload.Begin(&g.crowd, g.seed, 0, 1, f.start, f.plan.Noon)
 		for n := range g.count {
@@ -159,7 +166,7 @@ func (f *Fleet) populate() {
 			d.radio = radio.Device(uint32(g.low + n))
 			workload.Begin(&d.work, g.seed, g.low+n, g.plan.Count, f.start, f.plan.Noon)
 			d.hold = f.arrival(g, g.low+n)
-			f.wheel.Set(i, f.deadline(d, g))
+			f.wheel.Set(i, f.deadline(i))
 		}
 		base += Endpoint(g.pool.size)
 	}
@@ -231,12 +238,25 @@ func (f *Fleet) Endpoints() int { return len(f.ends.owner) }
 
 // Addressing returns how the devices of an endpoint's group are told apart.
 func (f *Fleet) Addressing(e Endpoint) Addressing {
-	for _, g := range f.groups {
-		if e < g.pool.base+Endpoint(g.pool.size) {
-			return g.plan.Address
-		}
+	if g := f.groupAt(e); g != nil {
+		return g.plan.Address
 	}
 	return OwnAddress
+}
+
+// Secured reports whether what comes from an endpoint is DTLS.
+func (f *Fleet) Secured(e Endpoint) bool {
+	g := f.groupAt(e)
+	return g != nil && g.plan.DTLS != nil
+}
+
+func (f *Fleet) groupAt(e Endpoint) *group {
+	for _, g := range f.groups {
+		if e < g.pool.base+Endpoint(g.pool.size) {
+			return g
+		}
+	}
+	return nil
 }
 
 // Datagrams yields what has reached the gateway's side of the radio since the

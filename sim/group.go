@@ -29,6 +29,7 @@ type group struct {
 	topics   []topic
 	command  pattern // nil: nothing is subscribed to
 	will     pattern // nil: none
+	identity pattern // nil: devices speak plain UDP
 	silent   bool    // devices have nothing that needs a connection
 
 	workload workload.Config
@@ -38,6 +39,8 @@ type group struct {
 	radio    *radio.Model
 	energy   *energy.Group // nil: not asked for
 	aired    [2]bool       // a datagram up, and down, takes the hardware's time on the air, the plan's links not saying what it takes
+
+	secured []secured // by device; nil: plain UDP
 
 	book  *ledger.Book
 	stats GroupStats
@@ -71,6 +74,9 @@ func (g *group) put(p *Group) error {
 	g.will = nil
 	if p.Session.Will != nil {
 		g.will = must(p, p.Session.Will.Topic)
+	}
+	if p.DTLS != nil {
+		g.identity = must(p, p.DTLS.Identity)
 	}
 	g.aired = [2]bool{p.Radio.Up.Rate == 0 && p.Radio.Up.Preamble == 0, p.Radio.Down.Rate == 0 && p.Radio.Down.Preamble == 0}
 	return nil

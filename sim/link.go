@@ -9,9 +9,22 @@ import (
 	"dormouse/sim/radio"
 )
 
-// send hands a datagram of device i to its radio. It is on its way when what
-// the device has under way before has been sent.
+// send hands what the client of device i says to its radio.
 func (f *Fleet) send(i int32, now clock.Time, b []byte, s client.Sending) {
+	d, g := f.at(i)
+	sealed := b
+	if g.secured != nil {
+		if sealed = f.seal(i, b); sealed == nil {
+			return // the client will say it again
+		}
+		f.crypt(d, g)
+	}
+	f.emit(i, now, sealed, b, s, how(s.Again))
+}
+
+// emit hands a datagram of device i to its radio. It is on its way when what
+// the device has under way before has been sent.
+func (f *Fleet) emit(i int32, now clock.Time, b, said []byte, s client.Sending, h energy.How) {
 	d, g := f.at(i)
 	at := f.ready(d, now)
 	if g.radio.Rebound(&d.radio, at) {
@@ -30,21 +43,32 @@ func (f *Fleet) send(i int32, now clock.Time, b []byte, s client.Sending) {
 	if f.inTheDark(i, at) && !fate.Outcome.Infeasible() {
 		fate = radio.Fate{Outcome: radio.Outage, Off: fate.Off}
 	}
-	fate = f.chargeUp(d, g, len(b), s, fate)
+	fate = f.chargeUp(d, g, len(b), s.Type, h, fate)
 
 	way := &g.stats.Up
-	way.Datagrams++
-	way.Octets += uint64(len(b))
-	way.Types[s.Type].Datagrams++
-	way.Types[s.Type].Octets += uint64(len(b))
+	way.count(s.Type, len(b), len(said))
 	if s.Again {
 		way.Resent++
 	}
 	way.Radio.Add(fate)
 	if fate.Lost() {
-		f.lose(g, i, at, true, b, fates[fate.Outcome])
+		f.lose(g, i, at, true, said, fates[fate.Outcome])
 	}
-	f.fly(datagram{device: i, endpoint: d.endpoint, up: true}, b, fate)
+	f.fly(datagram{device: i, endpoint: d.endpoint, up: true}, b, said, fate)
+}
+
+// count counts a datagram of so many octets, of which so many are a packet of
+// type t; none, if it is of a handshake.
+func (d *Direction) count(t mqttsn.Type, octets, said int) {
+	d.Datagrams++
+	d.Octets += uint64(octets)
+	of := &d.Handshake
+	if said > 0 {
+		of = &d.Types[t]
+		d.Sealing += uint64(octets - said)
+	}
+	of.Datagrams++
+	of.Octets += uint64(octets)
 }
 
 // The directions, as indices.
@@ -69,18 +93,18 @@ var fates = [...]ledger.Fate{
 }
 
 // fly sets a datagram on its way, and its copy if there is one.
-func (f *Fleet) fly(d datagram, b []byte, fate radio.Fate) {
+func (f *Fleet) fly(d datagram, b, said []byte, fate radio.Fate) {
 	for _, at := range [...]clock.Time{fate.At, fate.Copy} {
 		if at != 0 {
 			d.at = at
-			f.air.put(d, b)
+			f.air.put(d, b, said)
 		}
 	}
 }
 
-// lose notes in a trace that a datagram did not arrive.
-func (f *Fleet) lose(g *group, i int32, now clock.Time, up bool, b []byte, why ledger.Fate) {
-	if p, err := f.decoder.Decode(mqttsn.V12, b); err == nil {
+// lose notes in a trace that what was said did not arrive.
+func (f *Fleet) lose(g *group, i int32, now clock.Time, up bool, said []byte, why ledger.Fate) {
+	if p, err := f.decoder.Decode(mqttsn.V12, said); err == nil {
 		g.book.Lost(g.dev(i), now, up, p, why)
 	}
 }
@@ -101,7 +125,7 @@ func (f *Fleet) emerge(dg datagram, now clock.Time) {
 	d, g := f.at(dg.device)
 	before := f.ends.speaker[dg.endpoint]
 	f.ends.speaker[dg.endpoint], f.ends.era[dg.endpoint] = dg.device, d.era
-	if p, err := f.decoder.Decode(mqttsn.V12, dg.data); err == nil {
+	if p, err := f.decoder.Decode(mqttsn.V12, dg.said); err == nil {
 		g.book.Up(g.dev(dg.device), now, p)
 	}
 	if d.endpoint != dg.endpoint {
@@ -127,7 +151,7 @@ func (f *Fleet) Receive(now clock.Time, e Endpoint, b []byte) {
 	f.reclaim()
 	if meant := f.ends.speaker[e]; meant != nobody && f.ends.era[e] == f.devices[meant].era {
 		d, g := f.at(meant)
-		if p, err := f.decoder.Decode(mqttsn.V12, b); err == nil {
+		if p, err := f.decoder.Decode(mqttsn.V12, f.overhear(meant, b)); err == nil {
 			g.book.Down(g.dev(meant), now, p)
 			if c, ok := p.(*mqttsn.Connack); ok && c.Reason == mqttsn.Accepted {
 				d.era++
@@ -155,9 +179,9 @@ func (f *Fleet) Receive(now clock.Time, e Endpoint, b []byte) {
 	}
 	g.stats.Down.Radio.Add(fate)
 	if fate.Lost() {
-		f.lose(g, i, now, false, b, fates[fate.Outcome])
+		f.lose(g, i, now, false, f.overhear(i, b), fates[fate.Outcome])
 	}
-	f.fly(datagram{device: i, endpoint: e}, b, fate)
+	f.fly(datagram{device: i, endpoint: e}, b, nil, fate)
 }
 
 // misses counts a datagram to an address that is nobody's any more.
@@ -165,7 +189,7 @@ func (f *Fleet) misses(e Endpoint, now clock.Time, b []byte) {
 	if i := f.ends.speaker[e]; i != nobody {
 		_, g := f.at(i)
 		g.stats.Down.Radio.Add(radio.Fate{Outcome: radio.Unbound, Off: now})
-		f.lose(g, i, now, false, b, ledger.FateNAT)
+		f.lose(g, i, now, false, f.overhear(i, b), ledger.FateNAT)
 	}
 }
 
@@ -174,28 +198,37 @@ func (f *Fleet) misses(e Endpoint, now clock.Time, b []byte) {
 func (f *Fleet) reach(dg datagram, now clock.Time) {
 	i := dg.device
 	d, g := f.at(i)
-	p, err := f.decoder.Decode(mqttsn.V12, dg.data)
 	switch {
 	case f.ends.owner[dg.endpoint] != i:
-		f.lose(g, i, now, false, dg.data, ledger.FateNAT)
+		f.lose(g, i, now, false, f.overhear(i, dg.data), ledger.FateNAT)
 		return
 	case !d.is(awake):
 		g.stats.Deaf++
-		f.lose(g, i, now, false, dg.data, ledger.FateAsleep)
-		return
-	case err != nil:
+		f.lose(g, i, now, false, f.overhear(i, dg.data), ledger.FateAsleep)
 		return
 	}
-	way, size := &g.stats.Down, uint64(len(dg.data))
-	way.Datagrams++
-	way.Octets += size
-	way.Types[p.Type()].Datagrams++
-	way.Types[p.Type()].Octets += size
-
 	air, _ := g.air(len(dg.data))
 	f.spend(d, g, now.Add(-air))
+	if d.is(greeting) {
+		g.stats.Down.count(0, len(dg.data), 0)
+		f.chargeDown(d, g, 0, len(dg.data), energy.InHandshake)
+		f.secured(i).shaking.Deliver(dg.data)
+		f.settle(i, now)
+		return
+	}
+	said := f.open(i, dg.data)
+	p, err := f.decoder.Decode(mqttsn.V12, said)
+	if err != nil {
+		if g.secured != nil { // such as a last flight that is repeated
+			g.stats.Down.count(0, len(dg.data), 0)
+			f.chargeDown(d, g, 0, len(dg.data), energy.InHandshake)
+		}
+		return
+	}
+	g.stats.Down.count(p.Type(), len(dg.data), len(said))
 	d.client.Handle(now, p, &f.acts)
-	f.chargeDown(d, g, p.Type(), len(dg.data))
+	f.chargeDown(d, g, p.Type(), len(dg.data), how(f.acts.Repeats > 0))
+	f.crypt(d, g)
 	f.carryOut(i, now)
 	f.proceed(i, now)
 	f.settle(i, now)

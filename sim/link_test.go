@@ -18,7 +18,7 @@ import (
 func TestAir(t *testing.T) {
 	var a air
 	for i := range 1000 {
-		a.put(datagram{at: clock.Time(1 + i*7919%97), device: int32(i)}, []byte{byte(i)})
+		a.put(datagram{at: clock.Time(1 + i*7919%97), device: int32(i)}, []byte{byte(i)}, nil)
 	}
 	var last datagram
 	for range 1000 {

@@ -22,6 +22,8 @@ func (f *Fleet) carryOut(i int32, now clock.Time) {
 	g.stats.Down.Resent += uint64(f.acts.Repeats)
 	ended, gone := f.acts.Ended, f.acts.Gone
 	f.acts.Reset()
+	f.unanswered(i, ended.Err)
+	f.unanswered(i, gone)
 	f.ended(i, now, ended)
 	if gone != nil && !d.is(napping) {
 		g.stats.Lost++
@@ -136,11 +138,21 @@ func refused(err error) bool {
 // retreat has a device that lost its connection, or got none, wait before it
 // tries again.
 func (f *Fleet) retreat(i int32, now clock.Time, why error) {
+	d, _ := f.at(i)
+	d.set(subscribed|napping, false)
+	f.wait(i, now, why)
+}
+
+// wait has a device that has failed try nothing for a while, the longer the more
+// often it has.
+func (f *Fleet) wait(i int32, now clock.Time, why error) {
 	d, g := f.at(i)
 	d.failures = min(d.failures, 250) + 1
-	d.set(subscribed|napping, false)
 	luck := unit(seed(g.seed, forBackoff, uint64(g.member(i)), uint64(f.elapsed(now))))
 	d.hold = max(d.hold, now.Add(backoff.After(why, int(d.failures), luck)))
+	if d.client.State() == client.Asleep {
+		d.poll = max(d.poll, d.hold)
+	}
 }
 
 var backoff = client.DefaultBackoff()

@@ -63,6 +63,39 @@ type Group struct {
 	Site     string       // of Plan.Sites; empty: none
 	Hardware *energy.Hardware
 	Address  Addressing
+	DTLS     *DTLS // nil: devices speak plain UDP
+}
+
+// DTLS is how devices and the gateway know each other. The keys are the
+// driver's business.
+type DTLS struct {
+	Identity string // pattern: of a pre-shared key
+	Key      []byte // of all of them; nil: in KeyFile
+	KeyFile  string // of identities and keys; empty: they are made up
+	CID      bool   // devices know connection ids; those who do not need a handshake whenever they wake
+}
+
+// Identity is that of device n of the group, counted from 0.
+func (g *Group) Identity(n int) string { return must(g, g.DTLS.Identity).of(g.From + n) }
+
+// Octets that a record of DTLS 1.2 with AES-128-CCM-8 has beside what is in it:
+// header, explicit nonce and tag; and a connection id as long as Dormouse's with
+// an inner type, RFC 9146.
+const (
+	recordOctets = 13 + 8 + 8
+	cidOctets    = 8 + 1
+)
+
+// Sealing is by how many octets DTLS makes a datagram longer, if the gateway's
+// connection ids are of 8 octets. Devices want none in what they are sent.
+func (d *DTLS) Sealing(down bool) int {
+	switch {
+	case d == nil:
+		return 0
+	case d.CID && !down:
+		return recordOctets + cidOctets
+	}
+	return recordOctets
 }
 
 // Session is how devices connect.

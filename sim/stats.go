@@ -75,8 +75,15 @@ type GroupStats struct {
 	Wakes      uint64
 	Reboots    uint64
 	Rebindings uint64
-	Skipped    uint64 // reports that fell due while others waited, and were never made; in no other count
-	Deaf       uint64 // datagrams that reached a device whose radio was off
+
+	// Secured says that devices speak DTLS. Handshakes of it were done;
+	// HandshakesAgain are those of devices that
+	// had done one before in this run.
+	Secured                                       bool
+	Handshakes, HandshakesAgain, HandshakesFailed uint64
+
+	Skipped uint64 // reports that fell due while others waited, and were never made; in no other count
+	Deaf    uint64 // datagrams that reached a device whose radio was off
 
 	Latency [NumLatencies]*hdrhistogram.Histogram // of microseconds, up to 30 days; nil: none yet
 
@@ -90,6 +97,9 @@ type Direction struct {
 	Resent    uint64 // datagrams sent again, of Datagrams
 	Types     [mqttsn.NumTypes]TypeCount
 	Radio     radio.Counts
+
+	Handshake TypeCount // of DTLS, in no type
+	Sealing   uint64    // octets that records add to what is in them, of Octets
 }
 
 // A TypeCount counts the packets of one type.

@@ -108,6 +108,10 @@ func (s *GroupStats) Count(o *GroupStats) {
 	s.Wakes += o.Wakes
 	s.Reboots += o.Reboots
 	s.Rebindings += o.Rebindings
+	s.Secured = s.Secured || o.Secured
+	s.Handshakes += o.Handshakes
+	s.HandshakesAgain += o.HandshakesAgain
+	s.HandshakesFailed += o.HandshakesFailed
 	s.Skipped += o.Skipped
 	s.Deaf += o.Deaf
 }
@@ -121,6 +125,9 @@ func (d *Direction) Add(o *Direction) {
 		d.Types[t].Datagrams += n.Datagrams
 		d.Types[t].Octets += n.Octets
 	}
+	d.Handshake.Datagrams += o.Handshake.Datagrams
+	d.Handshake.Octets += o.Handshake.Octets
+	d.Sealing += o.Sealing
 	d.Radio.Sent += o.Radio.Sent
 	d.Radio.Copies += o.Radio.Copies
 	for i, n := range o.Radio.Outcomes {
@@ -201,7 +208,7 @@ func (f *Fleet) Settled() bool {
 		}
 	}
 	for i := range f.devices {
-		if d := &f.devices[i]; d.waiting > 0 && d.client != nil {
+		if d := &f.devices[i]; d.client != nil && (d.waiting > 0 || d.is(greeting)) {
 			return false
 		}
 	}

@@ -15,7 +15,7 @@ func ownServerOf(t *testing.T, sets ...string) (*ownServer, *observer) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), failAfter)
 	defer cancel()
-	own, err := startOwnServer(ctx, settings{Set: sets}, false, func(err error) { t.Error(err) })
+	own, err := startOwnServer(ctx, settings{Set: sets}, false, nil, func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}

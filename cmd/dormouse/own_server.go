@@ -22,7 +22,8 @@ import (
 // to run against. It ends with us, however that is.
 type ownServer struct {
 	settings settings
-	nodes    bool // devices are behind a forwarder
+	nodes    bool    // devices are behind a forwarder
+	keys     simKeys // of devices that speak DTLS; nil: none does
 	cmd      *exec.Cmd
 	ended    chan struct{} // closed when cmd has
 	log      *tail
@@ -33,20 +34,26 @@ type ownServer struct {
 	dir     string // of its data, which goes with it
 	forgets bool   // all that it knows when it is restarted
 
-	sn, mqtt netip.AddrPort // where it listens: the same after a restart
+	sn, sns, mqtt netip.AddrPort // where it listens: the same after a restart
 }
 
 // startOwnServer starts one on free ports and returns when it serves. If it
 // ends of itself later, it is told to fell.
-func startOwnServer(ctx context.Context, s settings, nodes bool, fell func(error)) (*ownServer, error) {
-	o := &ownServer{settings: s, nodes: nodes, fell: fell}
+func startOwnServer(ctx context.Context, s settings, nodes bool, keys simKeys, fell func(error)) (*ownServer, error) {
+	o := &ownServer{settings: s, nodes: nodes, keys: keys, fell: fell}
 	local := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)
-	o.sn, o.mqtt = local, local
+	o.sn, o.sns, o.mqtt = local, local, local
 	var err error
 	if o.dir, err = os.MkdirTemp("", "dormouse-sim"); err != nil {
 		return nil, err
 	}
-	if err := o.start(ctx); err != nil {
+	if keys != nil {
+		err = keys.write(o.keyFile())
+	}
+	if err == nil {
+		err = o.start(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(o.dir))
 	}
 	return o, nil
@@ -59,8 +66,12 @@ func (o *ownServer) args() []string {
 	if o.settings.Config != nil {
 		args = append(args, "-c", *o.settings.Config)
 	}
+	secured := ""
+	if o.keys != nil {
+		secured = fmt.Sprintf(", {name: sns, type: mqttsn-dtls, address: %q, dtls: {psk_file: %q}}", o.sns, o.keyFile())
+	}
 	sets := []string{
-		fmt.Sprintf("listeners=[{name: mqtt, type: tcp, address: %q}, {name: sn, type: mqttsn-udp, address: %q}]", o.mqtt, o.sn),
+		fmt.Sprintf("listeners=[{name: mqtt, type: tcp, address: %q}, {name: sn, type: mqttsn-udp, address: %q}%s]", o.mqtt, o.sn, secured),
 		"admin.enabled=false",
 		"data_dir=" + filepath.Join(o.dir, "data"),
 		"limits.queue.messages=1000000",
@@ -122,6 +133,9 @@ func (o *ownServer) start(ctx context.Context) error {
 	}
 }
 
+// keyFile is where the keys of devices are, for the server to read.
+func (o *ownServer) keyFile() string { return filepath.Join(o.dir, "psk") }
+
 // opened learns from a line where the server listens.
 func (o *ownServer) opened(line string) {
 	if rest, ok := strings.CutPrefix(line, "MQTT on "); ok {
@@ -129,6 +143,9 @@ func (o *ownServer) opened(line string) {
 	}
 	if rest, ok := strings.CutPrefix(line, "MQTT-SN on "); ok {
 		o.sn, _ = netip.ParseAddrPort(strings.TrimSuffix(rest, "/udp"))
+	}
+	if rest, ok := strings.CutPrefix(line, "MQTT-SN over DTLS on "); ok {
+		o.sns, _ = netip.ParseAddrPort(strings.TrimSuffix(rest, "/udp"))
 	}
 }
 

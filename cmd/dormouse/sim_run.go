@@ -25,6 +25,7 @@ import (
 type site struct {
 	Host     string       `short:"h" placeholder:"HOST" help:"Gateway, any of MQTT-SN 1.2: the run is over UDP, by the wall clock."`
 	Port     uint16       `short:"p" default:"1884" help:"Its port."`
+	DTLSPort uint16       `name:"dtls-port" default:"8883" placeholder:"PORT" help:"Its port of devices that speak DTLS."`
 	Serve    bool         `help:"Start \"dormouse serve\" on loopback and run by the wall clock against it. It is restarted where a scenario says so."`
 	Set      []string     `sep:"none" placeholder:"KEY=VALUE" help:"Set a key of the configuration of the Dormouse that is run against. Repeatable."`
 	MQTT     string       `name:"mqtt" placeholder:"URL" help:"MQTT server behind the gateway. By default mqtt://HOST:1883."`
@@ -38,6 +39,9 @@ type site struct {
 	Patience period       `default:"20s" help:"How long to wait for the first word from the gateway."`
 	Owned    bool         `name:"i-own-this-target" help:"Run against an address that is neither of this machine nor private. Whoever is there must have agreed."`
 }
+
+// defaultDTLSPort is where MQTT-SN over DTLS is, if nobody says otherwise.
+const defaultDTLSPort = 8883
 
 // virtual is whether time is.
 func (w *site) virtual() bool { return w.Host == "" && !w.Serve }
@@ -128,6 +132,9 @@ func (c *simRunCmd) line(p *sim.Plan) string {
 func (w *site) where() (line string) {
 	if w.Host != "" {
 		line += fmt.Sprintf(" -h %s -p %d", w.Host, w.Port)
+	}
+	if w.Host != "" && w.DTLSPort != defaultDTLSPort {
+		line += fmt.Sprintf(" --dtls-port %d", w.DTLSPort)
 	}
 	if w.Serve {
 		line += " --serve"
@@ -263,28 +270,33 @@ func (r *trial) prepareWall(ctx context.Context, quit context.CancelCauseFunc) (
 			end() // why it could not begin says more
 		}
 	}()
-	var target netip.AddrPort
+	keys, err := keysOf(r.plan, r.Serve)
+	if err != nil {
+		return nil, nil, err
+	}
+	var target, secured netip.AddrPort
 	beside := r.whom()
 	if r.Serve {
-		own, err := startOwnServer(ctx, r.settings, r.forwarded(), quit)
+		own, err := startOwnServer(ctx, r.settings, r.forwarded(), keys, quit)
 		if err != nil {
 			return nil, nil, err
 		}
 		own.forgets = r.plan.Forgets
 		r.own = own
 		open = append(open, own.stop)
-		target, beside = own.sn, r.besides(own)
+		target, secured, beside = own.sn, own.sns, r.besides(own)
 		r.target = fmt.Sprintf("dormouse serve on %v", target)
 	} else {
 		if target, err = r.resolve(ctx); err != nil {
 			return nil, nil, err
 		}
+		secured = netip.AddrPortFrom(target.Addr(), r.DTLSPort)
 		if beside.URL == "" {
 			beside.Host = r.Host
 		}
 		r.target = fmt.Sprintf("the gateway on %v", target)
 	}
-	n, err := udp.Open(udp.Config{Target: target, Anywhere: r.Owned, Prefix: r.Sources})
+	n, err := udp.Open(udp.Config{Target: target, Secured: secured, Anywhere: r.Owned, Prefix: r.Sources})
 	if errors.Is(err, udp.ErrPublic) {
 		return nil, nil, usage("%w; if it is yours, add --i-own-this-target", err)
 	}
@@ -307,6 +319,7 @@ func (r *trial) prepareWall(ctx context.Context, quit context.CancelCauseFunc) (
 		}
 	}
 	return func(ctx context.Context, o drive.Options) (*drive.Outcome, error) {
+		o.Prove = keys.prove
 		return drive.Wall(ctx, r.plan, n, ob, o)
 	}, end, nil
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"dormouse/mqttsn/clock"
+	"dormouse/mqttsn/transport/dtls/handshake"
+	"dormouse/mqttsn/transport/dtls/record"
 	"dormouse/sim"
 	"dormouse/sim/udp"
 )
@@ -94,6 +96,10 @@ type Options struct {
 	// refused.
 	Restart func(ctx context.Context, down time.Duration) error
 
+	// Prove returns what a device does a handshake with. Without it, a plan whose
+	// devices speak DTLS is refused.
+	Prove func(h *sim.Handshake) (*handshake.Proof, error)
+
 	// Patience is how long a run by the wall clock waits for a word from the
 	// gateway that has been asked for one. Zero: 20 s.
 	Patience time.Duration
@@ -138,6 +144,10 @@ type fleet interface {
 	Next() clock.Time
 	Endpoints() int
 	Addressing(e sim.Endpoint) sim.Addressing
+	Secured(e sim.Endpoint) bool
+	Handshakes(yield func(*sim.Handshake) bool)
+	Say(now clock.Time, h *sim.Handshake, b []byte)
+	Agreed(now clock.Time, h *sim.Handshake, a *record.Association, err error)
 	Datagrams(yield func(e sim.Endpoint, b []byte) bool)
 	Receive(now clock.Time, e sim.Endpoint, b []byte)
 	Filters() []sim.Subscription

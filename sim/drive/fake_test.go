@@ -8,6 +8,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"dormouse/mqttsn/clock"
+	"dormouse/mqttsn/transport/dtls/record"
 	"dormouse/sim"
 	"dormouse/sim/ledger"
 )
@@ -80,6 +81,11 @@ func (h *herd) event(now clock.Time, format string, args ...any) {
 func (h *herd) Next() clock.Time                       { return h.due }
 func (h *herd) Endpoints() int                         { return h.size }
 func (h *herd) Addressing(sim.Endpoint) sim.Addressing { return sim.OwnAddress }
+
+func (h *herd) Secured(sim.Endpoint) bool                                     { return false }
+func (h *herd) Handshakes(func(*sim.Handshake) bool)                          {}
+func (h *herd) Say(clock.Time, *sim.Handshake, []byte)                        {}
+func (h *herd) Agreed(clock.Time, *sim.Handshake, *record.Association, error) {}
 
 func (h *herd) Datagrams(yield func(sim.Endpoint, []byte) bool) {
 	b := connect

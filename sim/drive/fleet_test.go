@@ -44,8 +44,8 @@ func sensors(count int, every, run time.Duration, loss float64) *sim.Plan {
 	}
 }
 
-// record hashes what reaches the gateway, and when.
-func record(h hash.Hash64) func(clock.Time, netip.AddrPort, []byte) {
+// recording hashes what reaches the gateway, and when.
+func recording(h hash.Hash64) func(clock.Time, netip.AddrPort, []byte) {
 	return func(now clock.Time, from netip.AddrPort, b []byte) {
 		binary.Write(h, binary.BigEndian, now.Sub(Start))
 		h.Write([]byte(from.String()))
@@ -61,7 +61,7 @@ func TestVirtualFleet(t *testing.T) {
 	for _, seed := range []uint64{1, 1, 2} {
 		h := fnv.New64a()
 		w := newVillage()
-		w.record = record(h)
+		w.record = recording(h)
 		p := sensors(100, time.Minute, time.Hour, 0.2)
 		p.Seed = seed
 		out, err := Virtual(t.Context(), p, w, Options{})

@@ -7,6 +7,7 @@ import (
 
 	"dormouse/mqttsn"
 	"dormouse/mqttsn/clock"
+	"dormouse/mqttsn/transport/dtls/record"
 	"dormouse/sim"
 	"dormouse/sim/udp"
 )
@@ -27,12 +28,17 @@ type shard struct {
 	carry func(sim.Endpoint, []byte) bool
 	bring func([]udp.Datagram)
 	print func(*sim.Publication) bool
+	shake func(*sim.Handshake) bool
 }
 
 func newShard(w *wall, number int, f fleet) *shard {
 	s := &shard{wall: w, number: number, fleet: f, ended: make(chan struct{})}
 	s.carry = s.send
 	s.bring = s.receive
+	s.shake = func(h *sim.Handshake) bool {
+		w.host.begin(s, h)
+		return true
+	}
 	s.print = func(p *sim.Publication) bool {
 		w.press.post(s, p)
 		return true
@@ -51,6 +57,9 @@ func (s *shard) modes() []udp.Mode {
 			modes[e] = udp.Node
 		default:
 			modes[e] = udp.Address
+		}
+		if s.fleet.Secured(sim.Endpoint(e)) {
+			modes[e] |= udp.Secured
 		}
 	}
 	return modes
@@ -88,6 +97,7 @@ func (s *shard) turn(now clock.Time) {
 		s.late.Store(max(s.late.Load(), int64(now.Sub(next))))
 		s.fleet.Step(now)
 	}
+	s.fleet.Handshakes(s.shake)
 	s.fleet.Datagrams(s.carry)
 	s.fleet.Publications(s.print)
 }
@@ -119,8 +129,12 @@ func (s *shard) send(e sim.Endpoint, b []byte) bool {
 }
 
 // asks reports whether b begins something that a gateway has to answer.
-// Publishing at QoS -1, which may be all that a fleet does, is not.
+// Publishing at QoS -1, which may be all that a fleet does, is not; and of what
+// is sealed only handshakes are, which who gets no answer does again.
 func asks(b []byte) bool {
+	if len(b) > 2 && record.ContentType(b[0]) == record.Handshake && b[1] == 0xfe {
+		return true
+	}
 	p, err := mqttsn.Decode(mqttsn.V12, b)
 	if err != nil {
 		return false

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,9 @@ func Wall(ctx context.Context, p *sim.Plan, n Network, ob Observer, o Options) (
 	if o.Restart == nil && len(faultsOf(p)) > 0 {
 		return nil, fmt.Errorf("%s restarts the gateway, which has to be one that this program has started", p.Name)
 	}
+	if o.Prove == nil && secured(p) {
+		return nil, fmt.Errorf("%s has devices that speak DTLS, and nobody knows their keys", p.Name)
+	}
 	shards := o.Shards
 	if shards <= 0 {
 		shards = runtime.GOMAXPROCS(0)
@@ -31,6 +35,11 @@ func Wall(ctx context.Context, p *sim.Plan, n Network, ob Observer, o Options) (
 		return nil, err
 	}
 	return newWall(p, start, fleets, n, ob, o).run(ctx)
+}
+
+// secured reports whether devices of p speak DTLS.
+func secured(p *sim.Plan) bool {
+	return slices.ContainsFunc(p.Groups, func(g *sim.Group) bool { return g.DTLS != nil })
 }
 
 // lead is how long it takes to make the devices of p, about.
@@ -66,7 +75,9 @@ func muster(p *sim.Plan, start clock.Time, shards int) ([]fleet, error) {
 //     goroutine takes it: messages from the observer, answers to publications,
 //     and what the conductor wants done.
 //  3. One goroutine publishes what the fleets hand to the observer.
-//  4. The conductor is Wall's own goroutine. It takes samples, makes changes,
+//  4. A handshake has goroutines of its own for as long as it takes, in which
+//     pion does it. What it says lies in the inbox, too.
+//  5. The conductor is Wall's own goroutine. It takes samples, makes changes,
 //     restarts the gateway, and sees when it is over.
 type wall struct {
 	plan   *sim.Plan
@@ -76,6 +87,7 @@ type wall struct {
 	o      Options
 	shards []*shard
 	press  press
+	host   host
 
 	asked atomic.Int64 // the time of the first datagram, since the gateway's last, that wants an answer; 0: none
 	word  atomic.Bool  // there was one from the gateway
@@ -109,6 +121,7 @@ func (w *wall) run(ctx context.Context) (*Outcome, error) {
 
 	running, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
+	w.host = newHost(running, w)
 	var workers sync.WaitGroup
 	for _, s := range w.shards {
 		workers.Go(func() {
@@ -128,6 +141,7 @@ func (w *wall) run(ctx context.Context) (*Outcome, error) {
 		w.net.Wake(s.number)
 	}
 	workers.Wait()
+	w.host.busy.Wait()
 	if failed := context.Cause(running); err == nil && !errors.Is(failed, context.Canceled) {
 		err = failed
 	}

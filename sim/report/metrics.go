@@ -69,7 +69,7 @@ func MetricNamed(name string) (Metric, bool) {
 
 var (
 	metrics = slicesOf(
-		deviceMetrics(), uplinkMetrics(), downlinkMetrics(), latencyMetrics(), radioMetrics(), batteryMetrics(), runMetrics())
+		deviceMetrics(), uplinkMetrics(), downlinkMetrics(), latencyMetrics(), radioMetrics(), dtlsMetrics(), batteryMetrics(), runMetrics())
 	byName = index(metrics)
 )
 

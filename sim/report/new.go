@@ -124,14 +124,18 @@ func packets(s *subject) []Packet {
 			continue
 		}
 		if e := s.Energy; e != nil && e.Total.Days > 0 {
-			const microcoulombs = 3.6e6 // of a mAh
 			p.Charge = e.Traffic.Types[typ].Charge / microcoulombs / e.Total.Days
 		}
+		all = append(all, p)
+	}
+	if p, any := handshakes(s); any {
 		all = append(all, p)
 	}
 	slices.SortStableFunc(all, func(a, b Packet) int { return cmp.Compare(b.Octets(), a.Octets()) })
 	return all
 }
+
+const microcoulombs = 3.6e6 // of a mAh
 
 // lifeBin is a width of bins, of which there are about thirty up to the longest
 // life.

@@ -40,6 +40,11 @@ func (r *Result) Text(w io.Writer) error {
 	line("  radio\tup %s datagrams (%s lost, %s sent again), down %s (%s lost)", count("datagrams.up"),
 		r.All.figure("loss.up", Share), r.All.figure("retransmissions.share", Share), count("datagrams.down"), r.All.figure("loss.down", Share))
 	for _, g := range r.Groups {
+		if s := g.dtls(); s != "" {
+			line("  dtls\t%s", s)
+		}
+	}
+	for _, g := range r.Groups {
 		if e := g.Energy; e != nil {
 			line("  battery\t%s: %s, %s", g.Name, e.Life, g.figure("battery.mah_per_day", Charge))
 			if len(e.Advice) > 0 {

@@ -26,6 +26,7 @@ var choicesOf = map[reflect.Type][]choice{
 	reflect.TypeFor[payload.Format]():     same(payload.Fixed, payload.JSON, payload.CBOR, payload.SenML, payload.SenMLCBOR),
 	reflect.TypeFor[radio.Distribution](): same(radio.Constant, radio.Uniform, radio.Normal, radio.LogNormal),
 	reflect.TypeFor[pace]():               same(all, stages),
+	reflect.TypeFor[transport]():          same(overUDP, overDTLS),
 }
 
 func same[T ~string](values ...T) []choice {

@@ -105,6 +105,7 @@ func (e *explainer) group(g *sim.Group) {
 	e.line("%s: %s, %s firmware, client ids %s", g.Name, count(g.Count, "device"), g.Firmware, g.ClientID)
 	e.workload(&g.Workload, g)
 	e.radio(&g.Radio, g.Site)
+	e.transport(g)
 	e.line("  unanswered, a packet is sent again after %s, %d times", duration(g.Client.RetryInterval), g.Client.MaxRetries)
 	if w := g.Session.Will; w != nil {
 		e.line("  lost, its will is published to %s at QoS %d", w.Topic, w.QoS)
@@ -115,6 +116,27 @@ func (e *explainer) group(g *sim.Group) {
 	if h := g.Hardware; h != nil {
 		e.line("  made of %s, %s and %s at %s °C", h.Radio.Name, h.Board.Name, h.Battery.Name, figure(h.Celsius))
 		e.air(g)
+	}
+}
+
+// transport says how devices speak to the gateway, if it is not in the clear.
+func (e *explainer) transport(g *sim.Group) {
+	d := g.DTLS
+	if d == nil {
+		return
+	}
+	keys := "made up for the run"
+	switch {
+	case d.Key != nil:
+		keys = "one for all"
+	case d.KeyFile != "":
+		keys = "of " + d.KeyFile
+	}
+	e.line("  speaks DTLS as %s, with pre-shared keys %s: each datagram is %d octets longer, and %d to it", d.Identity, keys, d.Sealing(false), d.Sealing(true))
+	if d.CID {
+		e.line("  knows connection ids: one handshake, whatever its address")
+	} else {
+		e.line("  knows no connection ids: a handshake whenever it wakes")
 	}
 }
 

@@ -52,7 +52,8 @@ func packet(octets int) int {
 // loads are what the devices of m send and are sent when nothing is lost.
 func loads(m *sim.Group) (ls []load) {
 	add := func(what, key string, fixed, varying int, down bool, hourly float64) {
-		ls = append(ls, load{what, key, fixed, packet(fixed + varying), down, hourly})
+		sealing := m.DTLS.Sealing(down)
+		ls = append(ls, load{what, key, fixed + sealing, packet(fixed+varying) + sealing, down, hourly})
 	}
 	w := &m.Workload
 	r, c, s := &w.Reports, &w.Commands, &w.Sleep

@@ -162,6 +162,12 @@ type group struct {
 	// are behind one.
 	Address sim.Addressing
 
+	// How they speak to the gateway: over udp, in the clear, or over dtls.
+	Transport transport
+
+	// Who they are to it, over dtls.
+	DTLS credentials
+
 	// What devices do, unless a stage has another workload for them.
 	Workload workload.Config `yaml:",inline"`
 
@@ -177,6 +183,31 @@ type group struct {
 
 	// What they are made of. Left out: no word on batteries.
 	Energy *hardware
+}
+
+// A transport is what carries what devices say.
+type transport string
+
+const (
+	overUDP  transport = "udp"
+	overDTLS transport = "dtls"
+)
+
+// credentials are what devices have over DTLS 1.2, and what they know of it.
+type credentials struct {
+	// Pattern: the identity of a device's pre-shared key.
+	Identity string
+
+	// The key of all of them, in hexadecimal digits.
+	PSK string
+
+	// Or a file with a key for each identity, as the gateway's. Left out, too, the
+	// keys are made up, which goes with --serve.
+	PSKFile string
+
+	// Whether they know connection ids. Who does not needs a handshake whenever it
+	// wakes, as it may have another address by then.
+	CID bool
 }
 
 // A retry is what to do when nobody answers.
@@ -284,7 +315,7 @@ func defaults() *file {
 func (g *group) setDefaults() {
 	*g = group{
 		Name: g.Name, Count: 100, ClientID: "%g-%i", Firmware: sim.Full, KeepAlive: 5 * time.Minute,
-		Topics: []sim.Topic{{Name: "%g/%i"}},
+		Topics: []sim.Topic{{Name: "%g/%i"}}, Transport: overUDP, DTLS: credentials{Identity: "%c", CID: true},
 		Workload: workload.Config{
 			Reports: workload.Reports{QoS: 1, Payload: payload.Config{Format: payload.Fixed, Size: 20}},
 			Commands: workload.Commands{

@@ -35,11 +35,11 @@ type shard struct {
 	n      int // events
 	woken  atomic.Bool
 
-	target mmsg.Name
-	to     unix.Sockaddr // the same
-	is4    bool
-	in     *mmsg.Messages
-	batch  [Batch]Datagram
+	targets [2]mmsg.Name // in the clear, and secured
+	to      [2]unix.Sockaddr
+	is4     bool
+	in      *mmsg.Messages
+	batch   [Batch]Datagram
 
 	shed    atomic.Uint64
 	refused uint64 // by the kernel, on sending
@@ -61,8 +61,10 @@ func (n *Network) open(number int, modes []Mode, count [Node + 1]int) (_ *shard,
 			s.close()
 		}
 	}()
-	s.target, _ = nameOf(n.cfg.Target)
-	s.to = sockaddr(n.cfg.Target)
+	for i, to := range []netip.AddrPort{n.cfg.Target, n.cfg.Secured} {
+		s.targets[i], _ = nameOf(to)
+		s.to[i] = sockaddr(to)
+	}
 	s.is4 = n.cfg.Target.Addr().Is4()
 	s.host = portHost(n.cfg.Target.Addr())
 	if s.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -121,7 +123,7 @@ func (s *shard) send(batch []Datagram) error {
 		if d.Endpoint < 0 || int(d.Endpoint) >= len(s.modes) {
 			return fmt.Errorf("endpoint %d of %d", d.Endpoint, len(s.modes))
 		}
-		switch s.modes[d.Endpoint] {
+		switch s.modes[d.Endpoint].way() {
 		case Address:
 			s.put(s.address, d)
 		case Node:
@@ -141,9 +143,22 @@ func (s *shard) send(batch []Datagram) error {
 }
 
 func (s *shard) put(to *shared, d Datagram) {
-	if to.put(d, &s.net.pool); to.n == Batch {
+	if to.put(d, &s.targets[s.target(d.Endpoint)], &s.net.pool); to.n == Batch {
 		s.refused += to.flush()
 	}
+}
+
+// target is which one an endpoint speaks to.
+func (s *shard) target(e int32) int {
+	if s.modes[e]&Secured != 0 {
+		return 1
+	}
+	return 0
+}
+
+// from reports whether the i-th datagram that was read is of whom e speaks to.
+func (s *shard) from(i int, e int32) bool {
+	return same(&s.in.Name[i], &s.targets[s.target(e)], s.is4)
 }
 
 func (s *shard) sendPort(d Datagram) error {
@@ -155,7 +170,7 @@ func (s *shard) sendPort(d Datagram) error {
 		}
 	}
 	for {
-		err := unix.Sendto(fd, d.Buf, unix.MSG_DONTWAIT, s.to)
+		err := unix.Sendto(fd, d.Buf, unix.MSG_DONTWAIT, s.to[s.target(d.Endpoint)])
 		switch {
 		case err == nil:
 			return nil
@@ -253,7 +268,7 @@ func (s *shard) read(sink func([]Datagram)) {
 			continue
 		}
 		b, whole := s.in.Octets(n)
-		if !whole || !same(&s.in.Name[n], &s.target, s.is4) {
+		if !whole || !s.from(n, e.Pad) {
 			s.net.strangers.Add(1)
 			continue
 		}
@@ -275,10 +290,10 @@ func (s *shard) readShared(from *shared, sink func([]Datagram)) {
 		for i := range got {
 			b, whole := s.in.Octets(i)
 			e := -1
-			if whole && same(&s.in.Name[i], &s.target, s.is4) {
+			if whole {
 				e, b = s.endpoint(from, i, b)
 			}
-			if e < 0 {
+			if e < 0 || !s.from(i, int32(e)) {
 				s.net.strangers.Add(1)
 				continue
 			}
@@ -311,7 +326,7 @@ func (s *shard) endpoint(from *shared, i int, b []byte) (int, []byte) {
 	} else {
 		e = p.endpoint(data[:16])
 	}
-	if e >= uint32(len(s.modes)) || s.modes[e] != from.mode {
+	if e >= uint32(len(s.modes)) || s.modes[e].way() != from.mode {
 		return -1, nil
 	}
 	return int(e), b

@@ -73,10 +73,9 @@ func (s *shared) prepare(n *Network, is4 bool) error {
 			return err
 		}
 	}
-	target, length := nameOf(n.cfg.Target)
+	_, length := nameOf(n.cfg.Target)
 	for i := range s.out.Hdr {
 		h := &s.out.Hdr[i]
-		s.out.Name[i] = target
 		h.Name, h.Namelen = &s.out.Name[i][0], length
 		h.Iov = &s.out.Iov[i][0]
 		if s.mode == Node {
@@ -113,9 +112,10 @@ func tell(fd int, is4 bool) error {
 }
 
 // put makes d the next message to send.
-func (s *shared) put(d Datagram, p *pool) {
+func (s *shared) put(d Datagram, to *mmsg.Name, p *pool) {
 	i := s.n
 	s.n++
+	s.out.Name[i] = *to
 	iov := &s.out.Iov[i][0]
 	if s.mode == Node {
 		binary.BigEndian.PutUint32(s.id[:], uint32(d.Endpoint))

@@ -28,7 +28,14 @@ const (
 	// Node has all endpoints behind one forwarder, 1.2 §5.5: one socket, and a
 	// wireless node id of four octets for each.
 	Node
+
+	// Secured, added to Address or Port, has the endpoint speak to
+	// Config.Secured.
+	Secured Mode = 1 << 7
 )
+
+// way is m without Secured.
+func (m Mode) way() Mode { return m &^ Secured }
 
 // A Datagram is one datagram of an endpoint or to it.
 type Datagram struct {
@@ -40,6 +47,10 @@ type Datagram struct {
 type Config struct {
 	// Target is the gateway's address and port, IPv4 or IPv6.
 	Target netip.AddrPort
+
+	// Secured is where that speaks DTLS: on the same address, or one of the same
+	// family. It is needed only for endpoints that are.
+	Secured netip.AddrPort
 
 	// Anywhere lets Target be an address that is not Allowed.
 	Anywhere bool
@@ -84,8 +95,15 @@ func Open(c Config) (*Network, error) {
 		return nil, fmt.Errorf("target %v: it must be an address and a port", c.Target)
 	}
 	c.Target = netip.AddrPortFrom(c.Target.Addr().Unmap(), c.Target.Port())
-	if !c.Anywhere {
-		if err := Allowed(c.Target.Addr()); err != nil {
+	if !c.Secured.IsValid() {
+		c.Secured = c.Target
+	}
+	c.Secured = netip.AddrPortFrom(c.Secured.Addr().Unmap(), c.Secured.Port())
+	if c.Secured.Addr().Is4() != c.Target.Addr().Is4() {
+		return nil, fmt.Errorf("targets %v and %v: one is IPv4 and the other IPv6", c.Target, c.Secured)
+	}
+	for _, a := range []netip.Addr{c.Target.Addr(), c.Secured.Addr()} {
+		if err := Allowed(a); err != nil && !c.Anywhere {
 			return nil, err
 		}
 	}
@@ -121,7 +139,7 @@ func (n *Network) Attach(number int, modes []Mode) error {
 	}
 	var count [Node + 1]int
 	for _, m := range modes {
-		count[m]++
+		count[m.way()]++
 	}
 	if err := makeRoom(n.ports + count[Port]); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -284,6 +285,33 @@ func TestPool(t *testing.T) {
 			if got, _ := netip.AddrFromSlice(a); got.String() != want || p.endpoint(a) != uint32(e) {
 				t.Errorf("endpoint %d is %v, want %s; that is endpoint %d", e, got, want, p.endpoint(a))
 			}
+		}
+	}
+}
+
+// TestSecured: endpoints that are secured speak to the other target, and hear it
+// alone.
+func TestSecured(t *testing.T) {
+	clear, secured := newGateway(t, "127.0.0.1:0"), newGateway(t, "127.0.0.1:0")
+	n := open(t, Config{Target: clear.addr, Secured: secured.addr})
+	modes := []Mode{Address, Address | Secured, Port, Port | Secured}
+	if err := n.Attach(0, modes); err != nil {
+		t.Fatal(err)
+	}
+	exchange(t, n, 0, upTo(len(modes)))
+	for _, g := range []*gateway{clear, secured} {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for peer, said := range g.peers {
+			for text := range said {
+				var shard, e int
+				if _, err := fmt.Sscanf(text, "device %d/%d", &shard, &e); err != nil || (modes[e]&Secured != 0) != (g == secured) {
+					t.Errorf("%s says %q to the wrong one", peer, text)
+				}
+			}
+		}
+		if len(g.peers) != 2 {
+			t.Errorf("%d endpoints have spoken to one, want 2", len(g.peers))
 		}
 	}
 }

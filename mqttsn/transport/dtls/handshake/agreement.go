@@ -39,6 +39,7 @@ type exported struct {
 	IdentityHint              []byte
 	LocalConnectionID         []byte
 	RemoteConnectionID        []byte
+	IsClient                  bool
 }
 
 var errAgreement = errors.New("handshake: pion has agreed on something that was not offered")
@@ -84,9 +85,12 @@ func (x *exported) agreement(id record.ID) (*Agreement, error) {
 	}
 	a.PeerCIDLen = uint8(copy(a.PeerCID[:], x.RemoteConnectionID))
 
-	// Remote is the client here. All of the suites have SHA-256, no MAC key and
-	// an IV of 4 octets.
-	k, err := prf.GenerateEncryptionKeys(x.MasterSecret, x.RemoteRandom[:], x.LocalRandom[:], 0, len(a.Read), len(a.ReadIV), sha256.New)
+	// All of the suites have SHA-256, no MAC key and an IV of 4 octets.
+	client, server := x.RemoteRandom, x.LocalRandom
+	if x.IsClient {
+		client, server = server, client
+	}
+	k, err := prf.GenerateEncryptionKeys(x.MasterSecret, client[:], server[:], 0, len(a.Read), len(a.ReadIV), sha256.New)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +98,10 @@ func (x *exported) agreement(id record.ID) (*Agreement, error) {
 	copy(a.Write[:], k.ServerWriteKey)
 	copy(a.ReadIV[:], k.ClientWriteIV)
 	copy(a.WriteIV[:], k.ServerWriteIV)
+	if x.IsClient {
+		a.Read, a.Write, a.ReadIV, a.WriteIV = a.Write, a.Read, a.WriteIV, a.ReadIV
+		a.Reserved = a.Suite.Limit() // nothing of it outlives the process
+	}
 	if agreed.PSKIdentity == nil && len(x.PeerCertificates) > 0 {
 		if agreed.Certificate, err = x509.ParseCertificate(x.PeerCertificates[0]); err != nil {
 			return nil, err

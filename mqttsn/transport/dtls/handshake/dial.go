@@ -17,10 +17,13 @@ type Proof struct {
 	// TLS has the name of the gateway, the authorities that vouch for it, and our
 	// own certificate.
 	TLS *tls.Config
+
+	// WithoutCID says that we know no connection ids.
+	WithoutCID bool
 }
 
 // Dial does a handshake with the gateway at address. What is written to the Conn
-// then is a datagram, and what is read. It knows connection ids.
+// then is a datagram, and what is read.
 func (p *Proof) Dial(ctx context.Context, address string) (net.Conn, error) {
 	socket, err := new(net.Dialer).DialContext(ctx, "udp", address)
 	if err != nil {
@@ -35,28 +38,7 @@ func (p *Proof) Dial(ctx context.Context, address string) (net.Conn, error) {
 }
 
 func (p *Proof) client(ctx context.Context, socket net.Conn) (net.Conn, error) {
-	options := []piondtls.ClientOption{
-		piondtls.WithConnectionIDGenerator(piondtls.OnlySendCIDGenerator()),
-		piondtls.WithLoggerFactory(quiet),
-		piondtls.WithMTU(MTU),
-	}
-	if p.Key != nil {
-		options = append(options,
-			piondtls.WithPSK(func([]byte) ([]byte, error) { return p.Key, nil }),
-			piondtls.WithPSKIdentityHint([]byte(p.Identity)),
-			piondtls.WithCipherSuites(piondtls.TLS_PSK_WITH_AES_128_CCM_8))
-	} else {
-		options = append(options,
-			piondtls.WithRootCAs(p.TLS.RootCAs),
-			piondtls.WithServerName(p.TLS.ServerName),
-			piondtls.WithInsecureSkipVerify(p.TLS.InsecureSkipVerify),
-			piondtls.WithCipherSuites(piondtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, piondtls.TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8))
-		if len(p.TLS.Certificates) > 0 {
-			options = append(options, piondtls.WithCertificates(p.TLS.Certificates...))
-		}
-	}
-	remote := socket.RemoteAddr()
-	conn, err := piondtls.ClientWithOptions(unconnected{socket}, remote, options...)
+	conn, err := piondtls.ClientWithOptions(unconnected{socket}, socket.RemoteAddr(), p.options()...)
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +47,32 @@ func (p *Proof) client(ctx context.Context, socket net.Conn) (net.Conn, error) {
 		return nil, err
 	}
 	return conn, nil
+}
+
+// options are pion's, for p.
+func (p *Proof) options() []piondtls.ClientOption {
+	options := []piondtls.ClientOption{
+		piondtls.WithLoggerFactory(quiet),
+		piondtls.WithMTU(MTU),
+	}
+	if !p.WithoutCID {
+		options = append(options, piondtls.WithConnectionIDGenerator(piondtls.OnlySendCIDGenerator()))
+	}
+	if p.Key != nil {
+		return append(options,
+			piondtls.WithPSK(func([]byte) ([]byte, error) { return p.Key, nil }),
+			piondtls.WithPSKIdentityHint([]byte(p.Identity)),
+			piondtls.WithCipherSuites(piondtls.TLS_PSK_WITH_AES_128_CCM_8))
+	}
+	options = append(options,
+		piondtls.WithRootCAs(p.TLS.RootCAs),
+		piondtls.WithServerName(p.TLS.ServerName),
+		piondtls.WithInsecureSkipVerify(p.TLS.InsecureSkipVerify),
+		piondtls.WithCipherSuites(piondtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, piondtls.TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8))
+	if len(p.TLS.Certificates) > 0 {
+		options = append(options, piondtls.WithCertificates(p.TLS.Certificates...))
+	}
+	return options
 }
 
 // unconnected is a connected socket as pion wants it.
