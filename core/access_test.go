@@ -305,6 +305,28 @@ func TestClientIDsThatMayNotBe(t *testing.T) {
 	}
 }
 
+// TestRecheckedNames: who may not be called so any more is kicked, as lost, and
+// does not come back; nobody else is disturbed.
+func TestRecheckedNames(t *testing.T) {
+	forbidden := ""
+	w := newWorld(t, func(o *Options) { o.Named = func(who Identity) bool { return who.ClientID != forbidden } })
+	bob := w.comes("bob").subscribes("will:1")
+	eve := w.opens("eve", SessionOptions{Expiry: Forever, Will: &Will{Message: message(1, "will=eve")}})
+	w.Recheck()
+	if eve.kicked.Load() != 0 {
+		t.Errorf("eve is kicked for reason %d though she may be called so", eve.kicked.Load())
+	}
+	forbidden = "eve"
+	w.Recheck()
+	bob.gets("will=eve/1")
+	if KickReason(eve.kicked.Load()) != Kicked || bob.kicked.Load() != 0 {
+		t.Errorf("eve is kicked for reason %d and bob for %d", eve.kicked.Load(), bob.kicked.Load())
+	}
+	if eve.opensAgain(SessionOptions{Expiry: Forever}); !errors.Is(eve.err, ErrClientID) {
+		t.Errorf("eve comes back: %v", eve.err)
+	}
+}
+
 // TestAuthorIsKept: who retained a message is read as he was, and what was not
 // written so is nobody's.
 func TestAuthorIsKept(t *testing.T) {

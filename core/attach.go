@@ -26,7 +26,7 @@ func (b *Broker) Open(id Identity, o SessionOptions, sink Sink, done func(s *Ses
 	switch {
 	case id.ClientID == "":
 		err = ErrUnsupported
-	case b.o.Named != nil && !b.o.Named(id):
+	case !b.named(id):
 		b.dropped.misnamed.Add(1)
 		err = ErrClientID
 	}

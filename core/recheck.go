@@ -11,14 +11,11 @@ import (
 // than they did: since another resumes one, or comes from elsewhere, or since
 // the rules are others.
 
-// Recheck asks Authorize about all that it has allowed to those who are attached.
-// From its return on nobody has anything by what the rules forbid, but for what
-// was in his hands. Sessions that are left alone are asked about when they are
-// resumed.
+// Recheck asks Authorize about all that it has allowed to those who are attached,
+// and Named about their client ids: whoever may not have his is kicked. From its
+// return on nobody has anything by what the rules forbid, but for what was in his
+// hands. Sessions that are left alone are asked about when they are resumed.
 func (b *Broker) Recheck() {
-	if b.o.Authorize == nil {
-		return
-	}
 	b.mu.Lock()
 	all := make([]*client, 0, b.clients.Len())
 	for c := range b.clients.All {
@@ -26,15 +23,27 @@ func (b *Broker) Recheck() {
 	}
 	b.mu.Unlock()
 	for _, c := range all { // each on its own, so that nobody waits long
+		var sink Sink
+		var p *publication
 		b.mu.Lock()
 		c.mu.Lock()
-		if s := c.attached; s != nil {
+		switch s := c.attached; {
+		case s == nil:
+		case !b.named(s.who()):
+			sink, p = s.sink, b.detach(s, Lost)
+		default:
 			b.recheck(c, s.who(), OnReload)
 		}
 		c.mu.Unlock()
 		b.unlock()
+		if sink != nil {
+			sink.Kick(Kicked)
+		}
+		b.send(p)
 	}
 }
+
+func (b *Broker) named(who Identity) bool { return b.o.Named == nil || b.o.Named(who) }
 
 // recheck ends those subscriptions of c that who may not have, lowers those whose
 // QoS is too high, and takes away what may not go to who any more. Broker.mu and

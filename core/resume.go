@@ -102,7 +102,7 @@ func (b *Broker) Resume(id Identity, o SessionOptions, sink Sink) *Session {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.attached != nil || !c.linked() || !b.mayHave(c, id) || b.o.Named != nil && !b.o.Named(id) {
+	if c.attached != nil || !c.linked() || !b.mayHave(c, id) || !b.named(id) {
 		return nil
 	}
 	b.due.cancel(c)

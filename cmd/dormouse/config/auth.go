@@ -46,7 +46,8 @@ type ClientID struct {
 	Bind string `yaml:"bind" oneof:"identity,prefix,none"`
 
 	// Regular expression that client ids must match, such as
-	// "^[A-Za-z0-9_.:-]{1,64}$". Empty: any may be.
+	// "^[A-Za-z0-9_.:-]{1,64}$". Empty: any may be. A reload parts with whoever is
+	// connected by one that does not.
 	Pattern string `yaml:"pattern"`
 }
 
@@ -95,7 +96,8 @@ type ACL struct {
 
 	// Where rules are asked again about what they allowed: at each delivery, when a
 	// retained message is replayed (about its publisher) or a will published, when a
-	// session is resumed, and when rules are reloaded.
+	// session is resumed, and, about whoever is connected or asleep, when rules are
+	// reloaded. Whoever has gone is asked about on resuming: nobody knows from where.
 	Recheck []string `yaml:"recheck" oneof:"deliver,retained,will,resume,reload"`
 }
 
