@@ -1,5 +1,5 @@
 // Package auth says who may connect: whom a certificate names, whose name and
-// password a password file knows, and from where one needs no name.
+// password a password file or a web server knows, and from where one needs no name.
 package auth
 
 import (
@@ -46,7 +46,7 @@ type Options struct {
 	Open []string
 
 	// Files are password files. The first that has a user's name decides.
-	// Without any, and without Names, a user name is believed where one without
+	// Without any, and without Names, Tokens and Hooks, a user name is believed where one without
 	// may connect.
 	Files []string
 
@@ -56,6 +56,9 @@ type Options struct {
 
 	// Tokens are issuers of tokens, which are asked about before all passwords.
 	Tokens []Tokens
+
+	// Hooks are asked in this order, each After some of the Files.
+	Hooks []Hook
 
 	// Lockout is when who was wrong too often is not listened to any more. It is
 	// not about certificates and tokens, which nobody can guess, nor about those
@@ -78,6 +81,7 @@ type Authenticator struct {
 	Complain func(error)
 
 	hashed, remembered, busy, lockedOut atomic.Uint64
+	hooks                               struct{ allow, deny, ignore, none, memory atomic.Uint64 }
 }
 
 // An arrangement is what is asked, and in which order.
@@ -117,11 +121,35 @@ func (a *Authenticator) Reload(o Options) error {
 		now.keySets[keys.url] = keys
 		now.proven = append(now.proven, newTokens(&o.Tokens[i], keys))
 	}
-	if len(o.Files) > 0 {
-		now.providers = append(now.providers, passwords{a, us})
+	asked := 0
+	for i := range o.Hooks {
+		h, err := newHook(a, &o.Hooks[i])
+		if err != nil {
+			return err
+		}
+		if h.After > asked {
+			now.providers = append(now.providers, passwords{a, us, asked, h.After})
+			asked = h.After
+		}
+		now.providers = append(now.providers, h)
 	}
-	a.now.Store(now)
+	if len(o.Files) > asked {
+		now.providers = append(now.providers, passwords{a, us, asked, len(o.Files)})
+	}
+	before := a.now.Swap(now)
+	if before != nil {
+		before.hangUp()
+	}
 	return nil
+}
+
+// hangUp closes what hooks of before a reload keep open for the next question.
+func (now *arrangement) hangUp() {
+	for _, p := range now.providers {
+		if h, ok := p.(*hook); ok {
+			h.client.CloseIdleConnections()
+		}
+	}
 }
 
 // keysOf returns the keys of an issuer. Those by URL outlast a reload, when the
@@ -153,7 +181,8 @@ func (a *Authenticator) Exposed() []string { return a.now.Load().users.exposed }
 
 // Authenticate says as whom a client may connect. The error is ErrBad,
 // ErrNotAllowed, ErrCertificate, ErrToken or ErrBusy. It may take as long as a hash
-// does, and patience before that, or as an issuer of tokens takes to say its keys.
+// does, and patience before that, or as an issuer of tokens takes to say its keys,
+// or a hook to answer; nobody else waits for that.
 //
 // The first provider that knows the client decides. Whom none knows may come in
 // without a name where that is allowed, and not by a name, unless there is nobody
@@ -192,14 +221,21 @@ func (a *Authenticator) Authenticate(c Credentials) (Grant, error) {
 
 // ask has the providers say who c is.
 func (a *Authenticator) ask(now *arrangement, c Credentials) (Grant, error) {
+	absent := false // somebody who might know c
 	for _, p := range now.providers {
-		if who, err := p.Check(c); !errors.Is(err, ErrUnknown) {
+		who, err := p.Check(c)
+		if !errors.Is(err, ErrUnknown) {
 			return who, err
 		}
+		absent = absent || errors.Is(err, errAbsent)
 	}
 	switch {
 	case (c.User != "" || len(c.Password) > 0) && now.knows():
-		return Grant{}, a.stall(now.users, c.Password)
+		err := a.stall(now.users, c.Password)
+		if absent { // then it was not wrong
+			err = ErrBusy
+		}
+		return Grant{}, err
 	case !now.letsIn(c.Identity):
 		return Grant{}, ErrNotAllowed
 	}
@@ -238,5 +274,12 @@ func (a *Authenticator) Each(yield func(name, help, label string, value uint64))
 	yield(name, help, `by="hash"`, a.hashed.Load())
 	yield(name, help, `by="memory"`, a.remembered.Load())
 	yield(name, help, `by="none"`, a.busy.Load())
+	const hooks, says = "dormouse_hook_answers_total",
+		"What web servers of auth.providers have said of clients. memory: not asked, since it let that client in a moment ago. none: no answer, or no sound one, see the log."
+	yield(hooks, says, `answer="allow"`, a.hooks.allow.Load())
+	yield(hooks, says, `answer="deny"`, a.hooks.deny.Load())
+	yield(hooks, says, `answer="ignore"`, a.hooks.ignore.Load())
+	yield(hooks, says, `answer="memory"`, a.hooks.memory.Load())
+	yield(hooks, says, `answer="none"`, a.hooks.none.Load())
 	yield("dormouse_locked_out_total", "Clients that were turned away unheard, since their name or their network had been wrong too often.", "", a.lockedOut.Load())
 }

@@ -232,14 +232,27 @@ func TestRemembered(t *testing.T) {
 
 // TestFigures counts each password shown, once.
 func TestFigures(t *testing.T) {
-	a := authenticator(t, Options{Anonymous: Anywhere, Files: []string{write(t, entry("ann", "a", pbkdf))}})
+	w := newWeb(t, `{"result": "ignore"}`)
+	hook := w.hook()
+	hook.After, hook.Next = 1, true
+	a := authenticator(t, Options{Anonymous: Anywhere, Files: []string{write(t, entry("ann", "a", pbkdf))}, Hooks: []Hook{hook}})
 	for _, password := range []string{"a", "a", "a", "wrong", ""} {
 		a.login(calling("ann"), []byte(password))
 	}
 	a.login(calling(""), nil)
+	for _, says := range []string{`{"result": "ignore"}`, `{"result": "deny"}`, `{"result": "allow"}`, "", "no need to ask again"} {
+		w.says.Store(&says)
+		password := []byte("b")
+		if len(says) == 0 {
+			password = nil // which is hashed for nobody
+		}
+		a.login(calling("bob"), password)
+	}
 	got := map[string]uint64{}
 	a.Each(func(name, _, label string, value uint64) { got[name+"{"+label+"}"] = value })
-	want := map[string]uint64{`dormouse_password_checks_total{by="hash"}`: 2,
+	want := map[string]uint64{`dormouse_password_checks_total{by="hash"}`: 3,
+		`dormouse_hook_answers_total{answer="allow"}`: 1, `dormouse_hook_answers_total{answer="deny"}`: 1, `dormouse_hook_answers_total{answer="ignore"}`: 1,
+		`dormouse_hook_answers_total{answer="memory"}`: 1, `dormouse_hook_answers_total{answer="none"}`: 1,
 		`dormouse_password_checks_total{by="memory"}`: 2, `dormouse_password_checks_total{by="none"}`: 0, "dormouse_locked_out_total{}": 0}
 	if !maps.Equal(got, want) {
 		t.Errorf("the figures are %v, want %v", got, want)

@@ -6,10 +6,12 @@ import (
 	"time"
 )
 
-// passwords are the provider of those whose names are in password files.
+// passwords are the provider of those whose names are in some of the password
+// files, one after another.
 type passwords struct {
 	*Authenticator
-	users *users
+	users    *users
+	from, to int // which, to excluded
 }
 
 // remembered is how long a password that was right needs no hash. Clients
@@ -19,7 +21,7 @@ const remembered = 5 * time.Minute
 // Check says whether the client has the password of its name.
 func (p passwords) Check(c Credentials) (Grant, error) {
 	u := p.users.byName[c.User]
-	if u == nil {
+	if u == nil || u.file < p.from || u.file >= p.to {
 		return Grant{}, ErrUnknown
 	}
 	if len(c.Password) == 0 {

@@ -70,12 +70,17 @@ func (p *tokens) Check(c Credentials) (Grant, error) {
 		return Grant{}, ErrToken
 	}
 	user, _ := claims[p.Claim].(string)
-	if user == "" || len(user) > maxName || !utf8.ValidString(user) || strings.ContainsFunc(user, unicode.IsControl) {
+	if !validName(user) {
 		return Grant{}, fmt.Errorf("%w: its %s is no user name", ErrToken, p.Claim)
 	}
 	until, _ := claims.GetExpirationTime() // there is one
 	c.User, c.Roles = user, p.roles(claims)
 	return Grant{c.Identity, Proof{Until: until.Add(leeway), by: p.name()}}, nil
+}
+
+// validName reports whether a user may be called that.
+func validName(user string) bool {
+	return user != "" && len(user) <= maxName && utf8.ValidString(user) && !strings.ContainsFunc(user, unicode.IsControl)
 }
 
 // name is what tells one issuer's tokens from another's.

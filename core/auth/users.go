@@ -22,6 +22,7 @@ type users struct {
 // else is remembered bounds what is.
 type user struct {
 	hash  Hash
+	file  int // which it is in
 	proof atomic.Pointer[proof]
 }
 
@@ -36,7 +37,7 @@ func readUsers(files []string) (*users, error) {
 	us := &users{byName: make(map[string]*user)}
 	schemes := make(map[Scheme]int)
 	var problems Problems
-	for _, name := range files {
+	for i, name := range files {
 		f, err := ReadFile(name)
 		var ps Problems
 		if errors.As(err, &ps) {
@@ -48,7 +49,7 @@ func readUsers(files []string) (*users, error) {
 		}
 		for _, l := range f.lines {
 			if l.user != "" && us.byName[l.user] == nil {
-				us.byName[l.user] = &user{hash: l.hash}
+				us.byName[l.user] = &user{hash: l.hash, file: i}
 				schemes[l.hash.Scheme]++
 			}
 		}
