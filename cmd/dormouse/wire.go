@@ -118,12 +118,16 @@ func authOptions(c *config.Config) auth.Options {
 		}
 	}
 	for _, p := range c.Auth.Providers {
-		if p.Type == "jwt" {
+		switch p.Type {
+		case "jwt":
 			o.Tokens = append(o.Tokens, auth.Tokens{URL: p.JWKSURL, File: p.File, Issuer: p.Issuer, Audience: p.Audience,
 				Claim: p.Claim, RolesClaim: p.RolesClaim, Algorithms: p.Algorithms})
-			continue
+		case "http":
+			o.Hooks = append(o.Hooks, auth.Hook{URL: p.URL, After: len(o.Files), Timeout: time.Duration(p.Timeout), Cache: time.Duration(p.Cache),
+				Next: p.OnError == "next", CAFile: p.CAFile})
+		default:
+			o.Files = append(o.Files, p.File)
 		}
-		o.Files = append(o.Files, p.File)
 	}
 	return o
 }

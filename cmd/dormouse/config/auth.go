@@ -1,12 +1,28 @@
 package config
 
+import "time"
+
 // Auth is who may connect.
 type Auth struct {
 	// Clients without a user name.
 	Anonymous Anonymous `yaml:"anonymous"`
 
-	// Who knows the clients that have one. The first that knows the name
-	// decides.
+	// Who knows the clients that have one. The first that knows the name decides:
+	// {type: passwd, file: …}, {type: jwt, jwks_url: …, issuer: …, audience: …},
+	// {type: http, url: …, timeout: 2s, cache: 60s, on_error: deny, ca_file: …}.
+	// Of the last, the web server at url is asked by POST, over https or on this
+	// machine, about who has a user name or a password, in JSON:
+	// {"client_id": …, "user": …, "password": …, "listener": …, "address": …}.
+	// It answers with status 200 within timeout: {"result": "allow"}, and if it
+	// likes "user": as whom, "roles": ["ops"], and "expire_at": when the client is
+	// disconnected (0x87), in seconds since 1970; {"result": "deny"}; or
+	// {"result": "ignore"}, which leaves it to those behind it. Anything else is an
+	// error, and so is a redirect: with on_error deny the client is told that the
+	// server is busy; with next those behind it are asked, who had better not know
+	// the same names. Whom it has let in comes in again without a question within
+	// cache, if all of it is the same. 64 questions are asked at once. ca_file has
+	// the authorities that vouch for it, else it is the system's. A reload asks
+	// about nobody again: "dormouse kick" has a client come again.
 	Providers []Provider `yaml:"providers"`
 
 	// Roles, which acl.rules may be about. Each is given to those that all of its
@@ -129,8 +145,8 @@ type Provider struct {
 	// again by a reload, which parts with those whose name is gone or whose password
 	// is another. "jwt": a client shows a JSON Web Token as its password, whatever
 	// its user name, and is disconnected (0x87) when that expires. Tokens are asked
-	// about before passwords.
-	Type string `yaml:"type" oneof:"passwd,jwt"`
+	// about before passwords. "http": a web server says who clients are.
+	Type string `yaml:"type" oneof:"passwd,jwt,http"`
 
 	// Of passwd, the file. Of jwt, a JSON Web Key Set, instead of jwks_url.
 	File string `yaml:"file"`
@@ -149,9 +165,17 @@ type Provider struct {
 
 	// Of jwt: how tokens may be signed.
 	Algorithms []string `yaml:"algorithms" oneof:"ES256,ES384,ES512,RS256,RS384,RS512,PS256,PS384,PS512,EdDSA"`
+
+	// Of http, see Auth.Providers.
+	URL     string   `yaml:"url"`
+	Timeout Duration `yaml:"timeout" min:"100ms" max:"30s"`
+	Cache   Duration `yaml:"cache" min:"0s" max:"24h"`
+	OnError string   `yaml:"on_error" oneof:"deny,next"`
+	CAFile  string   `yaml:"ca_file"`
 }
 
 // setDefaults is where a provider of a file starts.
 func (p *Provider) setDefaults() {
 	p.Claim, p.Algorithms = "sub", []string{"ES256", "RS256"}
+	p.Timeout, p.Cache, p.OnError = Duration(2*time.Second), Duration(time.Minute), "deny"
 }

@@ -97,7 +97,7 @@ func TestProblems(t *testing.T) {
 			`d.yaml:3:8: there is no key "provider" in auth; did you mean "providers"?`},
 		{"half a provider", "auth:\n  providers:\n    - {type: passwd}\n    - {file: f}\n",
 			"d.yaml:3:7: auth.providers[0] has no file; name one made by \"dormouse passwd create\"\n" +
-				"d.yaml:4:7: auth.providers[1] has no type; it must be passwd or jwt"},
+				"d.yaml:4:7: auth.providers[1] has no type; it must be passwd, jwt or http"},
 		{"user that nobody knows", "sys_topics:\n  users: [ann]\n",
 			`d.yaml:2:3: sys_topics.users is for users whose password is checked; add auth.providers, or leave it out`},
 		{"host name", "listeners:\n  - name: a\n    type: tcp\n    address: localhost:1883\n",

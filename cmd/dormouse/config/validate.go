@@ -168,11 +168,15 @@ func (r *reader) providers(ps []Provider) {
 			continue
 		}
 		if p.Type == "" {
-			r.complain(r.at[key], "%s has no type; it must be passwd or jwt", key)
+			r.complain(r.at[key], "%s has no type; it must be passwd, jwt or http", key)
 		}
-		if p.Type == "jwt" {
+		r.foreign(key, &ps[i])
+		switch {
+		case p.Type == "jwt":
 			r.tokens(key, &ps[i])
-		} else if p.File == "" {
+		case p.Type == "http":
+			r.hook(key, &ps[i])
+		case p.File == "":
 			r.complain(r.at[key], "%s has no file; name one made by \"dormouse passwd create\"", key)
 		}
 	}
