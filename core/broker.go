@@ -95,7 +95,7 @@ func (b *Broker) Publish(from Identity, m Message, done func(error)) {
 		err = b.shed(m.QoS)
 	}
 	if err == nil {
-		err = b.publish(m, b.signed(from, &m), done)
+		err = b.publish(m, from.Listener, b.signed(from, &m), done)
 	}
 	if err != nil {
 		b.decline(m.QoS, err, done)

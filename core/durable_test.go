@@ -260,3 +260,26 @@ func TestBrokenStoreAcknowledgesNothing(t *testing.T) {
 	}
 	p.gets()
 }
+
+// TestWrittenAhead: of what comes in where the edge has written that it heard it,
+// nobody sees anything before that is durable, not even a message of QoS 0; of all
+// else at QoS 0 nothing is promised, and nothing waits.
+func TestWrittenAhead(t *testing.T) {
+	for listener, ahead := range map[string]bool{"written": true, "other": false} {
+		s := new(slow)
+		w := newWorld(t, func(o *Options) {
+			o.Store = s
+			o.WritesAhead = func(listener string) bool { return listener == "written" }
+		})
+		from := Identity{ClientID: "p", Listener: listener}
+		var p *Session
+		w.Open(from, SessionOptions{}, &person{}, func(s *Session, _ bool, _ error) { p = s })
+		s.answers(nil)
+		s.follows = 0
+		w.Publish(from, Message{Topic: "t"}, func(error) {})
+		p.Publish(Message{Topic: "t"}, 0, func(error) {})
+		if want := 2; s.follows != want && !ahead || s.follows != 0 && ahead {
+			t.Errorf("%s: %d of %d messages follow, and the others have the store sync", listener, s.follows, want)
+		}
+	}
+}

@@ -140,7 +140,7 @@ func (b *Broker) RemoveRetained(by Identity, topic string, done func(error)) {
 	m := Message{Topic: topic, Publisher: by.ClientID, Retain: true, QoS: 1}
 	err := b.mayPublish(by, &m, OnRequest)
 	if err == nil {
-		err = b.publish(m, "", done)
+		err = b.publish(m, "", "", done)
 	}
 	if err != nil {
 		b.refuse(err, done)

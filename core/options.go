@@ -35,6 +35,12 @@ type Options struct {
 	// where names are checked.
 	BindUsers bool
 
+	// WritesAhead says of a listener whether the edge writes to Store that it has
+	// heard something there before it says so here, and it may be heard again if
+	// that is lost. Then nobody sees anything of it, be it at QoS 0, before it is
+	// durable that it was heard. Default nil: of none.
+	WritesAhead func(listener string) bool
+
 	// Log gets what an operator should see. Default: nothing is logged.
 	Log zerolog.Logger
 
@@ -99,6 +105,10 @@ const (
 	DropOldest
 	DropNewest
 )
+
+func (o *Options) writtenAhead(listener string) bool {
+	return o.WritesAhead != nil && o.WritesAhead(listener)
+}
 
 // DefaultOptions returns the defaults.
 func DefaultOptions() Options {

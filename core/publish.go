@@ -32,9 +32,10 @@ type receiver struct {
 	via *via // as of its item
 }
 
-// publish sends m, signed by its author if it is retained, on its way, with facts
-// that must be kept if it is. On an error it did not go, and done is not called.
-func (b *Broker) publish(m Message, author string, done func(error), facts ...store.Fact) error {
+// publish sends m, which came in by a listener and is signed by its author if it
+// is retained, on its way, with facts that must be kept if it is. On an error it
+// did not go, and done is not called.
+func (b *Broker) publish(m Message, listener, author string, done func(error), facts ...store.Fact) error {
 	if b.closed.Load() {
 		return ErrClosed
 	}
@@ -48,7 +49,7 @@ func (b *Broker) publish(m Message, author string, done func(error), facts ...st
 		return err
 	}
 	b.countReceived(&p.letter.Message)
-	if m.QoS == 0 && len(facts) == 0 {
+	if m.QoS == 0 && len(facts) == 0 && !b.o.writtenAhead(listener) {
 		b.store.Follow(p.then) // nothing is promised
 	} else {
 		b.store.Sync(p.then)

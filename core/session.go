@@ -85,7 +85,7 @@ func (s *Session) Publish(m Message, id uint16, done func(error)) {
 	}
 	err := b.shed(m.QoS)
 	if err == nil {
-		err = b.publish(m, b.signed(who, &m), done, origin...)
+		err = b.publish(m, who.Listener, b.signed(who, &m), done, origin...)
 	}
 	if err != nil {
 		if m.QoS == 2 {

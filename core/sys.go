@@ -41,7 +41,7 @@ func (b *Broker) AddLoad(name string, count func() uint64) {
 // is time.
 func (b *Broker) publishSys(now time.Time) {
 	for _, m := range b.changedSys(now) {
-		if err := b.publish(m, "", func(error) {}); err != nil {
+		if err := b.publish(m, "", "", func(error) {}); err != nil {
 			b.o.Log.Warn().Err(err).Str("event", "sys_refused").Msg("$SYS could not be published")
 		}
 	}

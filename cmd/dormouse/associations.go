@@ -3,13 +3,14 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"dormouse/cmd/dormouse/config"
 	"dormouse/core/store"
 	"dormouse/mqttsn/transport/dtls"
 )
 
-// This file is where DTLS keeps its associations: in the store, beside what is
+// This file is where DTLS keeps its associations: in the store, ahead of what is
 // acknowledged by them.
 
 // lasts reports whether what is written outlives a kill of the process before
@@ -43,6 +44,52 @@ func (k *keeping) forgetNotes() error {
 	return k.Write(facts...)
 }
 
+// joinFor is how long a note waits for a Sync of who acts on what it is about.
+const joinFor = time.Millisecond
+
+// join calls then as Sync does, which it leaves to somebody else for a moment: a
+// datagram that changes something has core ask for one, and one then does for
+// both.
+func (k *keeping) join(then func(error)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.joined) == 0 {
+		time.AfterFunc(joinFor, func() {
+			if joined := k.takeJoined(); len(joined) > 0 {
+				k.Store.Sync(joined.call)
+			}
+		})
+	}
+	k.joined = append(k.joined, then)
+}
+
+// Sync calls then, after those who have joined.
+func (k *keeping) Sync(then func(error)) {
+	joined := k.takeJoined()
+	if len(joined) == 0 {
+		k.Store.Sync(then)
+		return
+	}
+	k.Store.Sync(append(joined, then).call)
+}
+
+func (k *keeping) takeJoined() joined {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	j := k.joined
+	k.joined = nil
+	return j
+}
+
+// joined are those who share a Sync.
+type joined []func(error)
+
+func (j joined) call(err error) {
+	for _, then := range j {
+		then(err)
+	}
+}
+
 // A keeper keeps the associations of one listener. A note is named
 //
 //	Listener 0 ID(8) What(1)
@@ -65,22 +112,29 @@ func (k keeper) name(c *dtls.Change, what byte) string {
 	return k.prefix() + string(append(c.ID[:len(c.ID):len(c.ID)], what))
 }
 
-// Keep writes changes, and has them be durable: numbers that they reserve may be
-// used then. It takes more room only for an association that is new.
-func (k keeper) Keep(changes []dtls.Change, then func(error)) {
+// Keep writes changes: numbers that they reserve may be used when they are
+// durable. It takes more room only for an association that is new, for whose
+// peer it is in a hurry.
+func (k keeper) Keep(changes []dtls.Change, then func(error)) error {
 	facts := make([]store.Fact, 0, 2*len(changes))
+	begins := false
 	for i := range changes {
 		c := &changes[i]
 		if c.State == nil || c.Made != nil {
 			facts = append(facts, &store.Noted{Name: k.name(c, noteMade), Value: c.Made})
 		}
 		facts = append(facts, &store.Noted{Name: k.name(c, noteState), Value: c.State, Granted: true})
+		begins = begins || c.Made != nil
 	}
 	if err := k.kept.Write(facts...); err != nil {
-		then(err)
-		return
+		return err
 	}
-	k.kept.Sync(then)
+	if begins {
+		k.kept.Sync(then)
+		return nil
+	}
+	k.kept.join(then)
+	return nil
 }
 
 // Load visits the associations of the listener.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -54,7 +55,7 @@ func (s *server) secure(c *config.Config, l *config.Listener, conn transport.Tra
 		}
 	}
 	dc := dtlsConfig(c, l)
-	if s.kept.lasts() {
+	if s.writesAhead(l.Name) {
 		dc.Keeper = keeper{s.kept, l.Name}
 	}
 	var err error
@@ -70,6 +71,12 @@ func (s *server) secure(c *config.Config, l *config.Listener, conn transport.Tra
 		s.log.Info().Str("event", "associations_taken_up").Str("listener", l.Name).Int("associations", n).Msg("sensors that need no handshake")
 	}
 	return d, nil
+}
+
+// writesAhead reports whether what comes in by a listener is noted in the store
+// before anything is done about it, as DTLS does whose associations last.
+func (s *server) writesAhead(listener string) bool {
+	return s.kept.lasts() && slices.ContainsFunc(s.secured, func(d *secured) bool { return d.listener.Name == listener })
 }
 
 func credentials(p *config.Proofs) *handshake.Credentials {

@@ -103,6 +103,7 @@ func open(c *config.Config, log zerolog.Logger) (*server, error) {
 		log.Error().Err(err).Str("event", "provider_failed").Msg("clients may be turned away that would be known; see auth.providers")
 	}
 	s.access.goBy(c)
+	co.WritesAhead = s.writesAhead
 	co.Authorize, co.Named, mo.Authenticate, mo.Stands = s.access.allows, s.access.named, known.Authenticate, known.Stands
 	s.broker = core.New(co)
 	if err := kept.restore(s.broker); err != nil {

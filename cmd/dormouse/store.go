@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -38,6 +39,9 @@ type keeping struct {
 	full        bool // as the log knows
 
 	notes map[string][]byte // of transports, between restore and forgetNotes
+
+	mu     sync.Mutex
+	joined joined // the next Sync is theirs, too
 
 	had  core.Stats    // what was kept at the start
 	took time.Duration // to take it up

@@ -47,11 +47,14 @@ type Listener struct {
 
 	restored atomic.Pointer[map[record.ID]uint32] // numbers, between Load and Serve
 
-	keepOrder sync.Mutex     // held from when changes are encoded until the Keeper has them
-	keeping   sync.WaitGroup // what the Keeper has not answered
-	waiting   atomic.Int64   // datagrams to send that wait for that
-	inbounds  sync.Pool
-	outbounds sync.Pool
+	keepOrder  sync.Mutex     // held from when changes are encoded until the Keeper has them
+	turn       uint64         // of asking it, under keepOrder
+	keeping    sync.WaitGroup // what the Keeper has not answered
+	unanswered atomic.Int64   // as many
+	waiting    atomic.Int64   // octets to send that wait for that
+	failed     atomic.Bool    // it keeps nothing any more
+	inbounds   sync.Pool
+	outbounds  sync.Pool
 }
 
 var (
@@ -71,6 +74,7 @@ func New(c Config, credentials *handshake.Credentials, under transport.Transport
 	l.outbounds.New = func() any { return new(outbound) }
 	for i := range l.parts {
 		l.parts[i].which = uint32(i)
+		l.parts[i].unkept, l.parts[i].held = make(map[uint32]uint64), make(map[uint64][]transport.Datagram)
 	}
 	return l, l.SetCredentials(credentials)
 }

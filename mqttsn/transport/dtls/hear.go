@@ -2,6 +2,7 @@ package dtls
 
 import (
 	"errors"
+	"slices"
 
 	"dormouse/mqttsn/clock"
 	"dormouse/mqttsn/transport"
@@ -15,7 +16,7 @@ type inbound struct {
 	sink func([]transport.Datagram)
 
 	plain   []transport.Datagram
-	octets  []byte // of plain, if it has to wait for the Keeper
+	octets  []byte // of plain
 	touched []touched
 	replies []transport.Datagram
 }
@@ -29,14 +30,19 @@ func (l *Listener) receive(batch []transport.Datagram, sink func([]transport.Dat
 	if len(in.replies) > 0 {
 		l.under.Send(in.replies) // best effort
 	}
-	if l.cfg.Keeper == nil || len(in.touched) == 0 {
-		in.pass(nil)
-		return
-	}
-	l.keep(in.touched, in.pass)
+	in.pass(in.keep())
+	l.inbounds.Put(in)
 }
 
-// pass passes on what was received, unless it could not be kept that it was.
+// keep hands the Keeper what is to be kept before anything is done.
+func (in *inbound) keep() error {
+	if in.l.cfg.Keeper == nil || len(in.touched) == 0 {
+		return nil
+	}
+	return in.l.keep(slices.Clone(in.touched), func() {})
+}
+
+// pass passes on what was received, unless it cannot be kept that it was.
 func (in *inbound) pass(err error) {
 	switch {
 	case err != nil:
@@ -48,7 +54,6 @@ func (in *inbound) pass(err error) {
 	clear(in.replies)
 	in.plain, in.replies, in.octets, in.touched = in.plain[:0], in.replies[:0], in.octets[:0], in.touched[:0]
 	in.sink = nil
-	in.l.inbounds.Put(in)
 }
 
 // hear looks at one datagram: by its first record it goes one way or another.
@@ -172,8 +177,7 @@ func (in *inbound) touch(t touched) {
 	in.touched = append(in.touched, t)
 }
 
-// take puts a datagram aside. If it has to wait for the Keeper, it is copied:
-// the buffers are those of the transport below.
+// take puts a datagram aside until the Keeper has been told.
 func (in *inbound) take(from transport.Peer, octets []byte) {
 	in.l.count.opened.Add(1)
 	if len(octets) == 0 {

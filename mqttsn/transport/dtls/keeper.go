@@ -6,27 +6,31 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"sync"
 
 	"dormouse/mqttsn/transport"
 	"dormouse/mqttsn/transport/dtls/record"
 )
 
-// A Keeper keeps associations over a restart. It is safe for concurrent use
-// and never blocks.
+// A Keeper keeps associations over a restart, in a log that it shares with those
+// who act on datagrams. It is safe for concurrent use and never blocks.
 //
 // Two promises rest on it. No sequence number is used twice: an association
 // seals only with numbers below what was kept as reserved, and begins there
-// after a restart. And no record is heard twice: a datagram is passed on only
-// when it has been kept that its record was received. A Keeper that shares a
-// log with those who act on datagrams need not have each change synced before
-// it calls then, if what they write comes after it in the log: whatever is
-// durable of what a record has caused, that it was received is so, too.
+// after a restart. And nothing is done twice because a record is heard twice.
+// For that a datagram is passed on only when it has been handed to the Keeper
+// that its record was received: what is durable of all that the record causes
+// comes after it in the log, so that it is durable, too. And what is not meant to
+// last has not happened until somebody can tell: nothing is sent to the peer
+// before it is kept that its record was received. That what is sent to others
+// waits as long is for those to see to who act on datagrams.
 type Keeper interface {
-	// Keep takes changes, of one association in the order of the calls, and
-	// calls then once they are kept, or with an error if they cannot be. Until
-	// then nothing is done that rests on them. The changes and what they point
-	// at do not change afterwards.
-	Keep(changes []Change, then func(error))
+	// Keep takes changes, all or none of them, of one association in the order of
+	// the calls, and calls then once they are kept. An error, there or at once, in
+	// place of the call, is for good; but one that is new may be refused for want of
+	// room. What is written to the log after Keep has returned is durable only if
+	// the changes are. The changes and what they point at do not change afterwards.
+	Keep(changes []Change, then func(error)) error
 
 	// Load visits what is kept. It is called once, before any Keep.
 	Load(visit func(Change) error) error
@@ -136,12 +140,21 @@ type touched struct {
 	ended  bool
 }
 
-// keep has the Keeper keep what has become of associations, and calls then. It
-// is told in the order in which it became so.
-func (l *Listener) keep(what []touched, then func(error)) {
-	l.keeping.Add(1)
+// maxKeeping bounds how often the Keeper is asked before it has answered: a disk
+// that stands still must not fill the memory.
+const maxKeeping = 1 << 12
+
+// keep has the Keeper keep what has become of associations, and calls then once
+// that is so, unless there is an error. It is told in the order in which it
+// became so. Until then nothing is sent to those who were heard.
+func (l *Listener) keep(what []touched, then func()) error {
 	l.keepOrder.Lock()
-	defer l.keepOrder.Unlock()
+	if l.unanswered.Load() >= maxKeeping {
+		l.keepOrder.Unlock()
+		return errNotKept
+	}
+	l.turn++
+	turn := l.turn
 	changes := make([]Change, 0, len(what))
 	upTo := make([]uint32, len(what))
 	octets := make([]byte, 0, 64*len(what))
@@ -155,19 +168,74 @@ func (l *Listener) keep(what []touched, then func(error)) {
 			octets = l.appendState(octets, a)
 			upTo[i] = a.reserve()
 			changes = append(changes, Change{ID: a.ID, State: octets[start:len(octets):len(octets)]})
+			p.unkept[t.number] = turn
 		})
 	}
-	l.cfg.Keeper.Keep(changes, func(err error) {
-		defer l.keeping.Done()
-		for i, t := range what {
-			if err == nil && !t.ended {
-				l.with(t.number, func(p *part, slot int32) {
-					p.at(slot).reserved(upTo[i])
-				})
-			}
+	answer := &answer{heed: func(err error) {
+		defer l.answered()
+		if err != nil {
+			l.failed.Store(true)
+			return
 		}
-		then(err)
-	})
+		for i, t := range what {
+			l.release(t, turn, upTo[i])
+		}
+		then()
+	}}
+	err := l.ask(changes, answer.come)
+	l.keepOrder.Unlock()
+	if err != nil {
+		l.failed.Store(true)
+		return err
+	}
+	answer.free()
+	return nil
+}
+
+// An answer of the Keeper may come before Keep has returned, and is heeded after
+// that: it may be that the Keeper has to be asked again.
+type answer struct {
+	heed func(error)
+
+	mu         sync.Mutex
+	isHere, ok bool // it has come; it may be heeded
+	err        error
+}
+
+func (a *answer) come(err error) {
+	a.mu.Lock()
+	a.isHere, a.err = true, err
+	ok := a.ok
+	a.mu.Unlock()
+	if ok {
+		a.heed(err)
+	}
+}
+
+func (a *answer) free() {
+	a.mu.Lock()
+	a.ok = true
+	isHere := a.isHere
+	a.mu.Unlock()
+	if isHere {
+		a.heed(a.err)
+	}
+}
+
+// ask asks the Keeper. l.keepOrder is held.
+func (l *Listener) ask(changes []Change, kept func(error)) error {
+	l.keeping.Add(1)
+	l.unanswered.Add(1)
+	err := l.cfg.Keeper.Keep(changes, kept)
+	if err != nil {
+		l.answered()
+	}
+	return err
+}
+
+func (l *Listener) answered() {
+	l.unanswered.Add(-1)
+	l.keeping.Done()
 }
 
 // keepEnded has nothing be kept of associations that have ended.
@@ -179,7 +247,7 @@ func (l *Listener) keepEnded(ids ...record.ID) {
 	for i, id := range ids {
 		what[i] = touched{id: id, ended: true}
 	}
-	l.keep(what, func(error) {}) // what is kept too long ends when it is idle
+	l.keep(what, func() {}) // what is kept too long ends when it is idle
 }
 
 var errNotKept = errors.New("dtls: the association could not be kept")
@@ -196,14 +264,16 @@ func (l *Listener) keepMade(a *association, name string, gone []record.ID) error
 		changes = append(changes, Change{ID: id})
 	}
 	kept := make(chan error, 1)
-	l.keeping.Add(1)
 	l.keepOrder.Lock()
-	l.cfg.Keeper.Keep(changes, func(err error) {
-		l.keeping.Done()
+	err := l.ask(changes, func(err error) {
+		l.answered()
 		kept <- err
 	})
 	l.keepOrder.Unlock()
-	if err := <-kept; err != nil {
+	if err == nil {
+		err = <-kept
+	}
+	if err != nil {
 		return errors.Join(errNotKept, err)
 	}
 	a.reserved(a.reserve())

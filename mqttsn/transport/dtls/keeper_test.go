@@ -3,12 +3,12 @@ package dtls
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 
@@ -203,37 +203,57 @@ func TestNamesLast(t *testing.T) {
 }
 
 // TestNothingTwice runs peers and a Listener through restarts and crashes, in
-// which whatever was not synced is forgotten, by seed: no sequence number is
-// ever used twice to seal, and no record is passed on twice.
+// which whatever was not synced is forgotten, or the later part of it, by seed: no
+// sequence number is ever used twice to seal; of what is passed on, which is
+// written to the same log and answered, nothing is durable twice, nor answered
+// twice, not even if the answer rests on nothing that is written.
 func TestNothingTwice(t *testing.T) {
+	total := 0
 	for seed := range uint64(60) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		k := newDrawer()
 		b := newBench(t, benchConfig(k))
 		p := b.welcomes(t, seed%2 == 0, home)
 		k.manual = true
-		used := make(map[uint64]bool)
-		heard := make(map[string]bool)
+		used, said := make(map[uint64]bool), make(map[string]bool)
 		var old [][]byte
-		restarts, answers := 0, 0
+		restarts, again := 0, 0
+		heard := make(map[string]bool)
 		conn := uint32(0)
 		note := func() {
+			for _, d := range b.heard {
+				conn = d.Peer.Conn
+				text := string(d.Buf)
+				if heard[text] {
+					again++ // what a crash has undone
+				}
+				heard[text] = true
+				answer := []transport.Datagram{{Peer: d.Peer, Buf: []byte("ack " + text)}}
+				if random.IntN(2) == 0 {
+					b.Send(answer)
+					continue
+				}
+				here := b
+				k.do(text, func(error) { here.Send(answer) })
+			}
+			b.heard = nil
 			for _, d := range b.wire.take() {
-				n := binary.BigEndian.Uint64(d.Buf[3:])
+				got, n := p.opens(t, d.Buf)
 				if used[n] {
 					t.Fatalf("seed %d: number %#x was used twice", seed, n)
 				}
 				used[n] = true
-				answers++
-			}
-			for _, d := range b.heard {
-				if heard[string(d.Buf)] {
-					t.Fatalf("seed %d: %q was heard twice", seed, d.Buf)
+				text := string(got.Octets)
+				if said[text] && text != "x" {
+					t.Fatalf("seed %d: it said %q twice", seed, text)
 				}
-				heard[string(d.Buf)] = true
-				conn = d.Peer.Conn
+				said[text] = true
 			}
-			b.heard = nil
+			for i, act := range k.acts {
+				if slices.Contains(k.acts[:i], act) {
+					t.Fatalf("seed %d: %q was done twice", seed, act)
+				}
+			}
 		}
 		for step := range 400 {
 			switch random.IntN(12) {
@@ -244,15 +264,17 @@ func TestNothingTwice(t *testing.T) {
 				if len(old) > 0 {
 					b.receives(home, old[max(0, len(old)-1-random.IntN(10))])
 				}
-			case 5, 6, 7:
+			case 5, 6:
 				for range random.IntN(300) {
 					b.Send([]transport.Datagram{{Peer: transport.Peer{Conn: conn}, Buf: []byte("x")}})
 				}
-			case 8, 9, 10:
+			case 7, 8:
 				k.sync()
+			case 9, 10:
+				k.syncSome(1)
 			case 11:
 				note()
-				if random.IntN(2) == 0 {
+				if random.IntN(3) == 0 {
 					k.sync() // stopped in peace
 				}
 				note()
@@ -263,50 +285,104 @@ func TestNothingTwice(t *testing.T) {
 			}
 			note()
 		}
-		if restarts == 0 || answers < 100 || len(heard) < 10 {
-			t.Fatalf("seed %d: nothing happened: %d restarts, %d sent, %d heard", seed, restarts, answers, len(heard))
+		if restarts == 0 || len(used) < 100 || len(said) < 10 || len(k.acts) < 5 {
+			t.Fatalf("seed %d: nothing happened: %d restarts, %d sent, %d answers, %d acts", seed, restarts, len(used), len(said), len(k.acts))
 		}
+		total += again
+	}
+	if total == 0 {
+		t.Error("no crash has undone anything")
 	}
 }
 
-// TestKeptFirst: a datagram is passed on when it is kept that it was received,
-// not before, and not at all if that cannot be kept; nor is anything sealed
-// with numbers that could not be reserved.
+// TestKeptFirst: a datagram is passed on when the Keeper has been told, but
+// nothing is sent to its peer before that is kept; and not at all if it cannot
+// be, nor is it passed on then. Nobody else waits for it. Nothing is sealed with
+// numbers that are not reserved yet.
 func TestKeptFirst(t *testing.T) {
 	k := newDrawer()
 	b := newBench(t, benchConfig(k))
-	p := b.welcomes(t, true, home)
+	away := netip.MustParseAddrPort("192.0.2.2:4000")
+	p, other := b.welcomes(t, true, home), b.welcomes(t, true, away)
 	b.receives(home, p.seals("one"))
-	conn := b.heard[0].Peer.Conn
+	b.receives(away, other.seals("uno"))
+	conn, others := b.heard[0].Peer.Conn, b.heard[1].Peer.Conn
+	say := func(conn uint32, n int) int {
+		for range n {
+			b.Send([]transport.Datagram{{Peer: transport.Peer{Conn: conn}, Buf: []byte("x")}})
+		}
+		return len(b.wire.take())
+	}
 	k.manual = true
 	b.receives(home, p.seals("two"))
-	if len(b.heard) != 1 {
-		t.Fatal("it was heard before that was kept")
+	if len(b.heard) != 3 || len(k.written) != 1 {
+		t.Fatalf("heard %v, and %d times kept", b.heard, len(k.written))
+	}
+	if n := say(conn, 1); n != 0 {
+		t.Error("it was answered before it was kept that it was heard")
+	}
+	if n := say(others, 1); n != 1 {
+		t.Error("another waits for it")
+	}
+	b.receives(home, p.seals("three"))
+	if n := say(conn, 1); n != 0 {
+		t.Error("it was answered before it was kept that it was heard")
+	}
+	for turn := range 2 {
+		k.syncSome(1)
+		if n := len(b.wire.take()); n != 1 {
+			t.Errorf("turn %d: %d answers, want 1", turn, n)
+		}
+	}
+	if n := say(conn, 2*block); n < block/2 || n > block {
+		t.Errorf("%d were sent of %d, with %d numbers reserved", n, 2*block, block)
 	}
 	k.sync()
-	if len(b.heard) != 2 || string(b.heard[1].Buf) != "two" {
-		t.Fatalf("heard %v", b.heard)
+	if n := len(b.wire.take()); n < block/2 {
+		t.Errorf("%d were sent when numbers were reserved", n)
 	}
-	k.broken = errors.New("the disk is full")
-	b.receives(home, p.seals("three"))
-	if n := figure(b.Listener, `dormouse_dtls_records_dropped_total{reason="not_kept"}`); len(b.heard) != 2 || n != 1 {
+	k.sync()
+	heard := len(b.heard)
+	k.broken = errors.New("the disk is gone")
+	b.receives(home, p.seals("four"))
+	if n := figure(b.Listener, `dormouse_dtls_records_dropped_total{reason="not_kept"}`); len(b.heard) != heard || n != 1 {
 		t.Errorf("heard %v, %d not kept", b.heard, n)
 	}
-	for range 3 * block {
-		b.Send([]transport.Datagram{{Peer: transport.Peer{Conn: conn}, Buf: []byte("x")}})
+	say(others, 3*block)
+	if n := figure(b.Listener, `dormouse_dtls_records_unsent_total{reason="not_kept"}`); n < block {
+		t.Errorf("%d not sent for want of numbers", n)
 	}
-	sent := len(b.wire.take())
-	if n := figure(b.Listener, `dormouse_dtls_records_unsent_total{reason="not_kept"}`); sent < block/2 || sent > block || int(n) != 3*block-sent {
-		t.Errorf("%d were sent, and %d not, of %d, with %d numbers reserved", sent, n, 3*block, block)
+}
+
+// TestKeeperStands: while a Keeper does not answer, what waits for it is bounded,
+// in and out, and counted.
+func TestKeeperStands(t *testing.T) {
+	k := newDrawer()
+	b := newBench(t, benchConfig(k))
+	p := b.welcomes(t, true, home)
+	k.manual = true
+	for range maxKeeping + 10 {
+		b.receives(home, p.seals("x"))
 	}
-	k.broken = nil
-	b.Send([]transport.Datagram{{Peer: transport.Peer{Conn: conn}, Buf: []byte("x")}})
-	if len(b.wire.take()) != 0 {
-		t.Error("it was sent before numbers were reserved")
+	if n := figure(b.Listener, `dormouse_dtls_records_dropped_total{reason="not_kept"}`); len(b.heard) != maxKeeping || n != 10 {
+		t.Errorf("%d heard, %d dropped", len(b.heard), n)
 	}
-	k.sync()
-	if len(b.wire.take()) != 1 {
-		t.Error("it was not sent when numbers were reserved")
+	batch := []transport.Datagram{{Peer: b.heard[0].Peer, Buf: make([]byte, 1<<10)}}
+	for range maxWaiting >> 10 {
+		b.Send(batch)
+	}
+	dropped := figure(b.Listener, `dormouse_dtls_records_unsent_total{reason="not_kept"}`)
+	if dropped == 0 {
+		t.Error("all of them wait")
+	}
+	for len(k.written) > 0 {
+		k.sync() // and more numbers
+	}
+	if n := len(b.wire.take()); uint64(n) != maxWaiting>>10-dropped {
+		t.Errorf("%d sent in the end, and %d dropped, of %d", n, dropped, maxWaiting>>10)
+	}
+	if n := b.waiting.Load(); n != 0 {
+		t.Errorf("%d octets wait for nothing", n)
 	}
 }
 

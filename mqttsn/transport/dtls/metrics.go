@@ -40,9 +40,9 @@ var dropNames = [numDrops]string{"truncated", "version", "epoch", "cid", "type",
 
 // Why a datagram was not sent.
 const (
-	gone       = iota // there is no such association, any more
-	unproven          // the address has to show first that the peer is there
-	unreserved        // no sequence number could be reserved
+	gone     = iota // there is no such association, any more
+	unproven        // the address has to show first that the peer is there
+	unkept          // the Keeper did not answer, or too much waits for it
 	numUnsent
 )
 

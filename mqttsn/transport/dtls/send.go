@@ -15,12 +15,20 @@ type outbound struct {
 	ended  []record.ID
 }
 
-// maxWaiting bounds the datagrams that wait for numbers to be reserved.
-const maxWaiting = 1024
+// maxWaiting bounds what waits for the Keeper before it is sent, in octets of
+// memory, of which each datagram takes waitingSize before it says anything.
+const (
+	maxWaiting  = 4 << 20
+	waitingSize = 96
+)
 
 // Send seals each datagram for the association that Peer.Conn numbers, and
 // sends it to where that is by now. One that cannot be is dropped and counted.
-func (l *Listener) Send(batch []transport.Datagram) error {
+// What the Keeper is to answer first waits for that.
+func (l *Listener) Send(batch []transport.Datagram) error { return l.send(batch, false) }
+
+// send is Send. waited says that the Keeper has answered.
+func (l *Listener) send(batch []transport.Datagram, waited bool) error {
 	out := l.outbounds.Get().(*outbound)
 	defer func() {
 		clear(out.sealed)
@@ -29,11 +37,11 @@ func (l *Listener) Send(batch []transport.Datagram) error {
 		l.outbounds.Put(out)
 	}()
 	for _, d := range batch {
-		l.seal(out, d)
+		l.seal(out, d, waited)
 	}
 	l.keepEnded(out.ended...)
 	for _, d := range out.short {
-		l.sendLater(d)
+		l.sendReserved(d)
 	}
 	if len(out.sealed) == 0 {
 		return nil
@@ -42,13 +50,19 @@ func (l *Listener) Send(batch []transport.Datagram) error {
 }
 
 // seal puts a datagram into out.
-func (l *Listener) seal(out *outbound, d transport.Datagram) {
+func (l *Listener) seal(out *outbound, d transport.Datagram, waited bool) {
 	p := &l.parts[d.Peer.Conn%parts]
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	slot := p.withNumber(d.Peer.Conn)
 	if slot == none {
 		l.count.unsent[gone].Add(1)
+		return
+	}
+	if turn, unkept := p.unkept[d.Peer.Conn]; unkept && !waited {
+		if l.waits(&d) {
+			p.held[turn] = append(p.held[turn], d)
+		}
 		return
 	}
 	a := p.at(slot)
@@ -82,28 +96,55 @@ func (l *Listener) put(out *outbound, p *part, slot int32, t record.ContentType,
 	return nil
 }
 
-// sendLater sends a datagram once numbers are reserved: after a restart, or
-// many without an answer.
-func (l *Listener) sendLater(d transport.Datagram) {
-	if l.waiting.Add(1) > maxWaiting {
-		l.waiting.Add(-1)
-		l.count.unsent[unreserved].Add(1)
-		return
+// waits gives d a buffer of its own, and reports whether there is room for it, and
+// something to wait for.
+func (l *Listener) waits(d *transport.Datagram) bool {
+	if n := waitingSize + int64(len(d.Buf)); l.waiting.Add(n) > maxWaiting || l.failed.Load() {
+		l.waiting.Add(-n)
+		l.count.unsent[unkept].Add(1)
+		return false
 	}
 	d.Buf = append([]byte(nil), d.Buf...)
-	l.keep([]touched{{number: d.Peer.Conn}}, func(err error) {
-		defer l.waiting.Add(-1)
-		if err != nil {
-			l.count.unsent[unreserved].Add(1)
-			return
-		}
-		out := new(outbound)
-		l.seal(out, d)
-		if len(out.short) > 0 {
-			l.count.unsent[unreserved].Add(1)
-		}
-		if len(out.sealed) > 0 {
-			l.under.Send(out.sealed) // best effort
-		}
-	})
+	return true
+}
+
+// sendWaited sends what has waited.
+func (l *Listener) sendWaited(batch []transport.Datagram) {
+	if len(batch) == 0 {
+		return
+	}
+	for _, d := range batch {
+		l.waiting.Add(-waitingSize - int64(len(d.Buf)))
+	}
+	l.send(batch, true) // best effort
+}
+
+// sendReserved sends a datagram once numbers are reserved: after a restart, or
+// many without an answer.
+func (l *Listener) sendReserved(d transport.Datagram) {
+	if !l.waits(&d) {
+		return
+	}
+	send := []transport.Datagram{d}
+	if err := l.keep([]touched{{number: d.Peer.Conn}}, func() { l.sendWaited(send) }); err != nil {
+		l.waiting.Add(-waitingSize - int64(len(d.Buf)))
+		l.count.unsent[unkept].Add(1)
+	}
+}
+
+// release lets be sent what waited for a turn of the Keeper that is over, and
+// numbers up to there be used.
+func (l *Listener) release(t touched, turn uint64, upTo uint32) {
+	p := &l.parts[t.number%parts]
+	p.mu.Lock()
+	if p.unkept[t.number] == turn {
+		delete(p.unkept, t.number)
+	}
+	held := p.held[turn]
+	delete(p.held, turn)
+	if slot := p.withNumber(t.number); slot != none {
+		p.at(slot).reserved(upTo)
+	}
+	p.mu.Unlock()
+	l.sendWaited(held)
 }

@@ -101,6 +101,11 @@ type part struct {
 	last     uint32 // number given, without which
 	hot      []ready
 	scratch  []byte
+
+	// unkept has, of those who were heard and it is not yet kept that they were,
+	// the last turn that does it, and held what is to be sent after that.
+	unkept map[uint32]uint64
+	held   map[uint64][]transport.Datagram
 }
 
 // A ready has the ciphers of an association that was active lately.

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
+	"math"
 	"math/big"
 	"net"
 	"net/netip"
@@ -411,63 +412,82 @@ func counting(t testing.TB) (back func()) {
 	}
 }
 
-// A drawer is a Keeper in memory. It survives a Listener.
+// A drawer is a Keeper in memory. It survives a Listener. It is the log of those,
+// too, who act on what is passed on.
 type drawer struct {
 	mu      sync.Mutex
 	synced  map[record.ID]Change
-	written []Change // and not synced
-	waiting []func(error)
-	manual  bool  // synced by sync alone
-	broken  error // what Keep answers
+	acts    []string // what was done, and synced
+	written []entry  // and not synced
+	manual  bool     // synced by sync alone
+	broken  error    // what Keep answers
+}
+
+// An entry is what one call writes, and who is to know that it is synced.
+type entry struct {
+	changes []Change
+	act     string
+	then    func(error)
 }
 
 func newDrawer() *drawer { return &drawer{synced: make(map[record.ID]Change)} }
 
-func (k *drawer) Keep(changes []Change, then func(error)) {
+func (k *drawer) Keep(changes []Change, then func(error)) error {
+	return k.write(entry{changes: changes, then: then})
+}
+
+// do writes that something was done.
+func (k *drawer) do(act string, then func(error)) error { return k.write(entry{act: act, then: then}) }
+
+func (k *drawer) write(e entry) error {
 	k.mu.Lock()
 	if err := k.broken; err != nil {
 		k.mu.Unlock()
-		then(err)
-		return
+		return err
 	}
-	k.written = append(k.written, changes...)
-	k.waiting = append(k.waiting, then)
+	k.written = append(k.written, e)
 	manual := k.manual
 	k.mu.Unlock()
 	if !manual {
 		k.sync()
 	}
+	return nil
 }
 
-func (k *drawer) sync() {
+func (k *drawer) sync() { k.syncSome(math.MaxInt) }
+
+// syncSome syncs the n that were written first.
+func (k *drawer) syncSome(n int) {
 	k.mu.Lock()
-	for _, c := range k.written {
-		if c.State == nil {
-			delete(k.synced, c.ID)
-			continue
+	n = min(n, len(k.written))
+	var done []entry
+	done, k.written = k.written[:n:n], k.written[n:]
+	for _, e := range done {
+		for _, c := range e.changes {
+			if c.State == nil {
+				delete(k.synced, c.ID)
+				continue
+			}
+			if c.Made == nil {
+				c.Made = k.synced[c.ID].Made
+			}
+			k.synced[c.ID] = c
 		}
-		if c.Made == nil {
-			c.Made = k.synced[c.ID].Made
+		if e.act != "" {
+			k.acts = append(k.acts, e.act)
 		}
-		k.synced[c.ID] = c
 	}
-	done := k.waiting
-	k.written, k.waiting = nil, nil
 	k.mu.Unlock()
-	for _, then := range done {
-		then(nil)
+	for _, e := range done {
+		e.then(nil)
 	}
 }
 
-// crash forgets what was not synced.
+// crash forgets what was not synced. Nobody lives to hear of it.
 func (k *drawer) crash() {
 	k.mu.Lock()
-	done := k.waiting
-	k.written, k.waiting = nil, nil
-	k.mu.Unlock()
-	for _, then := range done {
-		then(context.Canceled)
-	}
+	defer k.mu.Unlock()
+	k.written = nil
 }
 
 func (k *drawer) Load(visit func(Change) error) error {
