@@ -213,10 +213,16 @@ func (s *shard) kick(t *seat, why session.Reason) {
 
 // newSeat makes a seat for a client that comes from there.
 func (s *shard) newSeat(from source) *seat {
-	t := &seat{session: *session.New(mqttsn.V12, &s.g.cfg.Session), owner: s}
+	t := &seat{session: *session.New(mqttsn.V12, s.g.configFor(from)), owner: s}
 	s.g.seats.Add(1)
 	s.settle(t, from)
 	return t
+}
+
+// configFor is what holds for a session with who is there.
+func (g *Gateway) configFor(from source) *session.Config {
+	user, _ := g.userOf(from)
+	return g.cfg.Session.Of(user)
 }
 
 // nowhere is the slot of a seat that is gone, or on its way.

@@ -250,7 +250,7 @@ func (c *QoSMinusOne) lists(t mqttsn.Topic) bool {
 // publish passes on a PUBLISH at QoS -1 from a sender without a connection. It
 // names its topic by a predefined id, two octets, or in full.
 func (s *shard) publish(from source, p *mqttsn.Publish) {
-	c, name, ok := &s.g.cfg.Session, "", true
+	c, name, ok := s.g.configFor(from), "", true
 	switch p.Topic.Kind {
 	case mqttsn.TopicPredefined:
 		name, ok = c.PredefinedTopic(p.Topic.ID, "")

@@ -216,7 +216,7 @@ func (g *Gateway) TakeUp(now clock.Time) (clients int) {
 		}
 		k.State = state
 		ago := g.cfg.Wall().Sub(time.UnixMilli(p.saved))
-		kept, ok := session.Resume(mqttsn.V12, &g.cfg.Session, now, k, ago)
+		kept, ok := session.Resume(mqttsn.V12, g.configFor(p.source), now, k, ago)
 		if !ok {
 			continue
 		}

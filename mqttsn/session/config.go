@@ -3,7 +3,6 @@ package session
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -68,8 +67,12 @@ type Config struct {
 	RegistersPerMinute int
 
 	// Predefined are the topics of predefined ids, 1 to 65534. In a topic,
-	// {clientid} stands for the client's id. Default none.
+	// {clientid} stands for the client's id and {identity} for Identity. Default
+	// none.
 	Predefined map[uint16]string
+
+	// Identity is who the client has proved to be; see [Config.Of]. Default nobody.
+	Identity string
 
 	// QoSMinusOne lets clients publish at QoS -1 while they are connected.
 	// Default false.
@@ -125,7 +128,7 @@ func (c *Config) Validate() error {
 	count("topic_ids.registers_per_minute", c.RegistersPerMinute, 1, 6000)
 	for id, topic := range c.Predefined {
 		count("predefined.id", int(id), 1, 65534)
-		if !c.ValidName([]byte(strings.ReplaceAll(topic, clientIDMark, "x"))) {
+		if !c.ValidName([]byte(fill(topic, "x", "x"))) {
 			errs = append(errs, fmt.Errorf("predefined topic %d is %q; it must be a topic name", id, topic))
 		}
 	}

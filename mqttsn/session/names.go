@@ -6,8 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// clientIDMark is what stands for the client id in a predefined topic.
-const clientIDMark = "{clientid}"
+// What stands in a predefined topic for the client id, and for who the client has
+// proved to be.
+const (
+	clientIDMark = "{clientid}"
+	identityMark = "{identity}"
+)
 
 // ValidName reports whether b is a topic name that a client may use: UTF-8
 // without NUL and wildcards, within the bounds of c.
@@ -52,20 +56,50 @@ func (c *Config) ValidClientID(b []byte) bool {
 	return len(b) > 0 && len(b) <= c.MaxClientID && utf8.Valid(b) && bytes.IndexByte(b, 0) < 0
 }
 
+// Of returns c for clients who have proved to be identity. That is a copy only
+// where it makes a difference, so that most share one.
+func (c *Config) Of(identity string) *Config {
+	if identity == c.Identity {
+		return c
+	}
+	for _, topic := range c.Predefined {
+		if strings.Contains(topic, identityMark) {
+			of := *c
+			of.Identity = identity
+			return &of
+		}
+	}
+	return c
+}
+
 // PredefinedTopic returns the topic that the predefined id stands for when
-// clientID uses it. A client id that would say more than one level, a wildcard
-// or a topic of the broker's own has no such topic; nor has a sender without one.
+// clientID uses it. A client id or an identity that would say more than one level,
+// a wildcard or a topic of the broker's own has no such topic; nor has a sender
+// without one.
 func (c *Config) PredefinedTopic(id uint16, clientID string) (string, bool) {
 	template, ok := c.Predefined[id]
-	if !ok || !strings.Contains(template, clientIDMark) {
+	byID, byIdentity := strings.Contains(template, clientIDMark), strings.Contains(template, identityMark)
+	switch {
+	case !byID && !byIdentity:
 		return template, ok
-	}
-	if clientID == "" || strings.ContainsAny(clientID, "/+#\x00") {
+	case byID && !oneLevel(clientID), byIdentity && !oneLevel(c.Identity):
 		return "", false
 	}
-	topic := strings.ReplaceAll(template, clientIDMark, clientID)
+	topic := fill(template, clientID, c.Identity)
 	return topic, c.ValidName([]byte(topic)) && (topic[0] == '$') == (template[0] == '$')
 }
+
+// fill puts both names into a template, of which what looks like a mark in one of
+// them is no part.
+func fill(template, clientID, identity string) string {
+	parts := strings.Split(template, clientIDMark)
+	for i := range parts {
+		parts[i] = strings.ReplaceAll(parts[i], identityMark, identity)
+	}
+	return strings.Join(parts, clientID)
+}
+
+func oneLevel(name string) bool { return name != "" && !strings.ContainsAny(name, "/+#\x00") }
 
 // wild reports whether messages come by other names than the filter: it has
 // wildcards, or shares a subscription, MQTT 5 §4.8.2.

@@ -123,8 +123,9 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestClientIDCannotWidenPredefined: a client id is one level, never more.
-func TestClientIDCannotWidenPredefined(t *testing.T) {
+// TestNamesCannotWidenPredefined: a client id is one level, never more, and so is
+// an identity; neither stands for the other.
+func TestNamesCannotWidenPredefined(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.Predefined = map[uint16]string{1: "alarm", 5: "sensors/{clientid}/t", 7: "{clientid}/t"}
 	for id, ok := range map[string]bool{"dev1": true, "a/b": false, "+": false, "#": false, "x#": false, "a\x00": false, "": false} {
@@ -137,6 +138,23 @@ func TestClientIDCannotWidenPredefined(t *testing.T) {
 	}
 	if topic, ok := cfg.PredefinedTopic(7, "$SYS"); ok {
 		t.Errorf("a client became %q", topic)
+	}
+	cfg.Predefined[8], cfg.Predefined[9] = "of/{identity}/{clientid}", "{identity}"
+	for who, want := range map[string]string{
+		"ann": "of/ann/dev1", "{clientid}": "of/{clientid}/dev1", "a/b": "", "+": "", "#": "", "": "", "a\x00": "",
+	} {
+		if topic, ok := cfg.Of(who).PredefinedTopic(8, "dev1"); ok != (want != "") || ok && topic != want {
+			t.Errorf("%q: %q, %v", who, topic, ok)
+		}
+	}
+	if topic, ok := cfg.Of("ann").PredefinedTopic(8, "{identity}"); !ok || topic != "of/ann/{identity}" {
+		t.Errorf("a client id became %q", topic)
+	}
+	if topic, ok := cfg.Of("$SYS").PredefinedTopic(9, "dev1"); ok {
+		t.Errorf("an identity became %q", topic)
+	}
+	if other := DefaultConfig(); other.Of("ann") != &other || cfg.Of("") != &cfg {
+		t.Error("a configuration is copied that need not be")
 	}
 	p := active(t)
 	p.s.clientID = "+"

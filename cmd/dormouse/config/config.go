@@ -233,7 +233,9 @@ type MQTTSN struct {
 	TopicIDs TopicIDs `yaml:"topic_ids"`
 
 	// Topic ids that every client knows without REGISTER, such as
-	// {id: 1, topic: alarm}. {clientid} in a topic is replaced.
+	// {id: 1, topic: alarm}. {clientid} in a topic stands for the client id, and
+	// {identity} for who a sensor over DTLS has proved to be; whose name has + # or /
+	// in it, or who has none, has no such topic.
 	Predefined []Predefined `yaml:"predefined"`
 
 	// PUBLISH at QoS -1: without a connection.

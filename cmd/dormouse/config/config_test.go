@@ -123,7 +123,7 @@ func TestProblems(t *testing.T) {
 				"d.yaml:5:7: mqttsn.predefined[2] has no id; give it one from 1 to 65534\n" +
 				"d.yaml:6:7: mqttsn.predefined[3] has no topic; give it one\n" +
 				"d.yaml:7:22: \"a/+\" cannot be published to: a topic has no + or # and does not begin with $\n" +
-				"d.yaml:8:22: \"a/{id}\" has a brace that is not {clientid}, the only one that is replaced\n" +
+				"d.yaml:8:22: \"a/{id}\" has a brace that is neither {clientid} nor {identity}, the only ones that are replaced\n" +
 				"d.yaml:9:12: mqttsn.predefined[6].id is 65535; it must be 1 to 65534"},
 		{"ADVERTISE to no one", "mqttsn:\n  advertise: {enabled: true}\n",
 			`d.yaml:2:24: mqttsn.advertise.enabled needs mqttsn.advertise.addresses to send to, such as [225.1.1.1:1884]`},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dormouse/configs/strict"
+	"dormouse/core/auth"
 )
 
 // validate complains about settings that are each in bounds but do not go
@@ -189,7 +190,7 @@ func (r *reader) predefined(ps []Predefined) {
 		if r.bad[key] {
 			continue
 		}
-		bare := strings.ReplaceAll(p.Topic, "{clientid}", "")
+		bare := strings.NewReplacer(auth.ClientMark, "", auth.IdentityMark, "").Replace(p.Topic)
 		switch {
 		case p.ID == 0:
 			r.complain(r.at[key], "%s has no id; give it one from 1 to 65534", key)
@@ -198,7 +199,7 @@ func (r *reader) predefined(ps []Predefined) {
 		case strings.ContainsAny(p.Topic, "+#\x00") || strings.HasPrefix(p.Topic, "$"):
 			r.complain(r.at[key+".topic"], "%q cannot be published to: a topic has no + or # and does not begin with $", p.Topic)
 		case strings.ContainsAny(bare, "{}"):
-			r.complain(r.at[key+".topic"], "%q has a brace that is not {clientid}, the only one that is replaced", p.Topic)
+			r.complain(r.at[key+".topic"], "%q has a brace that is neither %s nor %s, the only ones that are replaced", p.Topic, auth.ClientMark, auth.IdentityMark)
 		case topics[p.ID] != "":
 			r.complain(r.at[key+".id"], "id %d is %q already; give each topic its own", p.ID, topics[p.ID])
 		}
