@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"fmt"
 	"strings"
 	"time"
@@ -28,6 +29,27 @@ func (k *keeping) Load(visit func(store.Fact) error) error {
 		}
 		return visit(f)
 	})
+}
+
+// A secretNote is the name of the note of what marks associations with what they
+// rest on. It goes where they go: a store from a backup has neither.
+const secretNote = "\x00dtls"
+
+// secret returns it, and makes one if there is none. It is nil if nothing lasts.
+func (k *keeping) secret() ([]byte, error) {
+	if !k.lasts() {
+		return nil, nil
+	}
+	if noted := k.notes[secretNote]; len(noted) > 0 {
+		k.marks = noted
+	}
+	delete(k.notes, secretNote)
+	if k.marks != nil {
+		return k.marks, nil
+	}
+	k.marks = make([]byte, 32)
+	rand.Read(k.marks)
+	return k.marks, k.Write(&store.Noted{Name: secretNote, Value: k.marks})
 }
 
 // forgetNotes removes the notes that nobody has taken up: of listeners that are

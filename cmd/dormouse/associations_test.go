@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -188,14 +190,14 @@ func live(t *testing.T, d *slowDisk) *life {
 		t.Fatal(err)
 	}
 	c := dtls.DefaultConfig()
-	c.Keeper = keeper{l.kept, "sns"}
+	c.Keeper, c.Secret = keeper{l.kept, "sns"}, marks
 	var err error
-	key := func([]byte) ([]byte, bool) { return make([]byte, 16), true }
+	key := func([]byte) ([]byte, bool) { return noughts, true }
 	if l.secured, err = dtls.New(c, &handshake.Credentials{PSK: key}, l.ether); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := l.secured.Load(); n != 1 || err != nil {
-		t.Fatal(n, err)
+	if taken, err := l.secured.Load(); taken.Up != 1 || err != nil {
+		t.Fatal(taken, err)
 	}
 	gc := gateway.DefaultConfig()
 	gc.QoSMinusOne.From = gateway.Anywhere
@@ -247,14 +249,24 @@ type far struct {
 	t *testing.T
 }
 
+var (
+	noughts = make([]byte, 16) // the sensor's key
+	marks   = []byte("what associations are marked with")
+)
+
 // plant has a store know an association, as if there had been a handshake.
 func plant(t *testing.T, d *slowDisk) *far {
 	t.Helper()
 	keys := record.Keys{Read: [16]byte{1}, Write: [16]byte{2}}
 	id := record.ID{7}
 	a := record.Association{Keys: keys, ID: id, Suite: record.CCM8, HasCID: true}
-	made := append(append(a.AppendMade(nil), byte(transport.ByKey)), "sensor"...)
-	state := binary.BigEndian.AppendUint16(a.AppendCounts(nil, 0), sensorAt.Port())
+	made := append(a.AppendMade(nil), 0x10|byte(transport.ByKey), 0, 0, 0, 0, 0, 0, 0, 0)
+	made = append(made, "sensor"...)
+	mark := hmac.New(sha256.New, marks)
+	fmt.Fprintf(mark, "%s\x00\x00\x00\x10%s%s", id[:], noughts, made)
+	made = append(made, mark.Sum(nil)[:16]...)
+	state := binary.BigEndian.AppendUint32(a.AppendCounts(nil, 0), 0)
+	state = binary.BigEndian.AppendUint16(state, sensorAt.Port())
 	from := sensorAt.Addr().As16()
 	state = append(append(state, from[:]...), 0)
 	k := d.open(t)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -59,17 +58,24 @@ func (s *server) secure(c *config.Config, l *config.Listener, conn transport.Tra
 		dc.Keeper = keeper{s.kept, l.Name}
 	}
 	var err error
+	if dc.Secret, err = s.kept.secret(); err != nil {
+		return nil, err
+	}
 	if d.Listener, err = dtls.New(dc, credentials(d.proofs), conn); err != nil {
 		return nil, err
 	}
-	n, err := d.Load()
+	taken, err := d.Load()
 	if err != nil {
 		return nil, err
 	}
-	d.Recheck(d.knows)
-	if n > 0 {
-		s.log.Info().Str("event", "associations_taken_up").Str("listener", l.Name).Int("associations", n).Msg("sensors that need no handshake")
+	tell := func(e *zerolog.Event, event string, n int, says string) {
+		if n > 0 {
+			e.Str("event", event).Str("listener", l.Name).Int("associations", n).Msg(says)
+		}
 	}
+	tell(s.log.Info(), "associations_taken_up", taken.Up, "sensors that need no handshake")
+	tell(s.log.Info(), "associations_void", taken.Void, "sensors that need a handshake: their key is another, their authority none any more, or their certificate has expired")
+	tell(s.log.Warn(), "associations_crowded", taken.Crowded, "sensors that need a handshake, as there are more than dtls.max_associations: those that were silent for longest")
 	return d, nil
 }
 
@@ -80,29 +86,16 @@ func (s *server) writesAhead(listener string) bool {
 }
 
 func credentials(p *config.Proofs) *handshake.Credentials {
-	c := &handshake.Credentials{Certificate: p.Certificate, ClientCAs: p.ClientCAs}
+	c := &handshake.Credentials{Certificate: p.Certificate, Authorities: p.Authorities}
 	if p.Keys != nil {
 		c.PSK = p.Keys.Key
 	}
 	return c
 }
 
-// knows reports whether who has proved it before could do so now, as far as can
-// be told: a certificate is not at hand any more.
-func (d *secured) knows(who transport.Identity) bool {
-	switch {
-	case who.Proof == transport.ByCertificate:
-		return d.proofs.Certificate != nil
-	case d.proofs.Keys == nil:
-		return false
-	}
-	_, known := d.proofs.Keys.Key([]byte(who.Name))
-	return known
-}
-
 // proveAgain reads the files of all again. Only apply puts them to use, and only
 // if all can be read is there one. It ends what rests on keys that are others by
-// now, or on certificates, if the authorities are.
+// now, or on authorities that are none any more.
 func proveAgain(all []*secured) (apply func(), err error) {
 	fresh, errs := make([]*config.Proofs, len(all)), make([]error, len(all))
 	for i, d := range all {
@@ -123,19 +116,7 @@ func (d *secured) goBy(p *config.Proofs) {
 	if err := d.SetCredentials(credentials(p)); err != nil {
 		panic(err) // Proofs has refused what could be wrong with them
 	}
-	before := d.proofs
 	d.proofs = p
-	d.Recheck(func(who transport.Identity) bool {
-		switch {
-		case !d.knows(who):
-			return false
-		case who.Proof == transport.ByCertificate:
-			return before.ClientCAs.Equal(p.ClientCAs)
-		}
-		was, _ := before.Keys.Key([]byte(who.Name))
-		is, _ := p.Keys.Key([]byte(who.Name))
-		return bytes.Equal(was, is)
-	})
 }
 
 // warn tells of files that are as they should not be.

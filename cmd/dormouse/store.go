@@ -39,6 +39,7 @@ type keeping struct {
 	full        bool // as the log knows
 
 	notes map[string][]byte // of transports, between restore and forgetNotes
+	marks []byte            // the secret, once it was asked for
 
 	mu     sync.Mutex
 	joined joined // the next Sync is theirs, too

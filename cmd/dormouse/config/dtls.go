@@ -69,7 +69,9 @@ func (l *Listener) Proves() bool { return l.Type == "mqttsn-dtls" }
 type Proofs struct {
 	Keys        *auth.Keys       // nil: none
 	Certificate *tls.Certificate // nil: none
-	ClientCAs   *x509.CertPool   // of those who show a certificate
+
+	// Authorities vouch for those who show a certificate.
+	Authorities []*x509.Certificate
 }
 
 // Proofs reads l's files. The error says which file of which key it is about,
@@ -95,7 +97,7 @@ func (l *Listener) Proofs() (*Proofs, error) {
 			"%s is not a key of ECDSA, which is what sensors know; make one: openssl ecparam -name prime256v1 -genkey -noout", d.KeyFile)}
 	}
 	p.Certificate = &certificate
-	p.ClientCAs, err = readAuthorities("dtls.client_ca_file", d.ClientCAFile)
+	p.Authorities, err = readAuthorities("dtls.client_ca_file", d.ClientCAFile)
 	if err != nil {
 		return nil, err
 	}

@@ -65,9 +65,11 @@ func (l *Listener) ServerTLS() (*tls.Config, error) {
 		c.NextProtos = []string{"http/1.1"} // what browsers ask for
 	}
 	if t.ClientCAFile != "" {
-		if c.ClientCAs, err = readAuthorities("tls.client_ca_file", t.ClientCAFile); err != nil {
+		authorities, err := readAuthorities("tls.client_ca_file", t.ClientCAFile)
+		if err != nil {
 			return nil, err
 		}
+		c.ClientCAs = poolOf(authorities)
 	}
 	return c, nil
 }
@@ -101,16 +103,31 @@ func readCertificate(section, certFile, keyFile string) (tls.Certificate, error)
 }
 
 // readAuthorities reads the authorities in a file.
-func readAuthorities(key, file string) (*x509.CertPool, error) {
+func readAuthorities(key, file string) (as []*x509.Certificate, err error) {
 	text, err := readPEM(key, file)
 	if err != nil {
 		return nil, err
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		if a, err := x509.ParseCertificate(block.Bytes); err == nil { // as x509 has it
+			as = append(as, a)
+		}
+	}
+	if as == nil {
 		return nil, noCertificate(key, file)
 	}
-	return pool, nil
+	return as, nil
+}
+
+func poolOf(as []*x509.Certificate) *x509.CertPool {
+	pool := x509.NewCertPool()
+	for _, a := range as {
+		pool.AddCert(a)
+	}
+	return pool
 }
 
 func noCertificate(key, file string) error {

@@ -86,6 +86,50 @@ func TestDTLSOutlivesAKill(t *testing.T) {
 	}
 }
 
+// TestDTLSChangedWhileStopped: who has another key when the server comes back, or
+// none, needs a handshake; who has the same needs none. If fewer may be than
+// there are, the server starts all the same, with those that were heard last.
+func TestDTLSChangedWhileStopped(t *testing.T) {
+	t.Parallel()
+	data := "data_dir=" + filepath.Join(t.TempDir(), "data")
+	file := pskFile(t, map[string]byte{"stays": 1, "renewed": 2, "goes": 3})
+	b := start(t, data, overDTLS(nil, "psk_file: "+file))
+	sensors := make(map[string]*sensor)
+	for i, id := range []string{"stays", "renewed", "goes"} {
+		over, _ := b.secureSocket(byKey(id, byte(1+i))...)
+		sensors[id] = over.sensor(b, id, "")
+		sensors[id].connect(false)
+	}
+	restart := func(dtls, associations string) {
+		t.Helper()
+		if status := b.stop(); status != 0 {
+			t.Fatalf("dormouse serve ended with status %d", status)
+		}
+		b = start(t, data, overDTLS(b, "psk_file: "+file+dtls))
+		for _, s := range sensors {
+			s.b = b
+		}
+		if n := b.metric(t, "dormouse_dtls_associations"); n != associations {
+			t.Fatalf("%s associations, want %s", n, associations)
+		}
+	}
+	writeKeys(t, file, map[string]byte{"stays": 1, "renewed": 4})
+	restart("", "1")
+	b.wantLogged(t, "associations_void", 1)
+	sensors["stays"].search()
+	if _, _, err := b.trySecure(3*time.Second, byKey("renewed", 2)...); err == nil {
+		t.Error("the old key is good for a handshake")
+	}
+	over, _ := b.secureSocket(byKey("renewed", 4)...)
+	sensors["renewed"] = over.sensor(b, "renewed", "")
+	sensors["renewed"].connect(false)
+	if n := b.metric(t, "dormouse_dtls_handshakes_done_total"); n != "1" {
+		t.Errorf("%s handshakes, want that of the one with a new key", n)
+	}
+	restart(", max_associations: 1", "1")
+	b.wantLogged(t, "associations_crowded", 1)
+}
+
 // TestDTLSWithoutSync: what may be lost with the process would come back to
 // numbers that it has used. So with any other durability.sync than always nobody
 // is known after a restart, nor whoever was known before: a handshake is needed.

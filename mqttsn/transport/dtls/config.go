@@ -56,6 +56,10 @@ type Config struct {
 	// Keeper makes associations outlive the process. Nil: they end with it.
 	Keeper Keeper
 
+	// Secret is what nobody else knows, and is to be the same as long as anything
+	// is kept: those kept under another are forgotten. Empty: one for now.
+	Secret []byte
+
 	// Seed salts the hashes by which strangers share limits. Set it at random.
 	Seed uint64
 

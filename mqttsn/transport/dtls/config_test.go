@@ -90,7 +90,7 @@ func TestFull(t *testing.T) {
 	b := newBench(t, c)
 	p := b.welcomes(t, true, home)
 	b.welcomes(t, true, home)
-	if _, err := b.enter(association{Association: record.Association{ID: newID(), HasCID: true}}, ""); err != errFull {
+	if _, err := b.enter(association{Association: record.Association{ID: newID(), HasCID: true}}, "", warrant{}); err != errFull {
 		t.Errorf("a third: %v", err)
 	}
 	b.receives(home, p.seals("x"))
@@ -99,12 +99,18 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// TestExhausted: when the keys have sealed all that they may, the peer is told
-// so with the last of the numbers, and has to begin anew.
-func TestExhausted(t *testing.T) {
+// TestHostile36: when the keys have sealed all that they may, the peer is told
+// so with the last of the numbers, and has to begin anew. Long before the 2^48
+// numbers that there are, none of them is used twice, and nobody else notices.
+// A peer may use the greatest number itself: package record.
+func TestHostile36(t *testing.T) {
 	k := newDrawer()
 	b := newBench(t, benchConfig(k))
+	canary := b.welcomes(t, true, home)
+	b.receives(home, canary.seals("x"))
+	yellow := b.heard[0].Peer
 	p := b.welcomes(t, true, home)
+	b.heard = nil
 	b.receives(home, p.seals("x"))
 	to := b.heard[0].Peer
 	b.with(to.Conn, func(p *part, slot int32) {
@@ -123,7 +129,12 @@ func TestExhausted(t *testing.T) {
 	if fmt.Sprint(types) != "[23 23 21]" || last != uint64(record.CCM8.Limit()-1) {
 		t.Errorf("it was sent records of the types %v, the last of them number %#x", types, last)
 	}
-	if figure(b.Listener, `dormouse_dtls_associations_ended_total{reason="exhausted"}`) != 1 || len(k.synced) != 0 {
+	if figure(b.Listener, `dormouse_dtls_associations_ended_total{reason="exhausted"}`) != 1 || len(k.synced) != 1 {
 		t.Error("it has not ended")
+	}
+	b.receives(home, canary.seals("y"))
+	b.Send([]transport.Datagram{{Peer: yellow, Buf: []byte("z")}})
+	if sent := b.wire.take(); len(b.heard) != 2 || string(b.heard[1].Buf) != "y" || len(sent) != 1 {
+		t.Errorf("of the canary %v was heard, and it was sent %v", b.heard, sent)
 	}
 }

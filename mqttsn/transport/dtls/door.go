@@ -44,6 +44,7 @@ type shaking struct {
 	prefix netip.Prefix
 	hash   uint64   // of prefix
 	hello  [32]byte // the Random of its ClientHello
+	basis  *basis
 	shake  *handshake.Handshake
 	cancel context.CancelCauseFunc
 	place  *list.Element
@@ -168,7 +169,8 @@ func (d *door) admit(now clock.Time, in transport.Datagram, hello *handshake.Hel
 
 	id := newID()
 	to := transport.Peer{Addr: from, Local: in.Peer.Local}
-	shake, err := handshake.New(d.l.credentials.Load(), hello, id, from, func(b []byte) {
+	basis := d.l.credentials.Load()
+	shake, err := handshake.New(basis.Credentials, hello, id, from, func(b []byte) {
 		count.handshakeOctets.Add(uint64(len(b)))
 		d.l.under.Send([]transport.Datagram{{Peer: to, Buf: b}})
 	})
@@ -176,7 +178,7 @@ func (d *door) admit(now clock.Time, in transport.Datagram, hello *handshake.Hel
 		count.failed[failedOtherwise].Add(1)
 		return
 	}
-	s := &shaking{id: id, peer: to, prefix: prefix, hash: hash, hello: hello.Random, shake: shake}
+	s := &shaking{id: id, peer: to, prefix: prefix, hash: hash, hello: hello.Random, basis: basis, shake: shake}
 	var ctx context.Context
 	ctx, s.cancel = context.WithCancelCause(d.ctx)
 	s.place = d.order.PushBack(s)
@@ -295,22 +297,27 @@ func (d *door) run(ctx context.Context, s *shaking) {
 // will find it.
 func (l *Listener) welcome(s *shaking, agreed *handshake.Agreement) error {
 	a := association{Association: agreed.Association, place: l.placeOf(s.peer), pending: true, seen: seconds(l.cfg.Clock())}
-	name := ""
+	name, w := "", warrant{}
 	switch {
 	case agreed.PSKIdentity != nil:
 		a.proof, name = transport.ByKey, string(agreed.PSKIdentity)
 	case agreed.Certificate != nil:
-		a.proof, name = transport.ByCertificate, l.cfg.Name(agreed.Certificate)
+		a.proof, name, w = transport.ByCertificate, l.cfg.Name(agreed.Certificate), warrantOf(agreed.Chain)
 		if name == "" {
 			return errNameless
 		}
 	}
-	if err := l.keepMade(&a, name, l.vacate(&a)); err != nil {
+	on, _ := s.basis.on(a.proof, name, w)
+	if err := l.keepMade(&a, l.appendMade(nil, &a, name, w, on), l.vacate(&a)); err != nil {
 		return err
 	}
-	_, err := l.enter(a, name)
+	number, err := l.enter(a, name, w)
 	if err != nil {
 		l.keepEnded(a.ID)
+		return err
 	}
-	return err
+	if now := l.credentials.Load(); now != s.basis { // they have changed meanwhile
+		l.recheck(s.basis, now, func(a *association) bool { return a.number == number })
+	}
+	return nil
 }

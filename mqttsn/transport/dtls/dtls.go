@@ -38,7 +38,9 @@ import (
 type Listener struct {
 	cfg         Config
 	under       transport.Transport
-	credentials atomic.Pointer[handshake.Credentials]
+	credentials atomic.Pointer[basis]
+	warrants    warrants
+	since       uint32 // Unix time less the clock's, in seconds
 	count       counters
 
 	parts [parts]part
@@ -68,7 +70,11 @@ var (
 // least [MinDatagram] octets. c must be valid, and credentials be enough for
 // one cipher suite.
 func New(c Config, credentials *handshake.Credentials, under transport.Transport) (*Listener, error) {
-	l := &Listener{cfg: c, under: under}
+	l := &Listener{cfg: c, under: under, since: uint32(time.Now().Unix()) - seconds(c.Clock())}
+	if len(c.Secret) == 0 {
+		l.cfg.Secret = make([]byte, 32)
+		rand.Read(l.cfg.Secret)
+	}
 	l.door = newDoor(l)
 	l.inbounds.New = func() any { return &inbound{l: l} }
 	l.outbounds.New = func() any { return new(outbound) }
@@ -88,8 +94,9 @@ const MinDatagram = 2048
 // peer that pads its records has less room.
 const MaxOverhead = 13 + record.IDLength + 8 + 1 + 16
 
-// SetCredentials has handshakes that begin from now on use others. What was
-// agreed on by then stays; see Recheck.
+// SetCredentials has handshakes that begin from now on use others. It ends the
+// associations that rest on a key that is another then, or on an authority that
+// is none any more, without a word to the peers. All others stay.
 func (l *Listener) SetCredentials(c *handshake.Credentials) error {
 	if c.PSK == nil && c.Certificate == nil {
 		return errors.New("dtls: there are neither pre-shared keys nor a certificate; give one of them")
@@ -99,7 +106,10 @@ func (l *Listener) SetCredentials(c *handshake.Credentials) error {
 			return fmt.Errorf("dtls: the certificate has a key of type %T; sensors need one of ECDSA", c.Certificate.PrivateKey)
 		}
 	}
-	l.credentials.Store(c)
+	after := newBasis(c)
+	if before := l.credentials.Swap(after); before != nil {
+		l.recheck(before, after, func(*association) bool { return true })
+	}
 	return nil
 }
 
@@ -161,14 +171,6 @@ func (l *Listener) ConnPeer(id [record.IDLength]byte) (who transport.Peer, ok bo
 	return who, ok
 }
 
-// Recheck ends the associations of those who may not stay, as after
-// SetCredentials, without a word to them.
-func (l *Listener) Recheck(mayStay func(transport.Identity) bool) {
-	l.endThose(Rechecked, func(a *association, name string) bool {
-		return !mayStay(transport.Identity{Proof: a.proof, Name: name})
-	})
-}
-
 // endThose ends associations.
 func (l *Listener) endThose(why Ending, those func(a *association, name string) bool) {
 	for i := range l.parts {
@@ -189,9 +191,9 @@ func (l *Listener) endThoseOf(p *part, why Ending, those func(a *association, na
 	l.keepEnded(gone...)
 }
 
-// sweepUntil ends what is idle, a part at a time, until done.
+// sweepUntil sweeps a part at a time, until done.
 func (l *Listener) sweepUntil(done <-chan struct{}) {
-	ticker := time.NewTicker(max(l.cfg.Idle/(8*parts), time.Second))
+	ticker := time.NewTicker(min(max(l.cfg.Idle/(8*parts), time.Second), time.Minute))
 	defer ticker.Stop()
 	for i := 0; ; i++ {
 		select {
@@ -199,9 +201,21 @@ func (l *Listener) sweepUntil(done <-chan struct{}) {
 			return
 		case <-ticker.C:
 		}
-		since := int64(seconds(l.cfg.Clock())) - int64(l.cfg.Idle/time.Second)
-		l.endThoseOf(&l.parts[i%parts], Idle, func(a *association, _ string) bool { return int64(a.seen) < since })
+		l.sweep(&l.parts[i%parts])
 	}
+}
+
+// maxMute is for how long an association stays whose peer says nothing at all,
+// in seconds: it has no use for it, or does not know of it.
+const maxMute = 600
+
+// sweep ends those of a part that are idle, mute or expired.
+func (l *Listener) sweep(p *part) {
+	now := int64(seconds(l.cfg.Clock()))
+	idle, mute := now-int64(l.cfg.Idle/time.Second), now-maxMute
+	l.endThoseOf(p, Idle, func(a *association, _ string) bool { return int64(a.seen) < idle })
+	l.endThoseOf(p, Mute, func(a *association, _ string) bool { return a.mute() && int64(a.seen) < mute })
+	l.expired(p)
 }
 
 // seconds is what associations remember of a time: enough for 136 years.

@@ -56,16 +56,23 @@ type bench struct {
 
 func newBench(t testing.TB, c Config) *bench {
 	t.Helper()
+	b, _ := loadBench(t, c, &handshake.Credentials{PSK: oneKey})
+	return b
+}
+
+func loadBench(t testing.TB, c Config, credentials *handshake.Credentials) (*bench, Taken) {
+	t.Helper()
 	b := &bench{wire: new(wire)}
-	l, err := New(c, &handshake.Credentials{PSK: oneKey}, b.wire)
+	l, err := New(c, credentials, b.wire)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.Listener = l
-	if _, err := l.Load(); err != nil {
+	taken, err := l.Load()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return b
+	return b, taken
 }
 
 func (b *bench) receives(from netip.AddrPort, datagrams ...[]byte) {
@@ -91,13 +98,18 @@ var home = netip.MustParseAddrPort("192.0.2.1:4000")
 // welcomes gives b an association, kept and all, with the peer it returns.
 func (b *bench) welcomes(t testing.TB, cid bool, from netip.AddrPort) *peer {
 	t.Helper()
+	return b.agrees(t, cid, from, &handshake.Agreement{PSKIdentity: []byte("sensor")}, b.credentials.Load())
+}
+
+// agrees gives b an association of what was agreed on, by what was known then.
+func (b *bench) agrees(t testing.TB, cid bool, from netip.AddrPort, agreed *handshake.Agreement, by *basis) *peer {
+	t.Helper()
 	id := newID()
 	keys := record.Keys{ReadIV: [4]byte(id[:4]), WriteIV: [4]byte(id[4:])}
 	copy(keys.Read[:], id[:])
 	copy(keys.Write[8:], id[:])
-	agreed := &handshake.Agreement{PSKIdentity: []byte("sensor"), Association: record.Association{
-		Keys: keys, ID: id, Suite: record.CCM8, HasCID: cid, Sent: 1 << 10, Reserved: 1 << 10}}
-	if err := b.welcome(&shaking{id: id, peer: transport.Peer{Addr: from}}, agreed); err != nil {
+	agreed.Association = record.Association{Keys: keys, ID: id, Suite: record.CCM8, HasCID: cid, Sent: 1 << 10, Reserved: 1 << 10}
+	if err := b.welcome(&shaking{id: id, peer: transport.Peer{Addr: from}, basis: by}, agreed); err != nil {
 		t.Fatal(err)
 	}
 	p := &peer{Association: record.Association{
@@ -136,7 +148,7 @@ func (p *peer) opens(t testing.TB, datagram []byte) (record.Content, uint64) {
 
 func benchConfig(k Keeper) Config {
 	c := DefaultConfig()
-	c.Keeper = k
+	c.Keeper, c.Secret = k, testSecret
 	return c
 }
 

@@ -18,11 +18,14 @@ const (
 	Replaced                // by another from the same address
 	Exhausted               // its keys have sealed all that they may
 	Idle
-	Rechecked // its peer may not stay
+	Mute      // its peer has never said anything
+	Rechecked // its key is another by now, or its authority none any more
+	Expired   // its certificate has
+	Crowded   // another needed its place more
 	numEndings
 )
 
-var endingNames = [numEndings]string{"closed", "alert", "replaced", "exhausted", "idle", "rechecked"}
+var endingNames = [numEndings]string{"closed", "alert", "replaced", "exhausted", "idle", "mute", "rechecked", "expired", "crowded"}
 
 // Why a received datagram, or record, was dropped: those of dropErrors, and
 const (
@@ -154,7 +157,7 @@ func Each(ls []*Listener, yield func(name, help, label string, value uint64)) {
 		"Peers whose keys are known. They need no handshake.", "",
 		sum(func(c *counters) uint64 { return uint64(max(0, c.associations.Load())) }))
 	several("dormouse_dtls_associations_ended_total",
-		"Associations that have ended. idle: see dtls.idle_timeout.",
+		"Associations that have ended. idle: see dtls.idle_timeout. mute: nothing came after the handshake. rechecked: the key is another, or the authority none any more. crowded: raise dtls.max_associations.",
 		"reason", endingNames[:], func(c *counters) []atomic.Uint64 { return c.ended[:] })
 	one("dormouse_dtls_moves_total",
 		"Changes of a peer's address that cost no handshake.", func(c *counters) *atomic.Uint64 { return &c.moves })

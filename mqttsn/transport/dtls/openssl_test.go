@@ -37,7 +37,7 @@ func TestOpenSSL(t *testing.T) {
 	}
 	withCert := []string{"-CAfile", write("ca.pem", "CERTIFICATE", a.cert.Raw), "-verify_return_error",
 		"-cert", write("cert.pem", "CERTIFICATE", mine.Certificate[0]), "-key", write("key.pem", "EC PRIVATE KEY", key)}
-	cred := &handshake.Credentials{PSK: oneKey, Certificate: &server, ClientCAs: a.pool}
+	cred := &handshake.Credentials{PSK: oneKey, Certificate: &server, Authorities: []*x509.Certificate{a.cert}}
 	for name, kind := range map[string]struct {
 		flags []string
 		who   transport.Identity

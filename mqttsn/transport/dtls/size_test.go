@@ -25,7 +25,7 @@ func TestSize(t *testing.T) {
 		id := newID()
 		a := association{Association: record.Association{ID: id, Suite: record.CCM8, HasCID: true}}
 		binary.BigEndian.PutUint64(a.addr[:], i)
-		if _, err := b.enter(a, "sensor"); err != nil {
+		if _, err := b.enter(a, "sensor", warrant{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -186,16 +186,22 @@ func (l *Listener) with(number uint32, do func(p *part, slot int32)) {
 var errFull = errors.New("dtls: there are as many associations as may be")
 
 // enter puts an association into the table.
-func (l *Listener) enter(a association, name string) (number uint32, err error) {
-	if l.count.associations.Add(1) > int64(l.cfg.MaxAssociations) {
+func (l *Listener) enter(a association, name string, w warrant) (number uint32, err error) {
+	for l.count.associations.Add(1) > int64(l.cfg.MaxAssociations) {
 		l.count.associations.Add(-1)
-		return 0, errFull
+		if !l.crowdOut() {
+			return 0, errFull
+		}
 	}
 	k := l.keyOf(&a)
 	p := &l.parts[k.part]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.add(a, k.hash, name), nil
+	number = p.add(a, k.hash, name)
+	if a.proof == transport.ByCertificate {
+		l.warrants.set(number, w)
+	}
+	return number, nil
 }
 
 // vacate ends the association that is known by the address of a, if a is known
@@ -242,6 +248,9 @@ func (p *part) add(a association, hash uint32, name string) (number uint32) {
 // leave ends the association in a slot of p, which is locked.
 func (l *Listener) leave(p *part, slot int32, why Ending) {
 	a := p.at(slot)
+	if a.proof == transport.ByCertificate {
+		l.warrants.drop(a.number)
+	}
 	p.byKey.Drop(l.keyOf(a).hash, slot)
 	p.byNumber.Drop(hashNumber(a.number), slot)
 	if r := p.hotAt(slot); r.number == a.number {

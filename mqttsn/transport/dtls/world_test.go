@@ -31,7 +31,10 @@ import (
 // patience is for what has to come, but takes as long as the machine likes.
 const patience = 20 * time.Second
 
-var testKey = []byte("0123456789abcdef")
+var (
+	testKey    = []byte("0123456789abcdef")
+	testSecret = []byte("known to nobody else")
+)
 
 func oneKey(identity []byte) ([]byte, bool) {
 	return testKey, bytes.HasPrefix(identity, []byte("sensor"))
@@ -118,7 +121,7 @@ func (p *tap) last(n int) [][]byte {
 
 func testConfig() Config {
 	c := DefaultConfig()
-	c.HandshakeTimeout = patience
+	c.HandshakeTimeout, c.Secret = patience, testSecret
 	return c
 }
 

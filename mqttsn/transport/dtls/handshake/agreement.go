@@ -20,6 +20,9 @@ type Agreement struct {
 
 	PSKIdentity []byte            // nil without a pre-shared key
 	Certificate *x509.Certificate // the peer's, verified; nil if it was not asked for one
+
+	// Chain is from Certificate to an authority.
+	Chain []*x509.Certificate
 }
 
 // firstSent is the number that an association seals its first record with. What

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"sync"
 
 	piondtls "github.com/pion/dtls/v3"
 )
@@ -20,10 +21,24 @@ type Credentials struct {
 	// Certificate is ours, with an ECDSA key. Nil: no certificates.
 	Certificate *tls.Certificate
 
-	// ClientCAs are who may vouch for peers that authenticate by certificate,
+	// Authorities are who may vouch for peers that authenticate by certificate,
 	// and then each has to show one. Nil: none is asked for one, and they are
 	// nobody in particular.
-	ClientCAs *x509.CertPool
+	Authorities []*x509.Certificate
+
+	once sync.Once
+	pool *x509.CertPool // of Authorities
+}
+
+// clientCAs is a pool of the authorities.
+func (c *Credentials) clientCAs() *x509.CertPool {
+	c.once.Do(func() {
+		c.pool = x509.NewCertPool()
+		for _, a := range c.Authorities {
+			c.pool.AddCert(a)
+		}
+	})
+	return c.pool
 }
 
 // guise keys what stands for the keys of unknown identities, so that they look
@@ -55,8 +70,8 @@ func (c *Credentials) options() []piondtls.ServerOption {
 	if c.Certificate != nil {
 		suites = append(suites, piondtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, piondtls.TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8)
 		options = append(options, piondtls.WithCertificates(*c.Certificate))
-		if c.ClientCAs != nil {
-			options = append(options, piondtls.WithClientCAs(c.ClientCAs),
+		if c.Authorities != nil {
+			options = append(options, piondtls.WithClientCAs(c.clientCAs()),
 				piondtls.WithClientAuth(piondtls.RequireAndVerifyClientCert))
 		}
 	}

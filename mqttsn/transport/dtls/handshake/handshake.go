@@ -11,6 +11,7 @@ package handshake
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"net/netip"
 	"time"
@@ -30,6 +31,8 @@ type Handshake struct {
 	id   record.ID
 	conn *conn
 	pion *piondtls.Conn
+
+	chain []*x509.Certificate // of the peer, once pion has verified it
 }
 
 // quiet has pion log nothing: whatever it has to say comes from strangers.
@@ -44,17 +47,25 @@ var quiet = func() logging.LoggerFactory {
 // datagram for the peer, which is its own only until it returns.
 func New(c *Credentials, hello *Hello, id record.ID, peer netip.AddrPort, send func([]byte)) (*Handshake, error) {
 	conn, finish := newConn(peer, send), &finish{id: id}
+	h := &Handshake{id: id, conn: conn}
 	options := append(c.options(),
 		piondtls.WithConnectionIDGenerator(func() []byte { return id[:] }),
 		piondtls.WithServerHelloMessageHook(finish.helloed),
 		piondtls.WithKeyLogWriter(finish),
+		piondtls.WithVerifyPeerCertificate(func(_ [][]byte, chains [][]*x509.Certificate) error {
+			if len(chains) > 0 {
+				h.chain = chains[0]
+			}
+			return nil
+		}),
 		piondtls.WithMTU(MTU),
 		piondtls.WithLoggerFactory(quiet))
 	pion, err := piondtls.ServerWithOptions(conn, conn.peer, options...)
 	if err != nil {
 		return nil, err
 	}
-	return &Handshake{id: id, conn: conn, pion: pion}, conn.greet(hello, pion, finish)
+	h.pion = pion
+	return h, conn.greet(hello, pion, finish)
 }
 
 // Run does the handshake, and returns what it came to. The peer does not know
@@ -78,8 +89,10 @@ func (h *Handshake) Run(ctx context.Context, within time.Duration) (*Agreement, 
 	agreed, err := agreementOf(h.pion, h.id)
 	if err != nil {
 		h.Forget()
+		return nil, err
 	}
-	return agreed, err
+	agreed.Chain = h.chain
+	return agreed, nil
 }
 
 // Deliver takes in a datagram of the peer. It keeps nothing of b. False means
