@@ -81,7 +81,7 @@ func (c *conn) publish(pk *packets.Packet) {
 	topic := m.Topic // not to have the answer keep the payload
 	c.session.Publish(m, id, func(err error) {
 		c.end()
-		if errors.Is(err, core.ErrNotAuthorized) && (qos == 0 || c.version < 5) {
+		if errors.Is(err, core.ErrNotAuthorized) && (qos == 0 || c.version < 5) || errors.Is(err, core.ErrInvalidTopic) && c.guard.bridge {
 			c.forbid(topic)
 			err = nil
 		}
@@ -95,10 +95,14 @@ func (c *conn) takeQuota(pk *packets.Packet) bool {
 	return c.quota.take(pk, c.server.o.ReceiveMaximum)
 }
 
+// longestShown is how much of a topic the log shows, in octets.
+const longestShown = 256
+
 // forbid drops a message that access rules forbid, and of which the client
 // cannot be told. Before MQTT 5 the message is acknowledged all the same
 // [MQTT-3.3.5-2 of 3.1.1]: a client that was hung up on would send it again for ever.
-// The log hears of it once in a connection.
+// So it is with a topic beyond our limits, if a bridge brings it: it cannot choose
+// what others say, and all else would wait. The log hears of it once in a connection.
 func (c *conn) forbid(topic string) {
 	c.mu.Lock()
 	again := c.forbidden
@@ -108,7 +112,7 @@ func (c *conn) forbid(topic string) {
 		return
 	}
 	c.server.incidents.Info().Str("event", "publish_refused").Str("client", c.id.ClientID).
-		Str("listener", c.listener).Str("remote", c.id.Remote).Str("topic", topic).
+		Str("listener", c.listener).Str("remote", c.id.Remote).Str("topic", topic[:min(len(topic), longestShown)]).
 		Msg("client may not publish here; it goes on, and what it publishes is dropped")
 }
 
