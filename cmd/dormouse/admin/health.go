@@ -15,6 +15,14 @@ type Check struct {
 	Note    string // a sentence on what it does not promise though it is well
 }
 
+// apart keeps web pages of others from showing or reading what is said here, and
+// browsers from taking it for a page.
+var apart = map[string]string{
+	"Content-Security-Policy":      "default-src 'none'; frame-ancestors 'none'",
+	"Cross-Origin-Resource-Policy": "same-origin",
+	"X-Content-Type-Options":       "nosniff",
+}
+
 // public is what is on HTTP: nothing that changes anything, nothing about any
 // one client.
 func (s *Server) public() http.Handler {
@@ -27,6 +35,9 @@ func (s *Server) public() http.Handler {
 	mux.HandleFunc("/readyz", s.ready)
 	mux.HandleFunc("/", nowhere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for header, value := range apart {
+			w.Header().Set(header, value)
+		}
 		switch {
 		case r.Host != "" && !auth.LocalHost(r.Host): // no browser leaves it out, but HTTP/1.0 may
 			answerProblem(w, http.StatusForbidden, "this is for programs on this machine: call it localhost or 127.0.0.1, not %q", r.Host)

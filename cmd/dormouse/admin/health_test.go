@@ -27,6 +27,37 @@ func get(h http.Handler, method, url string) *httptest.ResponseRecorder {
 	return w
 }
 
+// TestHostile66OtherPages: no answer can be framed, read by the page of another
+// origin, or taken for a page itself, whatever it is about.
+func TestHostile66OtherPages(t *testing.T) {
+	h := newServer().public()
+	for _, url := range []string{"/livez", "/readyz?verbose", "/metrics", "/<script>", "http://evil.example/livez"} {
+		for _, method := range []string{"GET", "POST"} {
+			r := httptest.NewRequest(method, url, strings.NewReader("id=x"))
+			if r.Host == "example.com" {
+				r.Host = "localhost"
+			}
+			r.Header.Set("Origin", "http://evil.example")
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			for header, want := range map[string]string{
+				"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "X-Content-Type-Options": "nosniff",
+				"Cross-Origin-Resource-Policy": "same-origin", "Access-Control-Allow-Origin": "",
+			} {
+				if got := w.Header().Get(header); got != want {
+					t.Errorf("%s %s: %s is %q, want %q", method, url, header, got, want)
+				}
+			}
+			if kind := w.Header().Get("Content-Type"); strings.Contains(kind, "html") || kind == "" {
+				t.Errorf("%s %s is answered by %q", method, url, kind)
+			}
+			if method == "POST" && w.Code < 400 {
+				t.Errorf("POST to %s is answered by %d", url, w.Code)
+			}
+		}
+	}
+}
+
 // TestHTTPIsForThisMachine: a browser here must not read us out to a page of a
 // stranger who had his name bound to loopback, and nothing can be changed.
 func TestHTTPIsForThisMachine(t *testing.T) {
