@@ -38,7 +38,7 @@ soak: build
 packages: $(MQTTJS)/node_modules/.package-lock.json
 
 programs:
-	@PATH=$$PATH:/usr/sbin; for p in mosquitto_sub:mosquitto-clients mosquitto:mosquitto openssl:openssl tshark:tshark ip:iproute2 \
+	@PATH=$$PATH:/usr/sbin; for p in mosquitto_sub:mosquitto-clients mosquitto:mosquitto openssl:openssl tshark:tshark haproxy:haproxy ip:iproute2 \
 			unshare:util-linux mount:mount \
 			node:nodejs npm:npm chromium:chromium; do \
 		command -v $${p%:*} >/dev/null || missing="$$missing $${p#*:}"; \

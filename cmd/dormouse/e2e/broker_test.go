@@ -23,7 +23,8 @@ const patience = 15 * time.Second
 // A broker is one running "dormouse serve".
 type broker struct {
 	t        testing.TB
-	tcp, udp netip.AddrPort // MQTT and MQTT-SN
+	tcp, udp netip.AddrPort // MQTT, the last of them, and MQTT-SN
+	allTCP   []netip.AddrPort
 	tls      netip.AddrPort // MQTT over TLS, if there is
 	dtls     netip.AddrPort // MQTT-SN over DTLS, if there is
 	ws, wss  string         // URLs of MQTT over WebSocket, the latter if there is
@@ -137,6 +138,7 @@ func (b *broker) readAddresses(stdout io.Reader) error {
 		var err error
 		if rest, ok := strings.CutPrefix(line, "MQTT on "); ok {
 			b.tcp, err = netip.ParseAddrPort(strings.TrimSuffix(rest, "/tcp"))
+			b.allTCP = append(b.allTCP, b.tcp)
 		} else if rest, ok := strings.CutPrefix(line, "MQTT-SN on "); ok {
 			b.udp, err = netip.ParseAddrPort(strings.TrimSuffix(rest, "/udp"))
 		} else if rest, ok := strings.CutPrefix(line, "MQTT-SN over DTLS on "); ok {

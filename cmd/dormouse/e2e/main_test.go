@@ -52,8 +52,8 @@ func runAll(m *testing.M) int {
 
 // findPrograms reports what is not installed of what the tests talk to and ask.
 func findPrograms() error {
-	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin") // where Debian has mosquitto
-	for _, program := range []string{"mosquitto", "mosquitto_pub", "mosquitto_sub", "openssl", "tshark", python, "node", "chromium"} {
+	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin") // where Debian has mosquitto and haproxy
+	for _, program := range []string{"mosquitto", "mosquitto_pub", "mosquitto_sub", "openssl", "tshark", "haproxy", python, "node", "chromium"} {
 		if _, err := exec.LookPath(program); err != nil {
 			return fmt.Errorf("%s is missing", program)
 		}

@@ -57,9 +57,14 @@ func (b *broker) wantLogged(t testing.TB, event string, n int) {
 func (b *broker) login(t testing.TB, user, password string) byte {
 	t.Helper()
 	c := b.rawMQTT(t)
-	c.send(fmt.Sprintf("10 %02x | 0004 4d515454 05 c2 003c 00 | %04x %x | %04[2]x %[3]x | %04x %x",
-		10+1+2*(2+len(user))+2+len(password), len(user), user, len(password), password))
+	c.send(withLogin(user, password))
 	return c.connack()
+}
+
+// withLogin is a CONNECT of MQTT 5 by that name and password, in hex.
+func withLogin(user, password string) string {
+	return fmt.Sprintf("10 %02x | 0004 4d515454 05 c2 003c 00 | %04x %x | %04[2]x %[3]x | %04x %x",
+		10+1+2*(2+len(user))+2+len(password), len(user), user, len(password), password)
 }
 
 // connack reads CONNACK up to its reason.
@@ -220,7 +225,7 @@ func TestReloadPasswords(t *testing.T) {
 func TestHostile22(t *testing.T) {
 	t.Parallel()
 	file := passwords(t, "ann", "old")
-	b := start(t, knowing(file))
+	b := attacked(t, knowing(file))
 	passwd(t, "add", file, "ann", "-b", "new")
 	open := func(files, before *unix.Rlimit) {
 		t.Helper()
@@ -276,7 +281,7 @@ func TestMosquittoReadsOurs(t *testing.T) {
 // them, in either protocol; and nobody can make them up.
 func TestHostile25(t *testing.T) {
 	t.Parallel()
-	b := start(t, knowing(passwords(t, "ops", "secret", "ann", "secret")), "sys_topics.allow=[192.0.2.0/24]", "sys_topics.users=[ops]")
+	b := attacked(t, knowing(passwords(t, "ops", "secret", "ann", "secret")), "sys_topics.allow=[192.0.2.0/24]", "sys_topics.users=[ops]")
 	as := func(user string) func(*paho.Connect) {
 		return func(c *paho.Connect) {
 			c.Username, c.UsernameFlag, c.Password, c.PasswordFlag = user, true, []byte("secret"), true
