@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"mqttsn/limit":            {"mqttsn/clock"},
 	"mqttsn/transport/dtls": {"mqttsn/clock", "mqttsn/index", "mqttsn/limit", "mqttsn/transport",
 		"mqttsn/transport/dtls/handshake", "mqttsn/transport/dtls/record"},
-	"mqttsn/transport/dtls/handshake": {"mqttsn/transport/dtls/record"},
+	"mqttsn/transport/dtls/handshake": {"mqttsn/clock", "mqttsn/transport/dtls/record"},
 	"mqttsn/transport/dtls/record":    {},
 	"mqttsn/index":                    {}, // knows nothing of MQTT-SN, and core may have it
 	"mqttsn/gateway":                  {"mqttsn", "mqttsn/clock", "mqttsn/index", "mqttsn/limit", "mqttsn/session", "mqttsn/transport", "mqttsn/wheel"},
@@ -50,7 +50,7 @@ var mayImport = map[string][]string{
 	"sim/bench/mochi": {},
 
 	"sim/chance":   {},
-	"sim/drive":    {"mqttsn", "mqttsn/clock", "mqttsn/transport/dtls/handshake", "mqttsn/transport/dtls/record", "sim", "sim/payload", "sim/udp"},
+	"sim/drive":    {"mqttsn", "mqttsn/clock", "mqttsn/transport/dtls/handshake", "mqttsn/transport/dtls/record", "mqttsn/wheel", "sim", "sim/payload", "sim/udp"},
 	"sim/energy":   {"mqttsn"}, // for the types of packets and their names
 	"sim/ledger":   {"mqttsn", "mqttsn/clock", "sim/payload"},
 	"sim/mistakes": {},
@@ -66,7 +66,7 @@ var mayImport = map[string][]string{
 	"cmd/dormouse/admin":  {"core", "core/auth", "mqttsn/gateway", "mqttsn/session"},
 	"cmd/dormouse/config": {"configs/strict", "core/auth"},
 	"cmd/dormouse": {"bridge", "cmd/dormouse/admin", "cmd/dormouse/config", "configs/strict", "core", "core/auth", "core/mqtt", "core/router", "core/store", "core/store/disk", "mqttsn", "mqttsn/client",
-		"mqttsn/clock", "mqttsn/gateway", "mqttsn/session", "mqttsn/transport", "mqttsn/transport/dtls", "mqttsn/transport/dtls/handshake", "mqttsn/transport/udp",
+		"mqttsn/clock", "mqttsn/gateway", "mqttsn/session", "mqttsn/transport", "mqttsn/transport/dtls", "mqttsn/transport/dtls/handshake", "mqttsn/transport/dtls/record", "mqttsn/transport/udp",
 		"sim", "sim/bench", "sim/bench/echo", "sim/drive", "sim/payload", "sim/report", "sim/scenario", "sim/udp", "sim/view", "sim/workload"},
 }
 

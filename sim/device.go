@@ -57,6 +57,7 @@ const (
 	unheard                      // the subscriber has not got the last report yet
 	napping                      // asleep with a client that thinks itself disconnected
 	greeting                     // it is at a handshake
+	estranged                    // it has another association than the one it connected by
 	leaving                      // it is about to say goodbye
 	retired                      // and it does not come back
 )
@@ -210,7 +211,7 @@ func (f *Fleet) want(i int32, now clock.Time) request {
 		switch {
 		case d.is(leaving):
 			return (*Fleet).disconnect
-		case free && d.is(passing):
+		case free && (d.is(passing) || d.is(estranged)):
 			return (*Fleet).connect
 		case free && !d.is(durable) && g.keeps():
 			return (*Fleet).connect
@@ -368,7 +369,7 @@ func (f *Fleet) deadline(i int32) clock.Time {
 	}
 	switch due := d.client.Deadline(); {
 	case due == 0 || d.is(greeting):
-	case f.speechless(i):
+	case f.speechless(i), d.is(estranged):
 		t = clock.Sooner(t, max(due, d.hold))
 	default:
 		t = clock.Sooner(t, due)

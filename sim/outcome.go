@@ -80,6 +80,7 @@ func (f *Fleet) connected(i int32, now clock.Time, err error) {
 		}
 		d.failures = 0
 		d.hold = 0
+		d.set(estranged, false)
 		if d.is(napping) {
 			d.linger = now.Add(max(nap, g.workload.Sleep.Linger))
 		}

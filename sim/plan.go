@@ -70,9 +70,12 @@ type Group struct {
 // driver's business.
 type DTLS struct {
 	Identity string // pattern: of a pre-shared key
-	Key      []byte // of all of them; nil: in KeyFile
 	KeyFile  string // of identities and keys; empty: they are made up
 	CID      bool   // devices know connection ids; those who do not need a handshake whenever they wake
+
+	// Retry is how long a device waits before it repeats what is not answered of a
+	// handshake, and then twice as long each time. Zero: a second.
+	Retry time.Duration
 }
 
 // Identity is that of device n of the group, counted from 0.

@@ -23,6 +23,7 @@ type Handshake struct {
 	Group    *Group // of the plan
 	Number   int    // of the device, as in patterns
 	Identity string // whom the device says it is
+	From     Endpoint
 
 	// Deliver takes in a datagram of the gateway, which is its own only until it
 	// returns. Abandon ends it: the device wants it no more.
@@ -70,6 +71,9 @@ func (f *Fleet) tick(i int32, now clock.Time) {
 		return
 	}
 	d, g := f.at(i)
+	if d.is(estranged) && !d.client.Busy() {
+		return // it connects first
+	}
 	f.rouse(d, g, now)
 	d.client.Tick(f.ready(d, now), &f.acts)
 	f.carryOut(i, now)
@@ -85,7 +89,7 @@ func (f *Fleet) shake(i int32, now clock.Time) {
 	d.set(greeting, true)
 	s := f.secured(i)
 	s.shaking = &Handshake{
-		Group: g.plan, Number: g.named(i), Identity: g.identity.of(g.named(i)), device: i,
+		Group: g.plan, Number: g.named(i), Identity: g.identity.of(g.named(i)), From: d.endpoint, device: i,
 	}
 	if g.energy != nil {
 		d.meter.Computed(g.energy, shaking, energy.InHandshake)
@@ -134,6 +138,7 @@ func (f *Fleet) Agreed(now clock.Time, h *Handshake, a *record.Association, err 
 		g.stats.Handshakes++
 		if s.before {
 			g.stats.HandshakesAgain++
+			d.set(estranged, d.client.State() == client.Active)
 		}
 		s.Association, s.agreed, s.before = *a, true, true
 	}

@@ -146,7 +146,7 @@ func (f *Fleet) weigh(g *group, s *GroupStats) {
 	}
 	e.Traffic.Add(&g.energy.Traffic)
 	e.Years = append(e.Years, g.years...)
-	sum := energy.Group{Hardware: g.energy.Hardware, Traffic: e.Traffic}
+	sum := energy.Group{Hardware: g.energy.Hardware, Traffic: e.Traffic, Lasting: g.plan.DTLS != nil && g.plan.DTLS.CID}
 	e.Report = sum.Report(&e.Total, g.registered())
 }
 

@@ -204,12 +204,8 @@ func (v *validator) session() {
 	}
 }
 
-// What RFC 4279 §5.3 has anyone take, and what cannot be guessed.
-const (
-	maxIdentity = 128
-	minKey      = 8
-	maxKey      = 64
-)
+// maxIdentity is how many octets of an identity anyone takes, RFC 4279 §5.3.
+const maxIdentity = 128
 
 func (v *validator) dtls() {
 	g, d := v.group, v.group.DTLS
@@ -221,9 +217,6 @@ func (v *validator) dtls() {
 	v.require(!strings.Contains(p.of(g.From), ":"), "dtls.identity", "is %q; an identity holds no colon, as files of keys have one behind it", p.of(g.From))
 	n := p.longest(g.From + max(g.Count, 1))
 	v.require(n <= maxIdentity, "dtls.identity", "has up to %d octets; an identity has at most %d", n, maxIdentity)
-	v.require(d.Key == nil || d.KeyFile == "", "dtls.psk", "is set, and dtls.psk_file is; keep one of them")
-	v.require(d.Key == nil || minKey <= len(d.Key) && len(d.Key) <= maxKey, "dtls.psk",
-		"has %d octets; a key has %d to %d: openssl rand -hex 16", len(d.Key), minKey, maxKey)
 	v.require(g.Address != Forwarder, "address", "is %s, which passes on what is in the clear; over DTLS choose own or port", g.Address)
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -48,24 +49,22 @@ func (k simKeys) add(g *sim.Group, seed uint64, ours bool) error {
 		if file, err = auth.ReadKeys(d.KeyFile); err != nil {
 			return fmt.Errorf("psk_file: %w", err)
 		}
-	case d.Key == nil && !ours:
-		return fmt.Errorf("psk_file is not set, and a gateway knows no keys that are made up; name its file of keys, or set dtls.psk, or run with --serve")
+	case !ours:
+		return errors.New("psk_file is not set, and no gateway knows keys that are made up; name its file of keys, or run with --serve")
 	}
 	missing, first := 0, ""
 	for n := range g.Count {
 		identity := g.Identity(n)
-		key := d.Key
-		switch {
-		case file != nil:
-			var known bool
-			if key, known = file.Key([]byte(identity)); !known {
-				if missing++; missing == 1 {
-					first = identity
-				}
-				continue
+		if file == nil {
+			k[identity] = madeUp(seed, identity)
+			continue
+		}
+		key, known := file.Key([]byte(identity))
+		if !known {
+			if missing++; missing == 1 {
+				first = identity
 			}
-		case key == nil:
-			key = madeUp(seed, identity)
+			continue
 		}
 		k[identity] = key
 	}
@@ -85,7 +84,7 @@ func madeUp(seed uint64, identity string) []byte {
 
 // prove is what a device does a handshake with.
 func (k simKeys) prove(h *sim.Handshake) (*handshake.Proof, error) {
-	return &handshake.Proof{Identity: h.Identity, Key: k[h.Identity], WithoutCID: !h.Group.DTLS.CID}, nil
+	return &handshake.Proof{Identity: h.Identity, Key: k[h.Identity], WithoutCID: !h.Group.DTLS.CID, Retry: h.Group.DTLS.Retry}, nil
 }
 
 // write makes a file of them, as a server reads it.

@@ -241,11 +241,16 @@ func (r *trial) prepare(ctx context.Context, quit context.CancelCauseFunc) (carr
 	if outlives(r.plan) {
 		s = store.NewMemory()
 	}
-	w, err := newWorld(cfg, r.plan.Seed, drive.Start, s)
+	keys, err := keysOf(r.plan, true)
+	if err != nil {
+		return nil, nil, err
+	}
+	w, err := newSecuredWorld(cfg, r.plan.Seed, drive.Start, s, keys)
 	if err != nil {
 		return nil, nil, err
 	}
 	return func(ctx context.Context, o drive.Options) (*drive.Outcome, error) {
+		o.Meet = w.meet
 		return drive.Virtual(ctx, r.plan, w, o)
 	}, w.Close, nil
 }

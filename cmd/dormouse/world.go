@@ -36,6 +36,11 @@ type world struct {
 	between func(session.Broker) session.Broker
 	beyond  func(transport.Transport) transport.Transport
 
+	// keys are of sensors that speak DTLS. Nil: none does.
+	keys    simKeys
+	guard   *guard
+	guarded *gateway.Gateway
+
 	now     clock.Time
 	tick    clock.Time // when core is told the time
 	broker  *core.Broker
@@ -52,7 +57,12 @@ var epoch = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 // newWorld returns a world with c's settings, in which it is start. A restart
 // forgets what s does not keep.
 func newWorld(c *config.Config, seed uint64, start clock.Time, s store.Store) (*world, error) {
-	w := &world{cfg: c, seed: seed, store: s, now: start}
+	return newSecuredWorld(c, seed, start, s, nil)
+}
+
+// newSecuredWorld is as newWorld, with sensors that have those keys.
+func newSecuredWorld(c *config.Config, seed uint64, start clock.Time, s store.Store, keys simKeys) (*world, error) {
+	w := &world{cfg: c, seed: seed, store: s, now: start, keys: keys}
 	return w, w.start()
 }
 
@@ -101,6 +111,9 @@ func (w *world) start() error {
 	w.gateway.TakeUp(w.now)
 	w.gateway.SetReady(true)
 	w.pending, w.tick = 0, w.now.Add(coreTick)
+	if w.keys != nil {
+		return w.secure(gc, attended{behind, &w.witness})
+	}
 	return nil
 }
 
@@ -120,11 +133,24 @@ const batch = 1024
 
 // Receive has the gateway find b at its socket.
 func (w *world) Receive(from netip.AddrPort, b []byte) {
-	w.one[0] = transport.Datagram{Peer: transport.Peer{Addr: at(from, loopbackNet)}, Buf: b}
-	w.gateway.Receive(w.one[:])
+	from = at(from, loopbackNet)
+	if w.guard != nil && isDTLS(b) {
+		w.guard.hear(from, b)
+	} else {
+		w.one[0] = transport.Datagram{Peer: transport.Peer{Addr: from}, Buf: b}
+		w.gateway.Receive(w.one[:])
+	}
 	if w.pending++; w.pending == batch {
-		w.gateway.Step(w.now)
+		w.step()
 		w.pending = 0
+	}
+}
+
+// step has the gateways do what there is to do.
+func (w *world) step() {
+	w.gateway.Step(w.now)
+	if w.guard != nil {
+		w.guarded.Step(w.now)
 	}
 }
 
@@ -135,16 +161,33 @@ func (w *world) Step(now clock.Time) {
 		w.tick = now.Add(coreTick)
 		w.broker.Tick(w.time())
 	}
-	w.gateway.Step(now)
+	if w.guard != nil {
+		w.guard.now.Store(int64(now))
+	}
+	w.step()
 	w.listen()
 }
 
 // Next returns when Step next has something to do.
-func (w *world) Next() clock.Time { return clock.Sooner(w.tick, w.gateway.Next()) }
+func (w *world) Next() clock.Time {
+	t := clock.Sooner(w.tick, w.gateway.Next())
+	if w.guard != nil {
+		t = clock.Sooner(t, w.guarded.Next())
+	}
+	return t
+}
 
 // Sent yields what the gateway has sent since.
 func (w *world) Sent(yield func(to netip.AddrPort, b []byte) bool) {
 	for to, b := range w.wire.fetch {
+		if !yield(at(to, sensorNet), b) {
+			return
+		}
+	}
+	if w.guard == nil {
+		return
+	}
+	for to, b := range w.guard.under.fetch {
 		if !yield(at(to, sensorNet), b) {
 			return
 		}

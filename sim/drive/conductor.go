@@ -3,6 +3,7 @@ package drive
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"dormouse/mqttsn/clock"
@@ -85,10 +86,23 @@ func (c *conductor) silent(now clock.Time) error {
 	case c.down.Load(), c.silence(now) < c.o.Patience:
 		return nil
 	case c.word.Load():
-		return fmt.Errorf("%w at %v for %v", ErrGatewayGone, c.net.Target(), c.o.Patience)
+		return fmt.Errorf("%w at %v for %v", ErrGatewayGone, c.target(), c.o.Patience)
+	case c.target() == c.net.Secured():
+		return fmt.Errorf("%w at %v within %v of the first ClientHello: is it running, and does it speak MQTT-SN over DTLS 1.2 there, not in the clear?",
+			ErrNoGateway, c.target(), c.o.Patience)
 	}
 	return fmt.Errorf("%w at %v within %v of the first CONNECT: is it running, and does it speak MQTT-SN 1.2 there?",
-		ErrNoGateway, c.net.Target(), c.o.Patience)
+		ErrNoGateway, c.target(), c.o.Patience)
+}
+
+// target is where the devices speak to: the secured one if all speak DTLS.
+func (c *conductor) target() netip.AddrPort {
+	for _, g := range c.plan.Groups {
+		if g.DTLS == nil {
+			return c.net.Target()
+		}
+	}
+	return c.net.Secured()
 }
 
 // kill restarts the gateway, without waiting for it.

@@ -62,6 +62,7 @@ type World interface {
 // does. Each shard is used by one goroutine, but for Wake and Shed.
 type Network interface {
 	Target() netip.AddrPort
+	Secured() netip.AddrPort
 	Attach(shard int, modes []udp.Mode) error
 	Send(shard int, batch []udp.Datagram) error
 	Receive(shard int, wait time.Duration, sink func(batch []udp.Datagram)) error
@@ -96,9 +97,14 @@ type Options struct {
 	// refused.
 	Restart func(ctx context.Context, down time.Duration) error
 
-	// Prove returns what a device does a handshake with. Without it, a plan whose
-	// devices speak DTLS is refused.
+	// Prove returns what a device does a handshake with, by the wall clock.
+	// Without it, a plan whose devices speak DTLS is refused.
 	Prove func(h *sim.Handshake) (*handshake.Proof, error)
+
+	// Meet does a handshake of a device with the gateway of a run in virtual
+	// time, for real and all at once. What was said is said again, over the
+	// radio. Without it, such a plan is refused in virtual time.
+	Meet func(from netip.AddrPort, h *sim.Handshake) (*Meeting, error)
 
 	// Patience is how long a run by the wall clock waits for a word from the
 	// gateway that has been asked for one. Zero: 20 s.

@@ -34,6 +34,8 @@ type aether struct {
 
 func (n *ether) Target() netip.AddrPort { return netip.MustParseAddrPort("127.0.0.1:1884") }
 
+func (n *ether) Secured() netip.AddrPort { return netip.MustParseAddrPort("127.0.0.1:8883") }
+
 func (n *ether) Attach(shard int, modes []udp.Mode) error {
 	n.shards = append(n.shards, &aether{ready: make(chan struct{}, 1)})
 	return nil

@@ -66,7 +66,7 @@ func (c *host) do(ctx context.Context, s *shard, h *sim.Handshake, under *atomic
 	if err != nil {
 		return nil, err
 	}
-	call, err := proof.Begin(c.wall.net.Target(), func(b []byte) {
+	call, err := proof.Begin(c.wall.net.Secured(), func(b []byte) {
 		b = bytes.Clone(b)
 		s.order(func(now clock.Time) { s.fleet.Say(now, h, b) })
 	})

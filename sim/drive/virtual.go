@@ -17,6 +17,9 @@ const Start = clock.Time(time.Hour)
 // world give the same run. A run that ctx ends early is no error, see
 // Outcome.Cut.
 func Virtual(ctx context.Context, p *sim.Plan, w World, o Options) (*Outcome, error) {
+	if o.Meet == nil && secured(p) {
+		return nil, fmt.Errorf("%s has devices that speak DTLS, and the gateway does not", p.Name)
+	}
 	f, err := sim.New(p, Start, 0, 1)
 	if err != nil {
 		return nil, err
@@ -41,6 +44,7 @@ type virtual struct {
 	heard   heard
 	pubs    []*sim.Publication // to hand to the world
 	answers []answer
+	meets   *meetings
 	moved   bool // something was said at this moment since it was last looked at
 
 	// The functions that are handed around, made once.
@@ -62,9 +66,10 @@ func newVirtual(p *sim.Plan, f fleet, w World, o Options) *virtual {
 		plan: p, fleet: f, world: w, o: o,
 		now: Start, end: Start.Add(length(p)), faults: faultsOf(p), samples: newSamples(p, &o),
 	}
+	v.meets = newMeetings(v)
 	v.carry = func(e sim.Endpoint, b []byte) bool {
 		v.moved = true
-		if v.up == 0 {
+		if v.up == 0 && !(f.Secured(e) && v.meets.up(e, b)) {
 			w.Receive(address(e), b)
 		}
 		return true
@@ -142,7 +147,7 @@ func (v *virtual) sample() {
 // next is when something is to be done next.
 func (v *virtual) next() clock.Time {
 	t := clock.Sooner(v.end, Start.Add(v.samples.due))
-	t = clock.Sooner(t, v.fleet.Next())
+	t = clock.Sooner(t, clock.Sooner(v.fleet.Next(), v.meets.wheel.Next()))
 	if len(v.faults) > 0 {
 		t = clock.Sooner(t, max(Start.Add(v.faults[0].at), v.up))
 	}
@@ -167,7 +172,7 @@ func (v *virtual) moment(ctx context.Context) error {
 	for round := 1; ; round++ {
 		v.moved = false
 		v.turn()
-		if !v.moved && !v.due(v.fleet.Next()) && (v.up != 0 || !v.due(v.world.Next())) {
+		if !v.moved && !v.due(v.fleet.Next()) && !v.due(v.meets.wheel.Next()) && (v.up != 0 || !v.due(v.world.Next())) {
 			return nil
 		}
 		if round%1024 == 0 && ctx.Err() != nil {
@@ -186,6 +191,8 @@ func (v *virtual) turn() {
 	if v.due(v.fleet.Next()) {
 		v.fleet.Step(v.now)
 	}
+	v.fleet.Handshakes(v.meets.greet)
+	v.meets.turn()
 	v.fleet.Datagrams(v.carry)
 	v.fleet.Publications(v.note)
 	for _, p := range v.pubs {

@@ -71,8 +71,10 @@ func (g *Group) advise(t *Total, d Drain, topics []string) []Advice {
 		"%s of the bytes are REGISTER: make %s predefined", bytes(mqttsn.TypeRegister), these(topics))
 	consider(d[Retransmit],
 		"%s of the charge goes into retransmissions: find out why answers do not come, from the link, the gateway, or a T_retry shorter than they take", share(d[Retransmit]))
-	consider(d[Handshake],
-		"%s of the charge goes into DTLS handshakes: keep the session while the device sleeps, with a connection ID", share(d[Handshake]))
+	if !g.Lasting {
+		consider(d[Handshake],
+			"%s of the charge goes into DTLS handshakes: keep the session while the device sleeps, with a connection ID", share(d[Handshake]))
+	}
 	idle := perDay(f.Types[0].Waiting)
 	consider(idle,
 		"%s of the charge goes into listening for what may come: let the device sleep whenever it can, and ask for messages with PINGREQ", share(idle))

@@ -139,6 +139,9 @@ func (h *Hardware) Validate() error {
 type Group struct {
 	Hardware
 	Traffic Traffic
+
+	// Lasting says that a DTLS handshake is done once for all: no advice saves it.
+	Lasting bool
 }
 
 // Traffic is octets and charge by packet type.

@@ -127,6 +127,11 @@ func (r *Result) Warnings() (all []string) {
 		all = append(all, fmt.Sprintf("this machine dropped %s datagrams, not the radio: the figures are not to be believed; simulate fewer devices",
 			thousands(float64(r.Shed))))
 	}
+	for _, g := range r.Groups {
+		if g.Metrics["handshakes.failed"] > 0 && g.Metrics["handshakes"] == 0 {
+			all = append(all, g.Name+": no handshake came to anything: is it DTLS that the gateway speaks there, and does it know these identities and keys?")
+		}
+	}
 	if r.Silent > unanswered {
 		all = append(all, fmt.Sprintf("the gateway was asked, and answered nothing, for the last %s", seconds(r.Silent)))
 	}

@@ -126,10 +126,7 @@ func (e *explainer) transport(g *sim.Group) {
 		return
 	}
 	keys := "made up for the run"
-	switch {
-	case d.Key != nil:
-		keys = "one for all"
-	case d.KeyFile != "":
+	if d.KeyFile != "" {
 		keys = "of " + d.KeyFile
 	}
 	e.line("  speaks DTLS as %s, with pre-shared keys %s: each datagram is %d octets longer, and %d to it", d.Identity, keys, d.Sealing(false), d.Sealing(true))

@@ -198,16 +198,18 @@ type credentials struct {
 	// Pattern: the identity of a device's pre-shared key.
 	Identity string
 
-	// The key of all of them, in hexadecimal digits.
-	PSK string
-
-	// Or a file with a key for each identity, as the gateway's. Left out, too, the
-	// keys are made up, which goes with --serve.
+	// File with a key for each identity, as the gateway's. Left out, the keys are
+	// made up, which goes with virtual time and with --serve.
 	PSKFile string
 
 	// Whether they know connection ids. Who does not needs a handshake whenever it
 	// wakes, as it may have another address by then.
 	CID bool
+
+	// How long a device waits before it repeats what is not answered of a
+	// handshake, and then twice as long each time: 1s by RFC 6347, and 9s by RFC
+	// 7925 for slow radios.
+	Retry time.Duration `min:"100ms" max:"60s"`
 }
 
 // A retry is what to do when nobody answers.
@@ -315,7 +317,7 @@ func defaults() *file {
 func (g *group) setDefaults() {
 	*g = group{
 		Name: g.Name, Count: 100, ClientID: "%g-%i", Firmware: sim.Full, KeepAlive: 5 * time.Minute,
-		Topics: []sim.Topic{{Name: "%g/%i"}}, Transport: overUDP, DTLS: credentials{Identity: "%c", CID: true},
+		Topics: []sim.Topic{{Name: "%g/%i"}}, Transport: overUDP, DTLS: credentials{Identity: "%c", CID: true, Retry: time.Second},
 		Workload: workload.Config{
 			Reports: workload.Reports{QoS: 1, Payload: payload.Config{Format: payload.Fixed, Size: 20}},
 			Commands: workload.Commands{

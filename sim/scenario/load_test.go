@@ -33,7 +33,7 @@ func TestLoad(t *testing.T) {
 		empty:                               empty + " is a folder, with no .yaml in it; name a file",
 		"mass-wakes":                        `there is no file mass-wakes; did you mean "mass-wake", which comes with the program?`,
 		filepath.Join(dir, "quietweek.yml"): `did you mean "quiet-week"`,
-		"blizzard":                          "there are firmware-rollout, gateway-restart, lossy-radio, mass-wake, nat-rebinding, port-reuse, quiet-week, topic-explosion",
+		"blizzard":                          "there are dtls-battery, dtls-rebinding, firmware-rollout, gateway-restart, lossy-radio, mass-wake, nat-rebinding, port-reuse, quiet-week, topic-explosion",
 	} {
 		if _, err := Load(name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Load(%q): %v, want %s", name, err, want)

@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"cmp"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -317,28 +316,13 @@ func (b *builder) made(g *group, count int) *sim.Group {
 	if h := g.Energy; h != nil {
 		m.Hardware = h.made(b.name)
 	}
-	if g.Transport == overDTLS {
-		m.DTLS = b.secured(&g.DTLS, "groups."+g.Name)
-	} else if g.DTLS.PSK != "" || g.DTLS.PSKFile != "" {
-		at := b.exactly("groups."+g.Name+".dtls.psk", "groups."+g.Name+".dtls.psk_file")
-		b.complain(at, "groups.%s.dtls has a key, and the devices speak plain UDP; set groups.%s.transport: dtls, or leave the key out", g.Name, g.Name)
+	if c := &g.DTLS; g.Transport == overDTLS {
+		m.DTLS = &sim.DTLS{Identity: c.Identity, KeyFile: c.PSKFile, CID: c.CID, Retry: c.Retry}
+	} else if c.PSKFile != "" {
+		key := "groups." + g.Name
+		b.complain(b.where(key+".dtls.psk_file"), "%s.dtls.psk_file is set, and the devices speak plain UDP; set %s.transport: dtls, or leave it out", key, key)
 	}
 	return m
-}
-
-// secured is how devices prove who they are. A key that cannot be read is not
-// repeated.
-func (b *builder) secured(c *credentials, key string) *sim.DTLS {
-	d := &sim.DTLS{Identity: c.Identity, KeyFile: c.PSKFile, CID: c.CID}
-	if c.PSK == "" {
-		return d
-	}
-	var err error
-	if d.Key, err = hex.DecodeString(c.PSK); err != nil {
-		b.complain(b.where(key+".dtls.psk"), "%s.dtls.psk is not an even number of hexadecimal digits; make a key: openssl rand -hex 16", key)
-		d.Key = nil
-	}
-	return d
 }
 
 // clientOf is how a firmware goes about it.

@@ -52,7 +52,7 @@ func TestShipped(t *testing.T) {
 			}
 		})
 	}
-	want := "firmware-rollout gateway-restart lossy-radio mass-wake nat-rebinding port-reuse quiet-week topic-explosion"
+	want := "dtls-battery dtls-rebinding firmware-rollout gateway-restart lossy-radio mass-wake nat-rebinding port-reuse quiet-week topic-explosion"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("shipped are %s, want %s", got, want)
 	}

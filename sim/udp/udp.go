@@ -126,6 +126,9 @@ func Open(c Config) (*Network, error) {
 // Target is where datagrams go.
 func (n *Network) Target() netip.AddrPort { return n.cfg.Target }
 
+// Secured is where those of endpoints go that are secured.
+func (n *Network) Secured() netip.AddrPort { return n.cfg.Secured }
+
 // Attach makes ready for the endpoints of a shard, which are len(modes) and
 // have these modes. Shards are attached in the order of their numbers.
 func (n *Network) Attach(number int, modes []Mode) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"time"
 
 	piondtls "github.com/pion/dtls/v3"
 )
@@ -20,6 +21,10 @@ type Proof struct {
 
 	// WithoutCID says that we know no connection ids.
 	WithoutCID bool
+
+	// Retry is how long we wait before we repeat what is not answered, and then
+	// twice as long each time. Zero: a second.
+	Retry time.Duration
 }
 
 // Dial does a handshake with the gateway at address. What is written to the Conn
@@ -54,6 +59,9 @@ func (p *Proof) options() []piondtls.ClientOption {
 	options := []piondtls.ClientOption{
 		piondtls.WithLoggerFactory(quiet),
 		piondtls.WithMTU(MTU),
+	}
+	if p.Retry > 0 {
+		options = append(options, piondtls.WithFlightInterval(p.Retry))
 	}
 	if !p.WithoutCID {
 		options = append(options, piondtls.WithConnectionIDGenerator(piondtls.OnlySendCIDGenerator()))
