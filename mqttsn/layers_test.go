@@ -45,7 +45,8 @@ var mayImport = map[string][]string{
 
 	"sim": {"mqttsn", "mqttsn/client", "mqttsn/clock", "mqttsn/transport/dtls/record", "mqttsn/wheel", "sim/chance", "sim/energy", "sim/ledger", "sim/payload", "sim/radio", "sim/workload"},
 
-	"sim/bench":       {"mqttsn", "sim/udp"},
+	"sim/bench": {"mqttsn", "mqttsn/transport", "mqttsn/transport/dtls", "mqttsn/transport/dtls/handshake", "mqttsn/transport/dtls/record",
+		"mqttsn/transport/udp", "sim/udp"},
 	"sim/bench/echo":  {},
 	"sim/bench/mochi": {},
 

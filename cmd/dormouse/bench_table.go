@@ -26,6 +26,7 @@ type benchTableCmd struct {
 	Set        []string           `sep:"none" placeholder:"KEY=VALUE" help:"Setting of the Dormouse that is measured."`
 	Mochi      string             `placeholder:"PROGRAM" help:"Bare mochi, to measure beside. By default bare-mochi where this program is, if it is there."`
 	Mosquitto  string             `placeholder:"PROGRAM" help:"Mosquitto, to measure beside. By default the one that is installed, if it is."`
+	OpenSSL    string             `name:"openssl" placeholder:"PROGRAM" help:"OpenSSL, to measure handshakes beside. By default the one that is installed, if it is."`
 }
 
 // Help lists the rows.
@@ -47,6 +48,7 @@ func (c *benchTableCmd) Run(s *streams) error {
 		// Debian has its brokers where only root looks.
 		Mochi:     program(c.Mochi, filepath.Join(filepath.Dir(self), "bare-mochi")),
 		Mosquitto: program(c.Mosquitto, "mosquitto", "/usr/sbin/mosquitto"),
+		OpenSSL:   program(c.OpenSSL, "openssl"),
 	}
 	if err := o.Check(); err != nil {
 		return &failure{statusUsage, err}

@@ -84,13 +84,19 @@ func TestBenchTable(t *testing.T) {
 			holds = n("messages") == 200 && f.Peers["mochi"] > 0 && f.Peers["mosquitto"] > 0
 		case f.Row == "stalled":
 			holds = n("messages") > 0
+		case strings.Contains(f.What, "handshake"):
+			holds = n("handshakes") > 0 && f.Peers["openssl"] > 0
+		case strings.HasPrefix(f.What, "an association"):
+			holds = n("associations") == 20 || n("associations") == 2000
+		case f.Row == "dtls":
+			holds = n("acknowledged") > 0 && n("received") >= n("acknowledged") && n("received") <= n("acknowledged")+n("asked_again")
 		}
 		if seen[f.Row]++; !holds {
 			t.Errorf("%s, %s, durability %s: %v, peers %v", f.Row, f.What, f.Durability, f.Counts, f.Peers)
 		}
 	}
 	for row, want := range map[string]int{
-		"sleepers": 2, "wake": 4, "ingest": 6, "qos0": 2, "overload": 8, "fanout": 2, "mqtt": 9, "growth": 4, "idle": 1, "retained": 1, "stalled": 6,
+		"sleepers": 2, "wake": 4, "ingest": 6, "qos0": 2, "overload": 8, "fanout": 2, "mqtt": 9, "growth": 4, "idle": 1, "retained": 1, "stalled": 6, "dtls": 30,
 	} {
 		if seen[row] != want {
 			t.Errorf("row %s has %d figures that count; want %d", row, seen[row], want)

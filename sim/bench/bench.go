@@ -33,6 +33,7 @@ type Options struct {
 	Dormouse  string // its program
 	Mochi     string // that of sim/bench/mochi; empty: none
 	Mosquitto string // its program; empty: none
+	OpenSSL   string // its program; empty: none
 
 	Dir      string // of what brokers keep on disk; empty: the system's place for such
 	Profiles string // folder for a CPU profile of each row; empty: none
@@ -56,6 +57,7 @@ var rows = []row{
 	{"idle", "memory of connected MQTT clients, beside others", (*harness).idleClients},
 	{"retained", "a wildcard subscription over 100,000 retained messages, beside others", (*harness).retained},
 	{"stalled", "what one subscriber that stops reading does to others", (*harness).stalled},
+	{"dtls", "handshakes beside openssl s_server, memory of associations, and QoS 1 over DTLS beside plain UDP", (*harness).dtls},
 }
 
 // Help is an indented line for each row.

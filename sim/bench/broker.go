@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"dormouse/mqttsn/transport/dtls/handshake"
 )
 
 // A broker is one that is measured, and where it listens.
@@ -24,6 +26,9 @@ type broker struct {
 	sn, mqtt netip.AddrPort
 	socket   string // for its operator; Dormouse alone
 	metrics  string
+
+	secures bool             // sn speaks DTLS
+	proof   *handshake.Proof // by a certificate
 }
 
 func (b *broker) stop() {
@@ -79,7 +84,7 @@ func (h *harness) startDormouseWith(d Durability, others []string, env ...string
 		switch what, where, _ := strings.Cut(line, " on "); what {
 		case "MQTT":
 			b.mqtt, _ = netip.ParseAddrPort(strings.TrimSuffix(where, "/tcp"))
-		case "MQTT-SN":
+		case "MQTT-SN", "MQTT-SN over DTLS":
 			b.sn, _ = netip.ParseAddrPort(strings.TrimSuffix(where, "/udp"))
 		case "Admin":
 			url, _, _ := strings.Cut(where, " and ")

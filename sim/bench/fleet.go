@@ -35,6 +35,10 @@ type fleet struct {
 	dec   mqttsn.Decoder
 	echo  bool // there is no gateway but an echo
 
+	secured  []secured // nil: all of it is plain
+	scratch  []byte
+	overhead [2]overhead // of what is said, and heard
+
 	// onMessage is told of each PUBLISH; the fleet acknowledges it itself.
 	onMessage func(e int32, p *mqttsn.Publish)
 }
@@ -52,6 +56,28 @@ func newFleet(ctx context.Context, gateway netip.AddrPort, size int) (*fleet, er
 
 func (f *fleet) close() { f.net.Close() }
 
+func (o *overhead) add(octets int) {
+	o.records++
+	o.octets += octets
+}
+
+// overhead is by how many octets records are longer than what is in them.
+type overhead struct{ records, octets int }
+
+// newFleet is a fleet of b's sensors. They have done a handshake, if that takes
+// one.
+func (b *broker) newFleet(ctx context.Context, size int) (*fleet, error) {
+	f, err := newFleet(ctx, b.sn, size)
+	if err != nil || !b.secures {
+		return f, err
+	}
+	if err := f.secure(b.sn); err != nil {
+		f.close()
+		return nil, err
+	}
+	return f, nil
+}
+
 // say has sensor e send p with the next batch.
 func (f *fleet) say(e int32, p mqttsn.Packet) {
 	const longest = 512
@@ -62,6 +88,12 @@ func (f *fleet) say(e int32, p mqttsn.Packet) {
 	var err error
 	if f.arena, err = mqttsn.Append(f.arena, mqttsn.V12, p); err != nil && f.err == nil {
 		f.err = err
+	}
+	if plain := len(f.arena) - from; f.secured != nil {
+		if f.arena, err = f.secured[e].seal(f.arena, from, &f.scratch); err != nil && f.err == nil {
+			f.err = err
+		}
+		f.overhead[0].add(len(f.arena) - from - plain)
 	}
 	f.batch = append(f.batch, udp.Datagram{Endpoint: e, Buf: f.arena[from:]})
 	f.said++
@@ -80,7 +112,15 @@ func (f *fleet) hear(wait time.Duration, sink func(e int32, p mqttsn.Packet)) {
 	f.flush()
 	err := f.net.Receive(0, wait, func(batch []udp.Datagram) {
 		for _, d := range batch {
-			p, err := f.dec.Decode(mqttsn.V12, d.Buf)
+			octets := d.Buf
+			if f.secured != nil {
+				var ok bool
+				if octets, ok = f.secured[d.Endpoint].open(d.Buf); !ok {
+					continue
+				}
+				f.overhead[1].add(len(d.Buf) - len(octets))
+			}
+			p, err := f.dec.Decode(mqttsn.V12, octets)
 			if err != nil {
 				f.err = fmt.Errorf("sensor %d was sent %x: %w", d.Endpoint, d.Buf, err)
 				return

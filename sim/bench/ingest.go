@@ -135,6 +135,11 @@ func (h *harness) newFlow(d Durability, n int) (*flow, error) {
 	if err != nil {
 		return nil, err
 	}
+	return h.newFlowTo(b, d, n)
+}
+
+// newFlowTo is newFlow to one that is there. It ends with the flow.
+func (h *harness) newFlowTo(b *broker, d Durability, n int) (*flow, error) {
 	sub, err := newReceiver(h.ctx, b, "ingest/#", 1)
 	if err != nil {
 		b.stop()

@@ -15,7 +15,7 @@ type reporter struct {
 }
 
 func newReporter(ctx context.Context, b *broker, n, strangers int) (*reporter, error) {
-	f, err := newFleet(ctx, b.sn, n+strangers)
+	f, err := b.newFleet(ctx, n+strangers)
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func (f *Figure) peer(name string, value float64) *Figure {
 	if f.Peers == nil {
 		f.Peers = make(map[string]float64)
 	}
-	f.Peers[name] = value
+	f.Peers[name] = finite(value)
 	return f
 }
 
