@@ -44,6 +44,7 @@ func TestHostile04SplitPackets(t *testing.T) {
 			}
 		}
 	}
+	b.canary(t)
 }
 
 // TestHostile12WillProperties: properties that a will does not have are turned
@@ -222,6 +223,7 @@ func TestHostile24InternalTopics(t *testing.T) {
 	p.ping() // nothing retained has come
 	b.core.Tick(time.Now().Add(2 * time.Hour))
 	p.ping()
+	b.canary(t)
 }
 
 // TestHostile25Sys: $SYS is refused to who may not have it, and to everybody
@@ -249,6 +251,7 @@ func TestHostile25Sys(t *testing.T) {
 			t.Errorf("PUBACK 0x%02x, want 0x87", ack.ReasonCode)
 		}
 	}
+	b.canary(t)
 }
 
 // TestHostile62Shares: what is meant for a shared subscription and is none is
@@ -278,6 +281,7 @@ func TestHostile62Shares(t *testing.T) {
 	if code := p.expectEnd(); code != packets.ErrProtocolViolation.Code {
 		t.Errorf("No Local of a shared subscription: DISCONNECT 0x%02x, want 0x82 [MQTT-3.8.3-4]", code)
 	}
+	b.canary(t)
 }
 
 // TestHostile70Strings: what is no UTF-8 of MQTT ends the connection, wherever

@@ -280,4 +280,5 @@ func TestHostile11UserProperties(t *testing.T) {
 	}); allocated > 5 {
 		t.Errorf("the guard allocates %v times over a packet that it refuses", allocated)
 	}
+	b.canary(t)
 }

@@ -339,6 +339,7 @@ func TestHostile27TakeoverStorm(t *testing.T) {
 	if n := b.core.Stats().Connected; n != 1 {
 		t.Errorf("core has %d clients, want the keeper alone", n)
 	}
+	b.canary(t)
 }
 
 // TestPubrecOfWhoIsNotAttached: between the end of an attachment and Kick,

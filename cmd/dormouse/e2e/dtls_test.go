@@ -162,7 +162,7 @@ func TestHostile47OverDTLS(t *testing.T) {
 	for _, policy := range []string{"never", "authenticated", "always"} {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()
-			b := start(t, overDTLS(nil, dtls), "mqttsn.address_migration="+policy)
+			b := attacked(t, overDTLS(nil, dtls), "mqttsn.address_migration="+policy)
 			over, _ := b.secureSocket(byKey("sleeper", 1)...)
 			s := over.sensor(b, "sleeper", "")
 			s.connect(false)
