@@ -280,6 +280,7 @@ func (s *server) drain(ctx context.Context) error {
 }
 
 func (s *server) close(ctx context.Context) error {
+	s.auth.Close()
 	errs := []error{s.mqtt.Close(ctx)}
 	s.stop()
 	s.running.Wait()

@@ -3,6 +3,7 @@
 package auth
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -23,8 +24,9 @@ var (
 	// ErrNotAllowed: it takes a user name to connect from there.
 	ErrNotAllowed = errors.New("not allowed without a user name")
 
-	// ErrBusy: too many passwords are being checked; later may do.
-	ErrBusy = errors.New("too many passwords are being checked")
+	// ErrBusy: too many passwords are being checked, or whoever knows does not
+	// answer; later may do.
+	ErrBusy = errors.New("too busy to find out who that is")
 )
 
 // From says from where clients may connect without a user name.
@@ -72,6 +74,8 @@ type Authenticator struct {
 	slots chan struct{}     // one for each hash being computed
 	now   atomic.Pointer[arrangement]
 	wrong *ledger
+	life  context.Context // of questions to hooks
+	close context.CancelFunc
 
 	// Tell is told of each who is locked out from now on. It is set before anybody
 	// is let in. Nil: nobody is told.
@@ -97,9 +101,13 @@ type arrangement struct {
 // Reload.
 func New(o Options) (*Authenticator, error) {
 	a := &Authenticator{slots: make(chan struct{}, runtime.GOMAXPROCS(0)), wrong: newLedger()}
+	a.life, a.close = context.WithCancel(context.Background())
 	rand.Read(a.key[:])
 	return a, a.Reload(o)
 }
+
+// Close has nobody wait for a hook any more, as if it had failed.
+func (a *Authenticator) Close() { a.close() }
 
 // Reload goes by o from now on: it reads the files again and forgets what it
 // remembers of passwords. On an error, which is Problems, everything stays as it

@@ -163,6 +163,9 @@ func (h *hook) grant(c Credentials, a answer) Grant {
 // fail is what a failure of the hook means for the client.
 func (h *hook) fail(err error) error {
 	h.hooks.none.Add(1)
+	if h.life.Err() != nil { // we would not listen
+		return ErrBusy
+	}
 	h.seldom.Do(func() { h.complain(fmt.Errorf("the web server at %s: %w", h.place(), err)) })
 	if h.Next {
 		return errAbsent
@@ -181,7 +184,7 @@ func (h *hook) place() string {
 
 // ask returns a sound answer, to a question about a user.
 func (h *hook) ask(text []byte, user string) (answer, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), h.Timeout)
+	ctx, cancel := context.WithTimeout(h.life, h.Timeout)
 	defer cancel()
 	select {
 	case h.slots <- struct{}{}:
@@ -224,6 +227,7 @@ func (h *hook) post(ctx context.Context, text []byte) ([]byte, error) {
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "dormouse")
+	request.Header["Idempotency-Key"] = nil // not sent: it may be asked again if it has just hung up on another
 	response, err := h.client.Do(request)
 	if err != nil {
 		var told *url.Error // with the URL, which may have a secret in it

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bufio"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -364,6 +365,59 @@ func TestHookAuthorities(t *testing.T) {
 	}
 }
 
+// TestHookHangsUp: a web server that ends a connection when it is asked the next
+// question by it is asked again.
+func TestHookHangsUp(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				in := bufio.NewReader(c)
+				if r, err := http.ReadRequest(in); err == nil {
+					io.Copy(io.Discard, r.Body)
+					io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n{\"result\": \"allow\"}")
+					in.ReadByte() // of the next question
+				}
+			}()
+		}
+	}()
+	a := authenticator(t, Options{Hooks: []Hook{{URL: "http://" + l.Addr().String(), Timeout: patienceOfTests}}})
+	for range 10 {
+		if _, err := a.Authenticate(caller("ann", "a")); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestHookAtTheEnd: Close waits for no hook.
+func TestHookAtTheEnd(t *testing.T) {
+	hang, asked := make(chan struct{}), make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(asked); <-hang }))
+	defer s.Close()
+	defer close(hang)
+	a := authenticator(t, Options{Hooks: []Hook{{URL: s.URL, Timeout: time.Hour}}})
+	a.Complain = func(err error) { t.Errorf("there is a complaint: %v", err) }
+	ended := make(chan error)
+	go func() {
+		_, err := a.Authenticate(caller("ann", "a"))
+		ended <- err
+	}()
+	<-asked
+	a.Close()
+	if err := <-ended; !errors.Is(err, ErrBusy) {
+		t.Errorf("whoever waited is told %v, want %v", err, ErrBusy)
+	}
+}
+
 // TestF23HookHangs: a hook that says nothing has no more than so many questions, and
 // those that it is asked about are told so when their time is over; nobody else
 // waits: neither who is remembered, nor who is in a file before it, nor who has a
@@ -392,7 +446,7 @@ func TestF23HookHangs(t *testing.T) {
 		hanging.Add(-1)
 	}))
 	t.Cleanup(s.Close)
-	hook := Hook{URL: s.URL, After: 1, Timeout: 300 * time.Millisecond, Cache: time.Hour}
+	hook := Hook{URL: s.URL, After: 1, Timeout: time.Second, Cache: time.Hour}
 	a := authenticator(t, Options{Anonymous: Anywhere, Files: []string{write(t, entry("ann", "a", pbkdf)), write(t, entry("eve", "e", pbkdf))}, Hooks: []Hook{hook}})
 	if _, err := a.Authenticate(caller("known", "k")); err != nil {
 		t.Fatal(err)

@@ -143,6 +143,20 @@ func TestF23Hook(t *testing.T) {
 	}
 }
 
+// TestF23Stop: a web server that hangs does not hold up the end.
+func TestF23Stop(t *testing.T) {
+	t.Parallel()
+	k := newKnower(t)
+	k.hangs.Store(true)
+	b := start(t, fmt.Sprintf("auth.providers=[{type: http, url: %q, timeout: 30s}]", k.URL))
+	c := b.rawMQTT(t)
+	c.send(withLogin("ann", "ann"))
+	await(t, k.asked, "question")
+	if status := b.stop(); status != 0 {
+		t.Errorf("dormouse serve ends with status %d ten seconds after SIGTERM", status)
+	}
+}
+
 // TestF23Keys: with the keys of tokens out of reach from the start, whoever has a
 // password goes on, and who shows a token is told that we are busy.
 func TestF23Keys(t *testing.T) {
