@@ -100,7 +100,7 @@ func TestNoSecretIsShown(t *testing.T) {
 	}
 	nobody := s.secret("a password in a URL", 20)
 	b := onData(t, filepath.Join(t.TempDir(), "data"), "acl.file="+rules, "log.level=debug", "mqttsn.qos_minus_one.enabled=true", "auth.lockout.failures=3", "auth.lockout.exempt=[]",
-		fmt.Sprintf("auth.providers=[{type: passwd, file: %q}, {type: jwt, jwks_url: \"http://issuer:%s@127.0.0.1:1/keys\", issuer: i, audience: a}]", users, nobody),
+		fmt.Sprintf("auth.providers=[{type: passwd, file: %q}, {type: jwt, jwks_url: \"http://issuer:%s@127.0.0.1:1/keys\", issuer: i, audience: a}, {type: http, url: \"http://us:%[2]s@127.0.0.1:1/who?key=%[2]s\"}]", users, nobody),
 		overDTLS(nil, fmt.Sprintf("handshake_timeout: 1s, psk_file: %s, cert_file: %s, key_file: %s, client_ca_file: %s", psk, files.cert, files.key, a.file)))
 
 	// MQTT, as it should be: logins, wills, messages and what comes with them.
@@ -132,6 +132,7 @@ func TestNoSecretIsShown(t *testing.T) {
 	}
 	s["a token"] = base64.RawURLEncoding.EncodeToString([]byte(rand.Text()[:18]))
 	b.login(t, "bob", "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsifQ.eyJpc3MiOiJpIn0."+s["a token"]) // {"alg":"ES256","kid":"k"} {"iss":"i"}
+	b.login(t, "dan", wrong)
 	broken := hex.EncodeToString([]byte(s.secret("what is in a broken packet", 40)))
 	for _, octets := range []string{
 		"10 7f 0004 4d515454 05 c2 003c 00 0002 6372 0003 616e6e ffff" + broken,
@@ -220,8 +221,10 @@ func TestNoSecretIsShown(t *testing.T) {
 	b.process.Process.Signal(syscall.SIGQUIT) // which has it say what it does, and end
 	await(t, b.ended, "end of the broker")
 	says["the log"] = b.log.String()
-	if keys := "http://issuer:xxxxx@127.0.0.1:1/keys"; !strings.Contains(says["the log"], keys) {
-		t.Errorf("the log does not say that there are no keys at %s:\n%s", keys, says["the log"])
+	for _, url := range []string{"http://issuer:xxxxx@127.0.0.1:1/keys", "http://127.0.0.1:1/who"} {
+		if !strings.Contains(says["the log"], url) {
+			t.Errorf("the log does not say that nobody answers at %s:\n%s", url, says["the log"])
+		}
 	}
 	for where, needs := range map[string]string{"the log": "SIGQUIT", "dormouse reload 2": files.key, "/metrics": "dormouse_", "/v1/clients": "plain", "/v1/retained?filter=%23": "from/five", "dormouse reload 0": ":1: ", "dormouse reload 1": ":1: "} {
 		if !strings.Contains(says[where], needs) {
