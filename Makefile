@@ -40,10 +40,13 @@ packages: $(MQTTJS)/node_modules/.package-lock.json
 programs:
 	@PATH=$$PATH:/usr/sbin; for p in mosquitto_sub:mosquitto-clients mosquitto:mosquitto openssl:openssl tshark:tshark haproxy:haproxy ip:iproute2 \
 			unshare:util-linux mount:mount \
-			node:nodejs npm:npm chromium:chromium; do \
+			node:nodejs npm:npm chromium:chromium gcc:gcc; do \
 		command -v $${p%:*} >/dev/null || missing="$$missing $${p#*:}"; \
 	done; \
 	/usr/bin/python3 -c 'import paho.mqtt.client' 2>/dev/null || missing="$$missing python3-paho-mqtt"; \
+	for p in stdio.h:libc6-dev mbedtls/ssl.h:libmbedtls-dev wolfssl/ssl.h:libwolfssl-dev; do \
+		[ -e /usr/include/$${p%:*} ] || missing="$$missing $${p#*:}"; \
+	done; \
 	[ -z "$$missing" ] || { apt-get update -q && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; }
 
