@@ -28,20 +28,47 @@ type Cell struct {
 // Days is how long the plan of a cell runs.
 const Days = 3
 
+// no stands for what the radio cannot carry.
+const no = 0
+
+// radios are the rows of the table. Answer is from the last octet of a request to
+// the first of its answer.
+var radios = [...]struct {
+	name, radio, board string
+	answer             time.Duration
+	want               [4]float64 // in the clear
+	secured            [2]float64 // over DTLS
+}{
+	{"802.15.4", "802154-nrf52840", "soc-802154", 24 * time.Millisecond, [...]float64{0.087, 0.091, 0.096, 0.096}, [...]float64{0.091, 0.111}},
+	{"BLE", "ble-nrf52840", "soc-ble", 24 * time.Millisecond, [...]float64{0.084, 0.085, 0.085, 0.085}, [...]float64{0.085, 0.087}},
+	{"LoRa SF7", "lora-sx1261-sf7", "mcu-lora", time.Second, [...]float64{0.132, 0.143, 0.184, 0.173}, [...]float64{0.180, 0.632}},
+	{"LoRa SF10", "lora-sx1261-sf10", "mcu-lora", time.Second, [...]float64{0.366, 0.409, 0.643, 0.582}, [...]float64{no, no}},
+	{"NB-IoT", "nbiot-generic", "module-nbiot", 270 * time.Millisecond, [...]float64{3.97, 4.15, 4.66, 4.63}, [...]float64{4.25, 6.55}},
+}
+
+// Secured returns the table's columns with DTLS and pre-shared keys, of radios
+// that can carry it. What they want was computed: octets of a handshake and of
+// records, and no CONNECT after a handshake.
+func Secured() []Cell {
+	var all []Cell
+	for _, r := range radios {
+		for i, column := range [...]string{"QoS 1 DTLS+CID", "PSK handshake each wake"} {
+			if r.secured[i] == no {
+				continue
+			}
+			g := sensor(hardware(r.radio, r.board), r.answer)
+			g.Workload.Reports.QoS = 1
+			g.DTLS = &sim.DTLS{Identity: "%c", CID: i == 0, Retry: 9 * time.Second}
+			all = append(all, cell(r.name, column, r.secured[i], g))
+		}
+	}
+	return all
+}
+
 // Cells returns the table but for its columns with DTLS.
 func Cells() []Cell {
 	var all []Cell
-	for _, r := range []struct {
-		name, radio, board string
-		answer             time.Duration // from the last octet of a request to the first of its answer
-		want               [4]float64
-	}{
-		{"802.15.4", "802154-nrf52840", "soc-802154", 24 * time.Millisecond, [...]float64{0.087, 0.091, 0.096, 0.096}},
-		{"BLE", "ble-nrf52840", "soc-ble", 24 * time.Millisecond, [...]float64{0.084, 0.085, 0.085, 0.085}},
-		{"LoRa SF7", "lora-sx1261-sf7", "mcu-lora", time.Second, [...]float64{0.132, 0.143, 0.184, 0.173}},
-		{"LoRa SF10", "lora-sx1261-sf10", "mcu-lora", time.Second, [...]float64{0.366, 0.409, 0.643, 0.582}},
-		{"NB-IoT", "nbiot-generic", "module-nbiot", 270 * time.Millisecond, [...]float64{3.97, 4.15, 4.66, 4.63}},
-	} {
+	for _, r := range radios {
 		for i, column := range [...]string{"QoS 0", "QoS 1", "QoS 1 + sleep PINGREQ", "QoS 2"} {
 			g := sensor(hardware(r.radio, r.board), r.answer)
 			switch i {
@@ -54,18 +81,22 @@ func Cells() []Cell {
 			case 3:
 				g.Workload.Reports.QoS = 2
 			}
-			all = append(all, Cell{
-				Radio: r.name, Column: column, Want: r.want[i],
-				Plan: &sim.Plan{
-					Name:   "energy table: " + r.name + ", " + column,
-					Seed:   1,
-					Groups: []*sim.Group{g},
-					Stages: []sim.Stage{{Name: "days", For: Days * 24 * time.Hour}},
-				},
-			})
+			all = append(all, cell(r.name, column, r.want[i], g))
 		}
 	}
 	return all
+}
+
+func cell(radio, column string, want float64, g *sim.Group) Cell {
+	return Cell{
+		Radio: radio, Column: column, Want: want,
+		Plan: &sim.Plan{
+			Name:   "energy table: " + radio + ", " + column,
+			Seed:   1,
+			Groups: []*sim.Group{g},
+			Stages: []sim.Stage{{Name: "days", For: Days * 24 * time.Hour}},
+		},
+	}
 }
 
 // sensor is a group of one. Its links have no rate: the hardware says how long
