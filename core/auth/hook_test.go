@@ -176,7 +176,7 @@ func TestHookFails(t *testing.T) {
 		"a name that is none": text(`{"result": "allow", "user": "a\u0000"}`),
 		"too long a name":     text(`{"result": "allow", "user": "` + strings.Repeat("a", maxName+1) + `"}`),
 		"a time that is over": text(`{"result": "allow", "expire_at": 1}`),
-		"a long answer":       text(`{"result": "allow"` + strings.Repeat(" ", maxAnswer) + `}`),
+		"a long answer":       text(`{"result": "allow"}` + strings.Repeat(" ", maxAnswer)),
 		"a long header":       status(200, "X", strings.Repeat("x", 2*maxHeader)),
 		"an error":            status(500),
 		"not found":           status(404),
@@ -297,6 +297,9 @@ func TestHookIsRemembered(t *testing.T) {
 		stage()
 		want("without a cache", ann, 1, nil)
 		want("without a cache, again", ann, 1, nil)
+		if n := len(a.now.Load().providers[0].(*hook).fresh); n > 0 {
+			t.Errorf("without a cache %d answers are kept", n)
+		}
 	})
 }
 

@@ -234,9 +234,10 @@ func TestNoHeader(t *testing.T) {
 	if text := log.String(); !strings.Contains(text, `"event":"handshake_failed"`) || !strings.Contains(text, "send-proxy-v2") {
 		t.Errorf("the log does not say what to do:\n%s", text)
 	}
+	before := b.server.Stats().Accepted
 	p := b.dial(t) // to see whether we live
 	p.Close()
-	await(t, "it to be gone", func() bool { return b.server.Stats().Connections == 0 })
+	await(t, "it to be gone", func() bool { n := b.server.Stats(); return n.Accepted > before && n.Connections == 0 })
 	if r := b.server.Stats().Refused; r.Handshake != uint64(len(bad)) {
 		t.Error("who says nothing is counted as wrong")
 	}
