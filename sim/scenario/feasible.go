@@ -30,6 +30,14 @@ const (
 	disconnectOctets = 4 // with a duration
 )
 
+// handshake is what a device sends in a handshake of DTLS 1.2 with a pre-shared
+// key, in octets at least: with connection ids, and an identity of some length,
+// it is longer.
+var handshake = [...]struct {
+	what   string
+	octets int
+}{{"its ClientHello", 104}, {"its ClientHello with a cookie", 124}, {"its ClientKeyExchange with Finished", 94}}
+
 // A load is datagrams that devices of a group cannot do without.
 type load struct {
 	what   string // "a report"
@@ -58,6 +66,15 @@ func loads(m *sim.Group) (ls []load) {
 	w := &m.Workload
 	r, c, s := &w.Reports, &w.Commands, &w.Sleep
 	id := longestOf(m, m.ClientID)
+	if d := m.DTLS; d != nil {
+		hourly := 0.0
+		if !d.CID && s.Policy != workload.Listening {
+			hourly = perHour(r.Every) * r.Curve.Peak()
+		}
+		for _, h := range handshake {
+			ls = append(ls, load{h.what, "transport", h.octets, h.octets, false, hourly})
+		}
+	}
 	connected := r.QoS != mqttsn.QoSMinusOne || c.Topic != "" || m.Session.Will != nil || s.Policy == workload.Sleeping
 	sleeping := s.Policy == workload.Sleeping
 	reports := perHour(r.Every) * (1 + r.Bursts.Share*float64(r.Bursts.Count)) * r.Curve.Peak()
@@ -227,10 +244,10 @@ func (b *builder) duty(m *sim.Group, ls []load, keys []string, radio string, all
 		}
 		t := airtime(l) * l.hourly
 		total += t
-		switch l.what {
-		case "a report":
+		switch what := l.what; {
+		case what == "a report":
 			report, reports = l, reports+t
-		case "its PUBREL", "its CONNECT", "its DISCONNECT":
+		case what == "its PUBREL", what == "its CONNECT", what == "its DISCONNECT", l.key == "transport":
 			reports += t
 		}
 	}
