@@ -53,7 +53,7 @@ type gatekeeper struct {
 // one after another: that serves one client at a time. Each is with a cookie, and
 // with ECDSA both sides show a certificate.
 func (h *harness) handshakes(kind string, certificate bool) error {
-	ours, err := h.newGatekeeper(certificate)
+	ours, b, err := h.newGatekeeper(certificate)
 	if err != nil {
 		return err
 	}
@@ -70,12 +70,16 @@ func (h *harness) handshakes(kind string, certificate bool) error {
 		all = append(all, peer)
 	}
 	const rounds = 4
+	wait := h.profile(b, kind, h.For*time.Duration(len(all)))
 	for range rounds {
 		for _, g := range all {
 			if err := g.turn(h.ctx, h.For/rounds); err != nil {
 				return errors.Join(fmt.Errorf("%s: %w", g.name, err), g.alive())
 			}
 		}
+	}
+	if err := wait(); err != nil {
+		return err
 	}
 	per := func(g *gatekeeper, v int) float64 { return float64(v) / float64(g.done) }
 	rate := func(g *gatekeeper) float64 { return float64(g.done) / g.cpu.Seconds() }
@@ -96,16 +100,16 @@ func (h *harness) handshakes(kind string, certificate bool) error {
 	return nil
 }
 
-func (h *harness) newGatekeeper(certificate bool) (*gatekeeper, error) {
+func (h *harness) newGatekeeper(certificate bool) (*gatekeeper, *broker, error) {
 	b, err := h.startSecured(None, 1)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	g := &gatekeeper{process: b.process, at: b.sn, proof: b.proof, close: b.stop}
 	if !certificate {
 		g.proof = byKey()
 	}
-	return g, nil
+	return g, b, nil
 }
 
 func byKey() *handshake.Proof {
