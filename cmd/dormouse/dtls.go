@@ -125,6 +125,10 @@ func (d *secured) warn(log zerolog.Logger, now time.Time) {
 		log.Warn().Str("event", "keys_exposed").Str("listener", d.listener.Name).Str("file", d.listener.DTLS.PSKFile).
 			Msg("every user of this machine may read the file and pass for any sensor in it; run: chmod o-r")
 	}
+	if p := d.proofs; p.Keys != nil && p.Keys.Short > 0 {
+		log.Warn().Str("event", "keys_short").Str("listener", d.listener.Name).Str("file", d.listener.DTLS.PSKFile).Int("keys", p.Keys.Short).
+			Msg("who has heard one handshake can try them all at leisure, unless they are random; give them 16 octets: openssl rand -hex 16")
+	}
 	if p := d.proofs; p.Certificate != nil {
 		warnOfValidity(log, d.listener.Name, d.listener.DTLS.CertFile, p.Certificate.Leaf, now)
 	}

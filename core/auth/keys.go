@@ -19,6 +19,9 @@ type Keys struct {
 	// Exposed is whether every user of the machine may read the file, and so
 	// the keys.
 	Exposed bool
+
+	// Short is how many of the keys have fewer than 16 octets.
+	Short int
 }
 
 // What a pre-shared key may be. RFC 4279 §5.3 has anyone take identities of 128
@@ -28,6 +31,7 @@ const (
 	maxIdentity = 128
 	minKey      = 8
 	maxKey      = 64
+	plenty      = 16
 )
 
 // ReadKeys reads a file of pre-shared keys. Its error is Problems, and tells no
@@ -58,6 +62,9 @@ func ReadKeys(name string) (*Keys, error) {
 			continue
 		}
 		lines[identity], k.byIdentity[identity] = number, key
+		if len(key) < plenty {
+			k.Short++
+		}
 	}
 	if len(problems) > 0 {
 		return nil, problems
@@ -88,7 +95,7 @@ func parseKey(line string) (identity string, key []byte, err error) {
 	case err != nil:
 		return "", nil, fmt.Errorf("the key of %q is not an even number of hexadecimal digits", identity)
 	case len(key) < minKey || len(key) > maxKey:
-		return "", nil, fmt.Errorf("the key of %q has %d octets; it must be %d to %d, and 16 are plenty: openssl rand -hex 16", identity, len(key), minKey, maxKey)
+		return "", nil, fmt.Errorf("the key of %q has %d octets; it must be %d to %d, and %d are plenty: openssl rand -hex 16", identity, len(key), minKey, maxKey, plenty)
 	}
 	return identity, key, nil
 }

@@ -14,8 +14,8 @@ func TestReadKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k.Len() != 3 || k.Exposed {
-		t.Errorf("%d keys, exposed %v; want 3 that are not", k.Len(), k.Exposed)
+	if k.Len() != 3 || k.Exposed || k.Short != 1 {
+		t.Errorf("%d keys, exposed %v, %d of them short; want 3 that are not, and 1", k.Len(), k.Exposed, k.Short)
 	}
 	for identity, want := range map[string]string{"sensor1": "\x01\x23\x45\x67\x89\xab\xcd\xef", "sensor3": strings.Repeat("\xab", 64)} {
 		if key, known := k.Key([]byte(identity)); !known || string(key) != want {
@@ -60,6 +60,42 @@ func TestBadKeys(t *testing.T) {
 	}
 	if _, err := ReadKeys(write(t, strings.Repeat("x\n", 1000))); err == nil || strings.Count(err.Error(), "\n") >= maxProblems {
 		t.Errorf("a thousand bad lines: %v", err)
+	}
+}
+
+// TestHostileIdentities: an identity that could be taken for something else, or
+// could not be told from another, is refused where it stands.
+func TestHostileIdentities(t *testing.T) {
+	const key = ":000102030405060708090a0b0c0d0e0f"
+	for identity, want := range map[string]string{
+		"":                              "the identity has 0 octets",
+		strings.Repeat("s", 64<<10):     "it is longer than",
+		strings.Repeat("s", 129):        "the identity has 129 octets",
+		"sen\x00sor":                    "cannot be printed",
+		"sen\x1b[2Jsor":                 "cannot be printed",
+		"sen\u0085sor":                  "cannot be printed",
+		"sen\xffsor":                    "cannot be printed",
+		"sen\nsor":                      "there is no colon",
+		"known":                         "in line 1 already",
+		" known":                        "in line 1 already",
+		"sensor:aa":                     "is not an even number of hexadecimal digits",
+		"sensor:" + key[1:] + "\nempty": "the key of \"empty\" has 0 octets",
+	} {
+		line := identity + key
+		if strings.HasSuffix(identity, "empty") {
+			line = identity + ":"
+		}
+		_, err := ReadKeys(write(t, "known"+key, line))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.60q: %v, want %q", identity, err, want)
+		}
+	}
+	k, err := ReadKeys(write(t, "{clientid}"+key, "#"+key, "+/x"+key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, known := k.Key([]byte("{clientid}")); !known || k.Len() != 2 {
+		t.Errorf("%d keys; want those of {clientid} and +/x, by their letters", k.Len())
 	}
 }
 

@@ -51,6 +51,42 @@ func TestWrongKey(t *testing.T) {
 	}
 }
 
+// TestHostileIdentities: an identity that no file of keys has lets nobody in,
+// whatever is in it, and the next sensor comes in all the same.
+func TestHostileIdentities(t *testing.T) {
+	c := testConfig()
+	keys := map[string]bool{"sensor": true}
+	h := open(t, c, &handshake.Credentials{PSK: func(identity []byte) ([]byte, bool) { return testKey, keys[string(identity)] }}, loopback)
+	for i, identity := range []string{"", "\x00", "sensor\x00", "\x00sensor", "sensor\n", "sensor\r\nlevel=error", "\xff\xfe", "sensor:", "SENSOR",
+		"{clientid}", "{identity}", "#", "+/sensor", "$SYS/#", "../../psk", strings.Repeat("s", 129), strings.Repeat("sensor", 1000)} {
+		options := append(withKey("sensor"), piondtls.WithPSKIdentityHint([]byte(identity)), piondtls.WithFlightInterval(time.Hour))
+		r := newRadio(t, h.addr, nil)
+		conn, err := piondtls.ClientWithOptions(r, r.server, options...)
+		if err != nil {
+			continue // pion itself would not have it
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- conn.HandshakeContext(ctx) }()
+		failed := func() uint64 {
+			return h.figure(`dormouse_dtls_handshakes_failed_total{reason="key"}`) + h.figure(`dormouse_dtls_handshakes_failed_total{reason="protocol"}`)
+		}
+		before := failed()
+		eventually(t, fmt.Sprintf("identity %d refused", i), func() bool { return failed() > before || len(ended) > 0 })
+		cancel()
+		if err := <-ended; err == nil {
+			t.Errorf("%.40q is let in", identity)
+		}
+		r.Close()
+	}
+	if n := h.figure("dormouse_dtls_associations"); n != 0 {
+		t.Fatalf("%d are in", n)
+	}
+	s := dial(t, h.addr, append(withKey("sensor"), withCID)...)
+	s.says("here")
+	h.hears("here")
+}
+
 // TestSecondThoughts: a sensor that loses its memory in the middle of a handshake
 // begins anew from the same port, and need not wait for the first to be over.
 func TestSecondThoughts(t *testing.T) {
