@@ -18,7 +18,8 @@ import (
 // durability.sync: always whatever befalls the process.
 type DTLS struct {
 	// Pre-shared keys as Mosquitto's psk_file has them: an identity, a colon and
-	// the key in hexadecimal digits a line. The identity is the user name.
+	// the key in hexadecimal digits a line, 8 octets at least and better 16. The
+	// identity is the user name.
 	PSKFile string `yaml:"psk_file"`
 
 	// The certificate with its chain, and its key, in PEM. The key is ECDSA.
@@ -41,11 +42,13 @@ type DTLS struct {
 	MaxHandshakes       int `yaml:"max_handshakes" min:"4" max:"100000"`
 	HandshakesPerPrefix int `yaml:"handshakes_per_prefix" min:"1" max:"100000"`
 
-	// How many may begin, in all and from one network.
+	// How many may begin, in all and from one network. Networks with which one has
+	// failed within a minute have half of the former between them.
 	HandshakeRate          Rate `yaml:"handshake_rate" min:"1/m" max:"1000000/s"`
 	HandshakeRatePerPrefix Rate `yaml:"handshake_rate_per_prefix" min:"1/m" max:"1000000/s"`
 
-	// Most sensors that need no handshake.
+	// Most sensors that need no handshake. The longest silent gives way, unless all
+	// were heard within a minute.
 	MaxAssociations int `yaml:"max_associations" min:"1" max:"100000000"`
 }
 

@@ -36,7 +36,8 @@ type Config struct {
 	// 20 s.
 	HandshakeTimeout time.Duration
 
-	// MaxAssociations bounds what handshakes come to; further ones are refused. 1
+	// MaxAssociations bounds what handshakes come to. The longest silent goes when
+	// another comes, unless it was heard within a minute: then that is refused. 1
 	// to 100,000,000; default 1,000,000.
 	MaxAssociations int
 
