@@ -1,14 +1,13 @@
 package core
 
 import (
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"dormouse/core/router"
 	"dormouse/core/store"
+	"dormouse/mqttsn/bounds"
 )
 
 // Options configure a Broker. Start from [DefaultOptions]: the zero Options
@@ -130,35 +129,27 @@ func DefaultOptions() Options {
 
 // Validate reports everything wrong with o, not just the first thing.
 func (o *Options) Validate() error {
-	var errs []error
-	require := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
-	}
-	between := func(name string, v, low, high int) {
-		require(low <= v && v <= high, "%s is %d; it must be %d to %d", name, v, low, high)
-	}
-	require(o.Now != nil, "the broker has no clock")
-	require(o.Store != nil, "the broker has no store")
-	between("limits.max_sessions", o.MaxSessions, 1, 100_000_000)
-	between("limits.max_subscriptions_per_client", o.MaxSubscriptions, 1, 100_000)
-	between("limits.inflight", o.MaxInflight, 1, 1024)
-	between("limits.max_topic_length", o.Topics.Length, 1, 65535)
-	between("limits.max_topic_levels", o.Topics.Levels, 1, 128)
-	between("limits.max_wildcards_per_filter", o.Topics.Wildcards, 0, 128)
-	between("limits.queue.messages", o.Queue.Messages, 1, 10_000_000)
-	between("limits.queue.bytes", o.Queue.Bytes, 1<<10, 1<<40)
-	require(o.Queue.Overflow <= DropNewest, "limits.queue.overflow is unknown")
-	require(o.Queue.Age == 0 || time.Minute <= o.Queue.Age && o.Queue.Age <= 876_000*time.Hour,
+	var b bounds.Checks
+	b.Require(o.Now != nil, "the broker has no clock")
+	b.Require(o.Store != nil, "the broker has no store")
+	b.Between("limits.max_sessions", o.MaxSessions, 1, 100_000_000)
+	b.Between("limits.max_subscriptions_per_client", o.MaxSubscriptions, 1, 100_000)
+	b.Between("limits.inflight", o.MaxInflight, 1, 1024)
+	b.Between("limits.max_topic_length", o.Topics.Length, 1, 65535)
+	b.Between("limits.max_topic_levels", o.Topics.Levels, 1, 128)
+	b.Between("limits.max_wildcards_per_filter", o.Topics.Wildcards, 0, 128)
+	b.Between("limits.queue.messages", o.Queue.Messages, 1, 10_000_000)
+	b.Between("limits.queue.bytes", o.Queue.Bytes, 1<<10, 1<<40)
+	b.Require(o.Queue.Overflow <= DropNewest, "limits.queue.overflow is unknown")
+	b.Require(o.Queue.Age == 0 || time.Minute <= o.Queue.Age && o.Queue.Age <= 876_000*time.Hour,
 		"durability.max_age is %v; it must be 0s, or 1m to 876000h", o.Queue.Age)
-	between("limits.retained.messages", o.Retained.Messages, 0, 100_000_000)
-	between("limits.retained.bytes", o.Retained.Bytes, 0, 1<<40)
-	between("limits.retained.per_publisher", o.Retained.PerPublisher, 1, 100_000_000)
-	between("limits.retained.replay_per_subscribe", o.Retained.ReplayAtOnce, 1, 100_000_000)
-	require(1 <= o.Retained.ReplayRate && o.Retained.ReplayRate <= 10_000_000,
+	b.Between("limits.retained.messages", o.Retained.Messages, 0, 100_000_000)
+	b.Between("limits.retained.bytes", o.Retained.Bytes, 0, 1<<40)
+	b.Between("limits.retained.per_publisher", o.Retained.PerPublisher, 1, 100_000_000)
+	b.Between("limits.retained.replay_per_subscribe", o.Retained.ReplayAtOnce, 1, 100_000_000)
+	b.Require(1 <= o.Retained.ReplayRate && o.Retained.ReplayRate <= 10_000_000,
 		"limits.retained.replay_rate is %v; it must be 1/s to 10000000/s", o.Retained.ReplayRate)
-	require(0 <= o.SysInterval && o.SysInterval <= time.Hour,
+	b.Require(0 <= o.SysInterval && o.SysInterval <= time.Hour,
 		"sys_topics.interval is %v; it must be 0s to 1h", o.SysInterval)
-	return errors.Join(errs...)
+	return b.Err()
 }

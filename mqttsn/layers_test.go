@@ -17,27 +17,28 @@ var mayImport = map[string][]string{
 	"mqttsn":                  {},
 	"mqttsn/clock":            {},
 	"mqttsn/wheel":            {"mqttsn/clock"},
-	"mqttsn/session":          {"mqttsn", "mqttsn/clock"},
+	"mqttsn/session":          {"mqttsn", "mqttsn/bounds", "mqttsn/clock"},
 	"mqttsn/transport":        {},
 	"mqttsn/transport/memnet": {"mqttsn/clock", "mqttsn/transport"},
 	"mqttsn/transport/mmsg":   {},
 	"mqttsn/transport/udp":    {"mqttsn/transport", "mqttsn/transport/mmsg"},
 	"mqttsn/limit":            {"mqttsn/clock"},
-	"mqttsn/transport/dtls": {"mqttsn/clock", "mqttsn/index", "mqttsn/limit", "mqttsn/transport",
+	"mqttsn/transport/dtls": {"mqttsn/bounds", "mqttsn/clock", "mqttsn/index", "mqttsn/limit", "mqttsn/transport",
 		"mqttsn/transport/dtls/handshake", "mqttsn/transport/dtls/record"},
 	"mqttsn/transport/dtls/handshake": {"mqttsn/clock", "mqttsn/transport/dtls/record"},
 	"mqttsn/transport/dtls/record":    {},
-	"mqttsn/index":                    {}, // knows nothing of MQTT-SN, and core may have it
-	"mqttsn/gateway":                  {"mqttsn", "mqttsn/clock", "mqttsn/index", "mqttsn/limit", "mqttsn/session", "mqttsn/transport", "mqttsn/wheel"},
-	"mqttsn/client":                   {"mqttsn", "mqttsn/clock"},
+	"mqttsn/bounds":                   {}, // knows nothing of MQTT-SN, and core may have it
+	"mqttsn/index":                    {}, // likewise
+	"mqttsn/gateway":                  {"mqttsn", "mqttsn/bounds", "mqttsn/clock", "mqttsn/index", "mqttsn/limit", "mqttsn/session", "mqttsn/transport", "mqttsn/wheel"},
+	"mqttsn/client":                   {"mqttsn", "mqttsn/bounds", "mqttsn/clock"},
 
-	"core":                 {"core/router", "core/store", "mqttsn/index"},
+	"core":                 {"core/router", "core/store", "mqttsn/bounds", "mqttsn/index"},
 	"core/router":          {"mqttsn/index"},
 	"core/store":           {},
 	"core/store/disk":      {"core/store"},
 	"core/store/storetest": {"core/store"},
 	"core/auth":            {"core"},
-	"core/mqtt":            {"core", "core/auth", "core/router"},
+	"core/mqtt":            {"core", "core/auth", "core/router", "mqttsn/bounds"},
 
 	"bridge": {"core", "core/router", "mqttsn", "mqttsn/session"},
 
@@ -52,7 +53,7 @@ var mayImport = map[string][]string{
 
 	"sim/chance":   {},
 	"sim/drive":    {"mqttsn", "mqttsn/clock", "mqttsn/transport/dtls/handshake", "mqttsn/transport/dtls/record", "mqttsn/wheel", "sim", "sim/payload", "sim/udp"},
-	"sim/energy":   {"mqttsn"}, // for the types of packets and their names
+	"sim/energy":   {"mqttsn", "mqttsn/bounds"}, // mqttsn for the types of packets and their names
 	"sim/ledger":   {"mqttsn", "mqttsn/clock", "sim/payload"},
 	"sim/mistakes": {},
 	"sim/payload":  {"sim/chance"},

@@ -1,14 +1,13 @@
 package mqtt
 
 import (
-	"errors"
-	"fmt"
 	"math"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"dormouse/core/auth"
+	"dormouse/mqttsn/bounds"
 )
 
 // Options configure a Server. Start from [DefaultOptions]: the zero Options
@@ -131,38 +130,27 @@ func DefaultOptions() Options {
 
 // Validate reports everything wrong with o, not just the first thing.
 func (o *Options) Validate() error {
-	var errs []error
-	require := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
-	}
-	between := func(name string, v, low, high int) {
-		require(low <= v && v <= high, "%s is %d; it must be %d to %d", name, v, low, high)
-	}
-	lasts := func(name string, v, low, high time.Duration) {
-		require(low <= v && v <= high, "%s is %v; it must be %v to %v", name, v, low, high)
-	}
-	require(len(o.Versions) > 0, "mqtt.versions is empty; name at least one")
+	var b bounds.Checks
+	b.Require(len(o.Versions) > 0, "mqtt.versions is empty; name at least one")
 	for _, v := range o.Versions {
-		between("mqtt.versions", int(v), 3, 5)
+		b.Between("mqtt.versions", int(v), 3, 5)
 	}
-	between("mqtt.max_qos", o.MaxQoS, 0, 2)
-	between("mqtt.topic_alias_maximum", o.TopicAliasMaximum, 0, math.MaxUint16)
-	between("limits.max_filters_per_subscribe", o.MaxFilters, 1, 100_000)
-	between("limits.max_user_properties", o.MaxUserProperties, 0, 10_000)
-	between("limits.client_publish_rate.messages", o.PublishRate.Messages, 0, 10_000_000)
-	between("limits.client_publish_rate.bytes", o.PublishRate.Bytes, 0, 1<<40)
-	require(1.0/60 <= o.ConnectRate && o.ConnectRate <= 1_000_000,
+	b.Between("mqtt.max_qos", o.MaxQoS, 0, 2)
+	b.Between("mqtt.topic_alias_maximum", o.TopicAliasMaximum, 0, math.MaxUint16)
+	b.Between("limits.max_filters_per_subscribe", o.MaxFilters, 1, 100_000)
+	b.Between("limits.max_user_properties", o.MaxUserProperties, 0, 10_000)
+	b.Between("limits.client_publish_rate.messages", o.PublishRate.Messages, 0, 10_000_000)
+	b.Between("limits.client_publish_rate.bytes", o.PublishRate.Bytes, 0, 1<<40)
+	b.Require(1.0/60 <= o.ConnectRate && o.ConnectRate <= 1_000_000,
 		"limits.connect_rate is %v; it must be 1/m to 1000000/s", o.ConnectRate)
-	between("limits.max_connections", o.MaxConnections, 1, 10_000_000)
-	between("limits.max_connections_per_ip", o.MaxConnectionsPerIP, 1, 10_000_000)
-	lasts("limits.connect_timeout", o.ConnectTimeout, 100*time.Millisecond, 5*time.Minute)
-	between("limits.pre_connect_bytes", o.PreConnectBytes, 256, 1<<20)
-	between("limits.max_packet_size", o.MaxPacketSize, 256, 256<<20)
-	between("limits.receive_maximum", o.ReceiveMaximum, 1, math.MaxUint16)
-	lasts("mqtt.max_keepalive", o.MaxKeepalive, time.Second, 43690*time.Second)
-	lasts("mqtt.max_session_expiry", o.MaxSessionExpiry, 0, 365*24*time.Hour)
-	lasts("write timeout", o.WriteTimeout, time.Second, 10*time.Minute)
-	return errors.Join(errs...)
+	b.Between("limits.max_connections", o.MaxConnections, 1, 10_000_000)
+	b.Between("limits.max_connections_per_ip", o.MaxConnectionsPerIP, 1, 10_000_000)
+	b.Lasts("limits.connect_timeout", o.ConnectTimeout, 100*time.Millisecond, 5*time.Minute)
+	b.Between("limits.pre_connect_bytes", o.PreConnectBytes, 256, 1<<20)
+	b.Between("limits.max_packet_size", o.MaxPacketSize, 256, 256<<20)
+	b.Between("limits.receive_maximum", o.ReceiveMaximum, 1, math.MaxUint16)
+	b.Lasts("mqtt.max_keepalive", o.MaxKeepalive, time.Second, 43690*time.Second)
+	b.Lasts("mqtt.max_session_expiry", o.MaxSessionExpiry, 0, 365*24*time.Hour)
+	b.Lasts("write timeout", o.WriteTimeout, time.Second, 10*time.Minute)
+	return b.Err()
 }

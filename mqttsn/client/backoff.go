@@ -2,10 +2,10 @@ package client
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"dormouse/mqttsn"
+	"dormouse/mqttsn/bounds"
 )
 
 // A Backoff says how long to leave a gateway alone before connecting to it
@@ -36,18 +36,13 @@ func DefaultBackoff() Backoff {
 
 // Validate reports everything wrong with b, not just the first thing.
 func (b *Backoff) Validate() error {
-	var errs []error
-	require := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
-	}
+	var all bounds.Checks
 	const day = 24 * time.Hour
-	require(time.Millisecond <= b.First && b.First <= time.Hour, "the first wait is %v; it must be 1ms to 1h", b.First)
-	require(b.First <= b.Most && b.Most <= day, "the longest wait is %v; it must be %v to 24h", b.Most, b.First)
-	require(0 <= b.Jitter && b.Jitter <= 1, "jitter is %v; it must be 0 to 1", b.Jitter)
-	require(b.First <= b.Wait && b.Wait <= day, "the wait after congestion is %v; it must be %v to 24h", b.Wait, b.First)
-	return errors.Join(errs...)
+	all.Require(time.Millisecond <= b.First && b.First <= time.Hour, "the first wait is %v; it must be 1ms to 1h", b.First)
+	all.Require(b.First <= b.Most && b.Most <= day, "the longest wait is %v; it must be %v to 24h", b.Most, b.First)
+	all.Require(0 <= b.Jitter && b.Jitter <= 1, "jitter is %v; it must be 0 to 1", b.Jitter)
+	all.Require(b.First <= b.Wait && b.Wait <= day, "the wait after congestion is %v; it must be %v to 24h", b.Wait, b.First)
+	return all.Err()
 }
 
 // After returns how long to wait. err is why there is no connection, as

@@ -1,11 +1,10 @@
 package client
 
 import (
-	"errors"
-	"fmt"
 	"time"
 
 	"dormouse/mqttsn"
+	"dormouse/mqttsn/bounds"
 )
 
 // Config is shared, read-only, by any number of clients. Start from
@@ -45,20 +44,15 @@ func DefaultConfig() Config {
 
 // Validate reports everything wrong with c, not just the first thing.
 func (c *Config) Validate() error {
-	var errs []error
-	require := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
-	}
-	require(100*time.Millisecond <= c.RetryInterval && c.RetryInterval <= 5*time.Minute,
+	var b bounds.Checks
+	b.Require(100*time.Millisecond <= c.RetryInterval && c.RetryInterval <= 5*time.Minute,
 		"retry interval is %v; it must be 100ms to 5m", c.RetryInterval)
-	require(0 <= c.MaxRetries && c.MaxRetries <= 20, "retries are %d; they must be 0 to 20", c.MaxRetries)
-	require(0 <= c.Wait && c.Wait <= time.Hour, "wait is %v; it must be 0 to 1h", c.Wait)
-	require(1 <= c.MaxTopics && c.MaxTopics <= 65534, "topics are %d; they must be 1 to 65534", c.MaxTopics)
-	require(c.MaxName >= 0, "the longest name is %d; it must be 0 or more", c.MaxName)
-	require(c.Quirks&^allQuirks == 0, "quirks are %#x, of which %#x are unknown", c.Quirks, c.Quirks&^allQuirks)
-	return errors.Join(errs...)
+	b.Require(0 <= c.MaxRetries && c.MaxRetries <= 20, "retries are %d; they must be 0 to 20", c.MaxRetries)
+	b.Require(0 <= c.Wait && c.Wait <= time.Hour, "wait is %v; it must be 0 to 1h", c.Wait)
+	b.Require(1 <= c.MaxTopics && c.MaxTopics <= 65534, "topics are %d; they must be 1 to 65534", c.MaxTopics)
+	b.Require(c.MaxName >= 0, "the longest name is %d; it must be 0 or more", c.MaxName)
+	b.Require(c.Quirks&^allQuirks == 0, "quirks are %#x, of which %#x are unknown", c.Quirks, c.Quirks&^allQuirks)
+	return b.Err()
 }
 
 // A Session is what CONNECT asks for, 1.2 §5.4.4.

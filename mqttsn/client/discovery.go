@@ -2,12 +2,11 @@ package client
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"dormouse/mqttsn"
+	"dormouse/mqttsn/bounds"
 	"dormouse/mqttsn/clock"
 )
 
@@ -58,21 +57,16 @@ func DefaultFinderConfig() FinderConfig {
 
 // Validate reports everything wrong with c, not just the first thing.
 func (c *FinderConfig) Validate() error {
-	var errs []error
-	require := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
-	}
+	var b bounds.Checks
 	const longest = 5 * time.Minute
-	require(0 <= c.SearchDelay && c.SearchDelay <= longest, "search delay is %v; it must be 0 to 5m", c.SearchDelay)
-	require(0 <= c.AnswerDelay && c.AnswerDelay <= longest, "answer delay is %v; it must be 0 to 5m", c.AnswerDelay)
-	require(100*time.Millisecond <= c.Interval && c.Interval <= c.MaxInterval,
+	b.Require(0 <= c.SearchDelay && c.SearchDelay <= longest, "search delay is %v; it must be 0 to 5m", c.SearchDelay)
+	b.Require(0 <= c.AnswerDelay && c.AnswerDelay <= longest, "answer delay is %v; it must be 0 to 5m", c.AnswerDelay)
+	b.Require(100*time.Millisecond <= c.Interval && c.Interval <= c.MaxInterval,
 		"search interval is %v; it must be 100ms to the longest, %v", c.Interval, c.MaxInterval)
-	require(c.MaxInterval <= 24*time.Hour, "the longest search interval is %v; it must be 24h or less", c.MaxInterval)
-	require(1 <= c.Missed && c.Missed <= 20, "missed advertisements are %d; they must be 1 to 20", c.Missed)
-	require(1 <= c.MaxGateways && c.MaxGateways <= 256, "gateways are %d; they must be 1 to 256", c.MaxGateways)
-	return errors.Join(errs...)
+	b.Require(c.MaxInterval <= 24*time.Hour, "the longest search interval is %v; it must be 24h or less", c.MaxInterval)
+	b.Require(1 <= c.Missed && c.Missed <= 20, "missed advertisements are %d; they must be 1 to 20", c.Missed)
+	b.Require(1 <= c.MaxGateways && c.MaxGateways <= 256, "gateways are %d; they must be 1 to 256", c.MaxGateways)
+	return b.Err()
 }
 
 // A Gateway is one that a Finder knows of.

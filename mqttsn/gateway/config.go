@@ -1,11 +1,10 @@
 package gateway
 
 import (
-	"errors"
-	"fmt"
 	"net/netip"
 	"time"
 
+	"dormouse/mqttsn/bounds"
 	"dormouse/mqttsn/session"
 )
 
@@ -154,40 +153,29 @@ func DefaultConfig() Config {
 
 // Validate reports everything wrong with c, not just the first thing.
 func (c *Config) Validate() error {
-	errs := []error{c.Session.Validate()}
-	require := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
-	}
-	between := func(name string, v, low, high int) {
-		require(low <= v && v <= high, "%s is %d; it must be %d to %d", name, v, low, high)
-	}
-	rate := func(name string, v float64) {
-		require(v > 0 && v <= 1e9, "%s is %v/s; it must be more than 0/s, and 1000000000/s at most", name, v)
-	}
-	between("shards", c.Shards, 1, 256)
-	require(c.Wall != nil, "there is no Wall")
-	between("mqttsn.gateway_id", int(c.GatewayID), 1, 255)
+	b := bounds.Checks{c.Session.Validate()}
+	b.Between("shards", c.Shards, 1, 256)
+	b.Require(c.Wall != nil, "there is no Wall")
+	b.Between("mqttsn.gateway_id", int(c.GatewayID), 1, 255)
 	const longest = 65535 * time.Second
 	t := c.Advertise.Interval
-	require(time.Second <= t && t <= longest && t%time.Second == 0,
+	b.Require(time.Second <= t && t <= longest && t%time.Second == 0,
 		"mqttsn.advertise.interval is %v; it must be 1s to 65535s, in whole seconds", t)
 	for _, a := range c.Advertise.Addresses {
-		require(a.IsValid() && a.Port() != 0, "mqttsn.advertise.addresses has %v; it must be an address and a port", a)
+		b.Require(a.IsValid() && a.Port() != 0, "mqttsn.advertise.addresses has %v; it must be an address and a port", a)
 	}
-	rate("mqttsn.search.rate", c.Search.Rate)
-	require(c.QoSMinusOne.From <= Anywhere, "mqttsn.qos_minus_one.enabled is unknown")
-	rate("mqttsn.qos_minus_one.rate_per_source", c.QoSMinusOne.RatePerSource)
-	rate("mqttsn.qos_minus_one.rate", c.QoSMinusOne.Rate)
-	require(c.AddressMigration <= Always, "mqttsn.address_migration is unknown")
-	rate("limits.unauthenticated_udp.responses_per_prefix", c.Strangers.ResponsesPerPrefix)
-	between("limits.unauthenticated_udp.prefix_v4", c.Strangers.PrefixV4, 8, 32)
-	between("limits.unauthenticated_udp.prefix_v6", c.Strangers.PrefixV6, 16, 128)
-	rate("limits.connect_rate", c.Strangers.Connects)
-	between("limits.client_publish_rate.messages", c.PublishRate.Messages, 0, 10_000_000)
-	between("limits.client_publish_rate.bytes", c.PublishRate.Octets, 0, 1<<40)
-	between("limits.max_sessions", c.MaxSessions, 1, 100_000_000)
-	between("limits.max_dialogues", c.MaxDialogues, 1, 1_000_000)
-	return errors.Join(errs...)
+	b.Rate("mqttsn.search.rate", c.Search.Rate)
+	b.Require(c.QoSMinusOne.From <= Anywhere, "mqttsn.qos_minus_one.enabled is unknown")
+	b.Rate("mqttsn.qos_minus_one.rate_per_source", c.QoSMinusOne.RatePerSource)
+	b.Rate("mqttsn.qos_minus_one.rate", c.QoSMinusOne.Rate)
+	b.Require(c.AddressMigration <= Always, "mqttsn.address_migration is unknown")
+	b.Rate("limits.unauthenticated_udp.responses_per_prefix", c.Strangers.ResponsesPerPrefix)
+	b.Between("limits.unauthenticated_udp.prefix_v4", c.Strangers.PrefixV4, 8, 32)
+	b.Between("limits.unauthenticated_udp.prefix_v6", c.Strangers.PrefixV6, 16, 128)
+	b.Rate("limits.connect_rate", c.Strangers.Connects)
+	b.Between("limits.client_publish_rate.messages", c.PublishRate.Messages, 0, 10_000_000)
+	b.Between("limits.client_publish_rate.bytes", c.PublishRate.Octets, 0, 1<<40)
+	b.Between("limits.max_sessions", c.MaxSessions, 1, 100_000_000)
+	b.Between("limits.max_dialogues", c.MaxDialogues, 1, 1_000_000)
+	return b.Err()
 }

@@ -1,9 +1,9 @@
 package session
 
 import (
-	"errors"
-	"fmt"
 	"time"
+
+	"dormouse/mqttsn/bounds"
 )
 
 // Config is shared, read-only, by every session of a listener. Start from
@@ -100,37 +100,23 @@ func DefaultConfig() Config {
 
 // Validate reports everything wrong with c, not just the first thing.
 func (c *Config) Validate() error {
-	var errs []error
-	span := func(name string, value, low, high time.Duration) {
-		if value < low || value > high {
-			errs = append(errs, fmt.Errorf("%s is %v; it must be %v to %v", name, value, low, high))
-		}
-	}
-	count := func(name string, value, low, high int) {
-		if value < low || value > high {
-			errs = append(errs, fmt.Errorf("%s is %d; it must be %d to %d", name, value, low, high))
-		}
-	}
-	span("retry.interval", c.RetryInterval, time.Second, 5*time.Minute)
-	if !(0 <= c.RetryJitter && c.RetryJitter <= 1) {
-		errs = append(errs, fmt.Errorf("retry.jitter is %v; it must be 0 to 1", c.RetryJitter))
-	}
-	count("retry.max", c.MaxRetries, 0, 20)
-	span("congestion_wait", c.CongestionWait, time.Second, time.Hour)
-	span("dialogue_timeout", c.DialogueTimeout, time.Second, 10*time.Minute)
-	span("max_sleep", c.MaxSleep, time.Minute, 24*time.Hour)
-	count("max_packet", c.MaxPacket, 60, 65535)
-	count("max_client_id", c.MaxClientID, 23, 255)
-	count("max_topic_length", c.MaxTopicLength, 1, 65535)
-	count("max_topic_levels", c.MaxTopicLevels, 1, 1024)
-	count("topic_ids.per_client", c.TopicIDs, 1, 65000)
-	count("topic_ids.octets", c.TopicOctets, 1024, 16<<20)
-	count("topic_ids.registers_per_minute", c.RegistersPerMinute, 1, 6000)
+	var b bounds.Checks
+	b.Lasts("retry.interval", c.RetryInterval, time.Second, 5*time.Minute)
+	b.Require(0 <= c.RetryJitter && c.RetryJitter <= 1, "retry.jitter is %v; it must be 0 to 1", c.RetryJitter)
+	b.Between("retry.max", c.MaxRetries, 0, 20)
+	b.Lasts("congestion_wait", c.CongestionWait, time.Second, time.Hour)
+	b.Lasts("dialogue_timeout", c.DialogueTimeout, time.Second, 10*time.Minute)
+	b.Lasts("max_sleep", c.MaxSleep, time.Minute, 24*time.Hour)
+	b.Between("max_packet", c.MaxPacket, 60, 65535)
+	b.Between("max_client_id", c.MaxClientID, 23, 255)
+	b.Between("max_topic_length", c.MaxTopicLength, 1, 65535)
+	b.Between("max_topic_levels", c.MaxTopicLevels, 1, 1024)
+	b.Between("topic_ids.per_client", c.TopicIDs, 1, 65000)
+	b.Between("topic_ids.octets", c.TopicOctets, 1024, 16<<20)
+	b.Between("topic_ids.registers_per_minute", c.RegistersPerMinute, 1, 6000)
 	for id, topic := range c.Predefined {
-		count("predefined.id", int(id), 1, 65534)
-		if !c.ValidName([]byte(fill(topic, "x", "x"))) {
-			errs = append(errs, fmt.Errorf("predefined topic %d is %q; it must be a topic name", id, topic))
-		}
+		b.Between("predefined.id", int(id), 1, 65534)
+		b.Require(c.ValidName([]byte(fill(topic, "x", "x"))), "predefined topic %d is %q; it must be a topic name", id, topic)
 	}
-	return errors.Join(errs...)
+	return b.Err()
 }

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"dormouse/mqttsn"
+	"dormouse/mqttsn/bounds"
 )
 
 // Hardware is what the devices of a group are made of.
@@ -89,12 +90,7 @@ func (h *Hardware) Sources() []Source {
 // Validate reports everything that is wrong with h, under the names of its
 // fields.
 func (h *Hardware) Validate() error {
-	var errs []error
-	require := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
-	}
+	var b bounds.Checks
 	for _, f := range []struct {
 		name  string
 		value float64
@@ -104,7 +100,7 @@ func (h *Hardware) Validate() error {
 		{"radio.access.current", h.Radio.Access.Current}, {"radio.tail.current", h.Radio.Tail.Current},
 		{"board.sleep", h.Board.Sleep}, {"board.waking", h.Board.Waking}, {"board.cpu", h.Board.CPU},
 	} {
-		require(0 <= f.value && f.value <= 1e6, "%s is %v; a current is 0 to 1e6", f.name, f.value)
+		b.Require(0 <= f.value && f.value <= 1e6, "%s is %v; a current is 0 to 1e6", f.name, f.value)
 	}
 	for _, f := range []struct {
 		name  string
@@ -112,26 +108,26 @@ func (h *Hardware) Validate() error {
 	}{
 		{"radio.access.time", h.Radio.Access.Time}, {"radio.tail.time", h.Radio.Tail.Time}, {"board.wake", h.Board.Wake},
 	} {
-		require(0 <= f.value && f.value <= time.Hour, "%s is %v; it must be 0s to 1h", f.name, f.value)
+		b.Require(0 <= f.value && f.value <= time.Hour, "%s is %v; it must be 0s to 1h", f.name, f.value)
 	}
-	require(0 <= h.Radio.DutyCycle && h.Radio.DutyCycle <= 1,
+	b.Require(0 <= h.Radio.DutyCycle && h.Radio.DutyCycle <= 1,
 		"radio.duty_cycle is %v; it must be a share, 0 (no limit) to 1", h.Radio.DutyCycle)
 	if h.Radio.Link == nil {
-		errs = append(errs, errors.New("radio.link is not set; start from a preset, see Profiles"))
+		b = append(b, errors.New("radio.link is not set; start from a preset, see Profiles"))
 	} else if err := h.Radio.Link.validate(); err != nil {
-		errs = append(errs, fmt.Errorf("radio.link: %w", err))
+		b = append(b, fmt.Errorf("radio.link: %w", err))
 	}
-	require(0 < h.Battery.Capacity && h.Battery.Capacity <= 1e6,
+	b.Require(0 < h.Battery.Capacity && h.Battery.Capacity <= 1e6,
 		"battery.capacity is %v mAh; it must be above 0, to 1e6", h.Battery.Capacity)
-	require(0 < h.Battery.Usable && h.Battery.Usable <= 1,
+	b.Require(0 < h.Battery.Usable && h.Battery.Usable <= 1,
 		"battery.usable is %v; it must be a share above 0, to 1", h.Battery.Usable)
-	require(0 <= h.Battery.SelfDischarge && h.Battery.SelfDischarge < 1,
+	b.Require(0 <= h.Battery.SelfDischarge && h.Battery.SelfDischarge < 1,
 		"battery.self_discharge is %v; it must be a share a year, 0 to below 1", h.Battery.SelfDischarge)
-	require(0 < h.Battery.Cold && h.Battery.Cold <= 1,
+	b.Require(0 < h.Battery.Cold && h.Battery.Cold <= 1,
 		"battery.cold is %v; it must be the share that is left at -20 °C, above 0, to 1", h.Battery.Cold)
-	require(0 <= h.Battery.Pulse, "battery.pulse is %v mA; it must be 0 (not known) or more", h.Battery.Pulse)
-	require(-40 <= h.Celsius && h.Celsius <= 60, "celsius is %v; it must be -40 to 60", h.Celsius)
-	return errors.Join(errs...)
+	b.Require(0 <= h.Battery.Pulse, "battery.pulse is %v mA; it must be 0 (not known) or more", h.Battery.Pulse)
+	b.Require(-40 <= h.Celsius && h.Celsius <= 60, "celsius is %v; it must be -40 to 60", h.Celsius)
+	return b.Err()
 }
 
 // A Group is what many devices have in common: what they are made of, and the

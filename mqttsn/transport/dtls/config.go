@@ -2,10 +2,9 @@ package dtls
 
 import (
 	"crypto/x509"
-	"errors"
-	"fmt"
 	"time"
 
+	"dormouse/mqttsn/bounds"
 	"dormouse/mqttsn/clock"
 )
 
@@ -90,30 +89,19 @@ func CommonName(c *x509.Certificate) string { return c.Subject.CommonName }
 
 // Validate reports everything wrong with c, not just the first thing.
 func (c *Config) Validate() error {
-	var errs []error
-	require := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
-	}
-	between := func(name string, v, low, high int) {
-		require(low <= v && v <= high, "%s is %d; it must be %d to %d", name, v, low, high)
-	}
-	rate := func(name string, v float64) {
-		require(v > 0 && v <= 1e9, "%s is %v/s; it must be more than 0/s, and 1000000000/s at most", name, v)
-	}
-	between("dtls.max_handshakes", c.MaxHandshakes, 4, 100_000)
-	between("dtls.handshakes_per_prefix", c.HandshakesPerPrefix, 1, 100_000)
-	rate("dtls.handshake_rate", c.Rate)
-	rate("dtls.handshake_rate_per_prefix", c.RatePerPrefix)
-	between("limits.unauthenticated_udp.prefix_v4", c.PrefixV4, 8, 32)
-	between("limits.unauthenticated_udp.prefix_v6", c.PrefixV6, 16, 128)
-	require(time.Second <= c.HandshakeTimeout && c.HandshakeTimeout <= 5*time.Minute,
+	var b bounds.Checks
+	b.Between("dtls.max_handshakes", c.MaxHandshakes, 4, 100_000)
+	b.Between("dtls.handshakes_per_prefix", c.HandshakesPerPrefix, 1, 100_000)
+	b.Rate("dtls.handshake_rate", c.Rate)
+	b.Rate("dtls.handshake_rate_per_prefix", c.RatePerPrefix)
+	b.Between("limits.unauthenticated_udp.prefix_v4", c.PrefixV4, 8, 32)
+	b.Between("limits.unauthenticated_udp.prefix_v6", c.PrefixV6, 16, 128)
+	b.Require(time.Second <= c.HandshakeTimeout && c.HandshakeTimeout <= 5*time.Minute,
 		"dtls.handshake_timeout is %v; it must be 1s to 5m", c.HandshakeTimeout)
-	between("dtls.max_associations", c.MaxAssociations, 1, 100_000_000)
-	require(time.Minute <= c.Idle && c.Idle <= 10*365*24*time.Hour,
+	b.Between("dtls.max_associations", c.MaxAssociations, 1, 100_000_000)
+	b.Require(time.Minute <= c.Idle && c.Idle <= 10*365*24*time.Hour,
 		"dtls.idle_timeout is %v; it must be 1m to 10 years", c.Idle)
-	require(c.Name != nil, "there is no Name")
-	require(c.Clock != nil, "there is no Clock")
-	return errors.Join(errs...)
+	b.Require(c.Name != nil, "there is no Name")
+	b.Require(c.Clock != nil, "there is no Clock")
+	return b.Err()
 }
