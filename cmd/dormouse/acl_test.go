@@ -34,7 +34,7 @@ func TestACLTest(t *testing.T) {
   roles: [{role: sensor, listeners: [sn]}]
 acl: {file: `+rules+`}
 `)
-	open := write("open.yaml", "")
+	open := write("open.yaml", "version: 1\n")
 	for _, tt := range []struct {
 		file, args string
 		status     int

@@ -15,6 +15,9 @@ import (
 // reads at first.
 const aheadMost = 256
 
+// nginx writes the address of a client by IPv4 as it is, though it goes on by IPv6.
+func init() { proxyproto.V1AcceptIPv4InTCP6 = true }
+
 // trusts reports whether what comes from there is taken for a proxy.
 func (l *listener) trusts(from net.Addr) bool {
 	addr := addressOf(from)

@@ -161,6 +161,7 @@ func TestWhence(t *testing.T) {
 			{proxy, version1, "203.0.113.9:4711"},
 			{proxy, version6, "[2001:db8::9]:4711"},
 			{proxy, "PROXY TCP6 ::ffff:203.0.113.9 2001:db8::1 4711 1883\r\n", "203.0.113.9:4711"},
+			{proxy, "PROXY TCP6 203.0.113.9 ::1 4711 1883\r\n", "203.0.113.9:4711"}, // nginx
 			{proxy, "PROXY UNKNOWN\r\n", proxy},
 			{proxy, "PROXY UNKNOWN ffff:f::f 203.0.113.9 65535 65535\r\n", proxy},
 			{proxy, version2, "203.0.113.9:4711"},
