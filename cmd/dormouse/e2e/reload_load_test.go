@@ -106,7 +106,6 @@ listeners:
   - {name: sns, type: mqttsn-dtls, address: "127.0.0.1:0", dtls: {psk_file: DIR/psk}}
 auth: {providers: [{type: passwd, file: DIR/passwd}]}
 acl: {file: DIR/acl.yaml}
-limits: {client_publish_rate: {messages: 1000000}}
 `)
 	for _, file := range []string{"dormouse.yaml", "passwd", "psk", "server.pem", "server.key"} {
 		text, err := os.ReadFile(r.name(file))

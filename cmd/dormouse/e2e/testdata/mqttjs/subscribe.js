@@ -17,4 +17,6 @@ client.on('message', (topic, payload, packet) => {
   console.log('message', packet.qos, packet.retain ? 1 : 0, topic, payload.toString(), ...properties)
 })
 
-client.on('error', (err) => { throw err })
+client.on('error', (err) => {
+  if (err.code !== 'ECONNREFUSED') throw err // it comes back when the broker does
+})
