@@ -39,7 +39,7 @@ func TestKeysOverAStop(t *testing.T) {
 			t.Fatalf("with the same keys: %+v", taken)
 		}
 	}
-	b, taken := loadBench(t, benchConfig(k), keysOf(map[string]string{"a": "one", "b": "2"}))
+	b, taken := loadBench(t, benchConfig(k), keysOf(map[string]string{"a": "one", "b": "tow"}))
 	if taken != (Taken{Up: 1, Void: 2}) {
 		t.Errorf("with one key of three: %+v", taken)
 	}
