@@ -421,6 +421,21 @@ func TestHookAtTheEnd(t *testing.T) {
 	}
 }
 
+// A counted way knows how many have been on it at once.
+type counted struct {
+	http.RoundTripper
+	now  atomic.Int32
+	most *atomic.Int32
+}
+
+func (c *counted) RoundTrip(r *http.Request) (*http.Response, error) {
+	defer c.now.Add(-1)
+	n := c.now.Add(1)
+	for before := c.most.Load(); n > before && !c.most.CompareAndSwap(before, n); before = c.most.Load() {
+	}
+	return c.RoundTripper.RoundTrip(r)
+}
+
 // TestF23HookHangs: a hook that says nothing has no more than so many questions, and
 // those that it is asked about are told so when their time is over; nobody else
 // waits: neither who is remembered, nor who is in a file before it, nor who has a
@@ -437,23 +452,20 @@ func TestF23HookHangs(t *testing.T) {
 			io.WriteString(w, `{"result": "allow"}`)
 			return
 		}
-		for n := hanging.Add(1); ; {
-			if before := most.Load(); n <= before || most.CompareAndSwap(before, n) {
-				break
-			}
-		}
+		hanging.Add(1)
 		select {
 		case <-hang:
 		case <-r.Context().Done():
 		}
-		hanging.Add(-1)
 	}))
 	t.Cleanup(s.Close)
-	hook := Hook{URL: s.URL, After: 1, Timeout: time.Second, Cache: time.Hour}
-	a := authenticator(t, Options{Anonymous: Anywhere, Files: []string{write(t, entry("ann", "a", pbkdf)), write(t, entry("eve", "e", pbkdf))}, Hooks: []Hook{hook}})
+	slow := Hook{URL: s.URL, After: 1, Timeout: 2 * time.Second, Cache: time.Hour}
+	a := authenticator(t, Options{Anonymous: Anywhere, Files: []string{write(t, entry("ann", "a", pbkdf)), write(t, entry("eve", "e", pbkdf))}, Hooks: []Hook{slow}})
 	if _, err := a.Authenticate(caller("known", "k")); err != nil {
 		t.Fatal(err)
 	}
+	h := a.now.Load().providers[1].(*hook)
+	h.client.Transport = &counted{RoundTripper: h.client.Transport, most: &most}
 	const clients = 3 * hooksAtOnce
 	var told atomic.Int32
 	for i := range clients {
