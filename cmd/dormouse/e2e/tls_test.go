@@ -40,6 +40,36 @@ func TestTLSMosquitto(t *testing.T) {
 	b.settle(t)
 }
 
+// TestTLSMosquittoKnown: Mosquitto's tools publish and subscribe over TLS by a
+// password, and by a certificate that names the user; as another they do not.
+func TestTLSMosquittoKnown(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	server, users := a.issue("server", "broker", nil), passwords(t, "ann", "secret", "bob", "other")
+	ann, bob := a.issue("ann", "ann", nil), a.issue("bob", "bob", nil)
+	for by, tt := range map[string]struct{ settings, ann, bob []string }{
+		"password": {[]string{secured(server, ""), knowing(users), "auth.anonymous.enabled=false"},
+			[]string{"-u", "ann", "-P", "secret"}, []string{"-u", "bob", "-P", "other"}},
+		"certificate": {[]string{secured(server, ", client_auth: require, client_ca_file: "+a.file), "listeners.mqtts.identity=cn"},
+			[]string{"--cert", ann.cert, "--key", ann.key}, []string{"--cert", bob.cert, "--key", bob.key}},
+	} {
+		t.Run(by, func(t *testing.T) {
+			t.Parallel()
+			b := start(t, append(tt.settings, `acl.rules=[{allow: publish, topic: "from/{identity}"}, {user: ann, allow: subscribe, topic: "from/#"}]`)...)
+			ann, bob := append(tt.ann, "--cafile", a.file), append(tt.bob, "--cafile", a.file)
+			sub := mosquittoSub(t, b.tls, "from/#", 1, ann...)
+			mosquittoPub(t, b.tls, "from/ann", "forged", 1, bob...)
+			mosquittoPub(t, b.tls, "from/bob", "hello", 1, bob...)
+			want(t, sub.receive(), message{"from/bob", "hello", 1, false})
+			mosquittoPub(t, b.tls, "from/ann", "hello", 1, ann...)
+			want(t, sub.receive(), message{"from/ann", "hello", 1, false})
+			if status, stdout, stderr := runProgram(t, "", "mosquitto_sub", append([]string{"-h", "127.0.0.1", "-p", port(b.tls), "-V", "mqttv5", "-t", "from/#", "-E"}, bob...)...); !strings.Contains(stdout+stderr, "denied") {
+				t.Errorf("bob's mosquitto_sub ends with status %d and says %s%s", status, stdout, stderr)
+			}
+		})
+	}
+}
+
 // tryTLS publishes by mosquitto_pub to a/b over TLS and returns its status.
 func (b *broker) tryTLS(t testing.TB, more ...string) int {
 	t.Helper()
