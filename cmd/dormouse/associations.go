@@ -131,21 +131,27 @@ const (
 func (k keeper) prefix() string { return k.listener + "\x00" }
 
 func (k keeper) name(c *dtls.Change, what byte) string {
-	return k.prefix() + string(append(c.ID[:len(c.ID):len(c.ID)], what))
+	var room [64]byte
+	b := append(append(room[:0], k.listener...), 0)
+	return string(append(append(b, c.ID[:]...), what))
 }
 
 // Keep writes changes: numbers that they reserve may be used when they are
 // durable. It takes more room only for an association that is new, for whose
 // peer it is in a hurry.
 func (k keeper) Keep(changes []dtls.Change, then func(error)) error {
-	facts := make([]store.Fact, 0, 2*len(changes))
+	facts, notes := make([]store.Fact, 0, 2*len(changes)), make([]store.Noted, 0, 2*len(changes))
+	note := func(n store.Noted) {
+		notes = append(notes, n)
+		facts = append(facts, &notes[len(notes)-1])
+	}
 	begins := false
 	for i := range changes {
 		c := &changes[i]
 		if c.State == nil || c.Made != nil {
-			facts = append(facts, &store.Noted{Name: k.name(c, noteMade), Value: c.Made})
+			note(store.Noted{Name: k.name(c, noteMade), Value: c.Made})
 		}
-		facts = append(facts, &store.Noted{Name: k.name(c, noteState), Value: c.State, Granted: true})
+		note(store.Noted{Name: k.name(c, noteState), Value: c.State, Granted: true})
 		begins = begins || c.Made != nil
 	}
 	if err := k.kept.Write(facts...); err != nil {

@@ -36,6 +36,7 @@ type fleet struct {
 	echo  bool // there is no gateway but an echo
 
 	secured  []secured // nil: all of it is plain
+	idly     []secured // of a plain one: they seal as much, for nothing; or nil
 	scratch  []byte
 	overhead [2]overhead // of what is said, and heard
 
@@ -95,6 +96,7 @@ func (f *fleet) say(e int32, p mqttsn.Packet) {
 		}
 		f.overhead[0].add(len(f.arena) - from - plain)
 	}
+	f.labour(e, f.arena[from:])
 	f.batch = append(f.batch, udp.Datagram{Endpoint: e, Buf: f.arena[from:]})
 	f.said++
 }
@@ -120,6 +122,7 @@ func (f *fleet) hear(wait time.Duration, sink func(e int32, p mqttsn.Packet)) {
 				}
 				f.overhead[1].add(len(d.Buf) - len(octets))
 			}
+			f.labour(d.Endpoint, octets)
 			p, err := f.dec.Decode(mqttsn.V12, octets)
 			if err != nil {
 				f.err = fmt.Errorf("sensor %d was sent %x: %w", d.Endpoint, d.Buf, err)

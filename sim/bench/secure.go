@@ -36,6 +36,27 @@ func (s *secured) seal(b []byte, start int, scratch *[]byte) ([]byte, error) {
 	return s.Seal(s.Ciphers, b[:start], record.ApplicationData, *scratch)
 }
 
+// labourIdly has a plain fleet compute as much as one over DTLS.
+func (f *fleet) labourIdly() {
+	f.idly = make([]secured, f.size)
+	for e := range f.idly {
+		a := record.Association{Suite: record.CCM8, PeerCIDLen: record.IDLength, Reserved: record.CCM8.Limit()}
+		f.idly[e] = secured{a, a.Ciphers()}
+	}
+}
+
+// labour seals octets for nothing; to open what is heard takes as long.
+func (f *fleet) labour(e int32, octets []byte) {
+	if f.idly == nil {
+		return
+	}
+	s := &f.idly[e]
+	var err error
+	if f.scratch, err = s.Seal(s.Ciphers, f.scratch[:0], record.ApplicationData, octets); err != nil && f.err == nil {
+		f.err = err
+	}
+}
+
 // open is what a datagram of one record holds. Not ok is what says nothing to a
 // sensor that is at work, such as the last flight again.
 func (s *secured) open(b []byte) (octets []byte, ok bool) {

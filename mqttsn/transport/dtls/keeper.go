@@ -218,15 +218,19 @@ type touched struct {
 	number uint32
 	id     record.ID
 	ended  bool
+	upTo   uint32 // numbers to be reserved
 }
 
 // maxKeeping bounds how often the Keeper is asked before it has answered: a disk
 // that stands still must not fill the memory.
 const maxKeeping = 1 << 12
 
+// stateSize is the length in octets of most States.
+const stateSize = 40
+
 // keep has the Keeper keep what has become of associations, and calls then once
 // that is so, unless there is an error. It is told in the order in which it
-// became so. Until then nothing is sent to those who were heard.
+// became so, and has what from then on. Until then nothing is sent to those who were heard.
 func (l *Listener) keep(what []touched, then func()) error {
 	l.keepOrder.Lock()
 	if l.unanswered.Load() >= maxKeeping {
@@ -236,9 +240,9 @@ func (l *Listener) keep(what []touched, then func()) error {
 	l.turn++
 	turn := l.turn
 	changes := make([]Change, 0, len(what))
-	upTo := make([]uint32, len(what))
-	octets := make([]byte, 0, 64*len(what))
-	for i, t := range what {
+	octets := make([]byte, 0, stateSize*len(what))
+	for i := range what {
+		t := &what[i]
 		if t.ended {
 			changes = append(changes, Change{ID: t.id})
 			continue
@@ -246,7 +250,7 @@ func (l *Listener) keep(what []touched, then func()) error {
 		l.with(t.number, func(p *part, slot int32) {
 			a, start := p.at(slot), len(octets)
 			octets = l.appendState(octets, a)
-			upTo[i] = a.reserve()
+			t.upTo = a.reserve()
 			changes = append(changes, Change{ID: a.ID, State: octets[start:len(octets):len(octets)]})
 			p.unkept[t.number] = turn
 		})
@@ -257,8 +261,8 @@ func (l *Listener) keep(what []touched, then func()) error {
 			l.failed.Store(true)
 			return
 		}
-		for i, t := range what {
-			l.release(t, turn, upTo[i])
+		for i := range what {
+			l.release(&what[i], turn)
 		}
 		then()
 	}}

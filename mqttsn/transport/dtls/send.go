@@ -133,8 +133,8 @@ func (l *Listener) sendReserved(d transport.Datagram) {
 }
 
 // release lets be sent what waited for a turn of the Keeper that is over, and
-// numbers up to there be used.
-func (l *Listener) release(t touched, turn uint64, upTo uint32) {
+// the numbers be used that it has reserved.
+func (l *Listener) release(t *touched, turn uint64) {
 	p := &l.parts[t.number%parts]
 	p.mu.Lock()
 	if p.unkept[t.number] == turn {
@@ -143,7 +143,7 @@ func (l *Listener) release(t touched, turn uint64, upTo uint32) {
 	held := p.held[turn]
 	delete(p.held, turn)
 	if slot := p.withNumber(t.number); slot != none {
-		p.at(slot).reserved(upTo)
+		p.at(slot).reserved(t.upTo)
 	}
 	p.mu.Unlock()
 	l.sendWaited(held)
