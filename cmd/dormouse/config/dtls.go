@@ -43,7 +43,8 @@ type DTLS struct {
 	HandshakesPerPrefix int `yaml:"handshakes_per_prefix" min:"1" max:"100000"`
 
 	// How many may begin, in all and from one network. Networks with which one has
-	// failed within a minute have half of the former between them.
+	// failed within a minute have half of the former between them, and a host an
+	// eighth of the latter.
 	HandshakeRate          Rate `yaml:"handshake_rate" min:"1/m" max:"1000000/s"`
 	HandshakeRatePerPrefix Rate `yaml:"handshake_rate_per_prefix" min:"1/m" max:"1000000/s"`
 

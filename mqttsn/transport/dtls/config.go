@@ -22,8 +22,9 @@ type Config struct {
 
 	// Rate is how many handshakes may begin in a second, and RatePerPrefix how
 	// many of one network; more are not heard. Networks with which one has failed
-	// within a minute share half of Rate. Above 0; default 500 and 50. They do not
-	// hold on loopback.
+	// within a minute share half of Rate, and each host with which one has gets an
+	// eighth of RatePerPrefix. Above 0; default 500 and 50. They do not hold on
+	// loopback.
 	Rate, RatePerPrefix float64
 
 	// PrefixV4 and PrefixV6 are what a network is, in bits. 8 to 32, default 24;

@@ -25,7 +25,8 @@ type door struct {
 	rate      *limit.Limiter
 	perPrefix *limit.Limiter
 	suspects  *limit.Limiter
-	failures  [networks]atomic.Uint32 // by the hash of a network: when a handshake failed last, in seconds
+	perFoul   *limit.Limiter
+	failures  [networks]atomic.Uint32 // by the hash of a network, or host: when a handshake failed last, in seconds
 	running   sync.WaitGroup
 	busy      atomic.Int64 // len(byAddr)
 	opened    atomic.Bool  // ctx is there
@@ -42,8 +43,8 @@ type shaking struct {
 	id     record.ID
 	peer   transport.Peer
 	prefix netip.Prefix
-	hash   uint64   // of prefix
-	hello  [32]byte // the Random of its ClientHello
+	hashes [2]uint64 // of prefix, and of the host
+	hello  [32]byte  // the Random of its ClientHello
 	basis  *basis
 	shake  *handshake.Handshake
 	cancel context.CancelCauseFunc
@@ -69,6 +70,7 @@ func newDoor(l *Listener) *door {
 		rate:      limit.New(1, l.cfg.Rate),
 		perPrefix: limit.New(networks, l.cfg.RatePerPrefix),
 		suspects:  limit.New(1, l.cfg.Rate/2),
+		perFoul:   limit.New(networks, l.cfg.RatePerPrefix/8),
 		byAddr:    make(map[netip.AddrPort]*shaking),
 		byID:      make(map[record.ID]*shaking),
 		order:     list.New(),
@@ -145,12 +147,15 @@ func (d *door) hear(now clock.Time, in transport.Datagram, r record.Record) (ans
 func (d *door) admit(now clock.Time, in transport.Datagram, hello *handshake.Hello) {
 	from, count := in.Peer.Addr, &d.l.count
 	prefix := d.prefix(from.Addr())
-	hash := limit.HashAddr(d.l.cfg.Seed, prefix.Addr())
+	hash, host := limit.HashAddr(d.l.cfg.Seed, prefix.Addr()), limit.HashAddr(d.l.cfg.Seed+1, from.Addr())
 	local := from.Addr().IsLoopback()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
 	case d.ctx == nil:
+		return
+	case !local && d.suspect(now, host) && !d.perFoul.Allow(now, host):
+		count.refused[rateOfSuspects].Add(1)
 		return
 	case !local && !d.perPrefix.Allow(now, hash):
 		count.refused[rateOfPrefix].Add(1)
@@ -178,7 +183,7 @@ func (d *door) admit(now clock.Time, in transport.Datagram, hello *handshake.Hel
 		count.failed[failedOtherwise].Add(1)
 		return
 	}
-	s := &shaking{id: id, peer: to, prefix: prefix, hash: hash, hello: hello.Random, basis: basis, shake: shake}
+	s := &shaking{id: id, peer: to, prefix: prefix, hashes: [2]uint64{hash, host}, hello: hello.Random, basis: basis, shake: shake}
 	var ctx context.Context
 	ctx, s.cancel = context.WithCancelCause(d.ctx)
 	s.place = d.order.PushBack(s)
@@ -188,13 +193,21 @@ func (d *door) admit(now clock.Time, in transport.Datagram, hello *handshake.Hel
 	d.running.Go(func() { d.run(ctx, s) })
 }
 
-// suspect reports whether a handshake with a network of that hash has failed in
-// the last minute, and none was done since. All such together may have half of
-// the handshakes: those that sensors of others need are there then, however
-// many keys somebody tries, and from wherever.
+// suspect reports whether a handshake with a network, or a host, of that hash
+// has failed in the last minute, and none was done since. All such networks
+// together may have half of the handshakes, and such a host an eighth of those of
+// its network: what the sensors of others need is there then, however many keys
+// somebody tries, and from wherever.
 func (d *door) suspect(now clock.Time, hash uint64) bool {
 	failed := d.failures[hash%networks].Load()
 	return failed != 0 && seconds(now)-failed < 60
+}
+
+// note notes when a handshake as s has failed, or 0.
+func (d *door) note(s *shaking, failed uint32) {
+	for _, hash := range s.hashes {
+		d.failures[hash%networks].Store(failed)
+	}
 }
 
 // makeRoom ends the oldest handshake that stands in the way of another: of the
@@ -275,11 +288,11 @@ func (d *door) run(ctx context.Context, s *shaking) {
 			err = why
 		}
 		if d.l.count.fail(err) {
-			d.failures[s.hash%networks].Store(max(1, seconds(d.l.cfg.Clock())))
+			d.note(s, max(1, seconds(d.l.cfg.Clock())))
 		}
 		return
 	}
-	d.failures[s.hash%networks].Store(0)
+	d.note(s, 0)
 	d.mu.Lock()
 	s.done = true
 	d.mu.Unlock()

@@ -245,6 +245,42 @@ func TestFloodOfWrongKeys(t *testing.T) {
 	}
 }
 
+// TestFoulHost: who tries keys one after the other, from many ports, takes up
+// little of what its network may have.
+func TestFoulHost(t *testing.T) {
+	c := testConfig()
+	var now atomic.Int64
+	now.Store(int64(time.Hour))
+	c.Clock = func() clock.Time { return clock.Time(now.Load()) }
+	c.RatePerPrefix, c.MaxHandshakes, c.HandshakesPerPrefix = 40, 1000, 1000
+	b := flood(t, c)
+	hello := aHello(t)
+	from := func(host byte, port int) netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, host}), uint16(port))
+	}
+	b.knocks(t, from(66, 1000), hello)
+	b.door.mu.Lock()
+	b.door.end(b.door.byAddr[from(66, 1000)], errTooMuch)
+	b.door.mu.Unlock()
+	eventually(t, "failed", func() bool { return figure(b.Listener, `dormouse_dtls_handshakes_failed_total{reason="octets"}`) == 1 })
+	now.Add(int64(2 * time.Second))
+	begun := func() uint64 { return figure(b.Listener, "dormouse_dtls_handshakes_begun_total") }
+	before := begun()
+	for i := range 200 {
+		b.knocks(t, from(66, 2000+i), hello)
+	}
+	if n := begun() - before; n != 5 {
+		t.Errorf("%d handshakes have begun, want 5 of 40", n)
+	}
+	before = begun()
+	for host := range byte(20) {
+		b.knocks(t, from(host, 1000), hello)
+	}
+	if n := begun() - before; n != 20 {
+		t.Errorf("%d of its 20 neighbours have begun theirs", n)
+	}
+}
+
 // TestSuspects: networks with which handshakes fail, however many they are, have
 // half of the handshakes in all; others have the rest. Whoever is let in has
 // made up for it, and so has time.

@@ -141,7 +141,7 @@ func Each(ls []*Listener, yield func(name, help, label string, value uint64)) {
 		"Handshakes that came to nothing. timeout: a lossy radio. key: a wrong key, or an unknown identity. evicted: raise dtls.max_handshakes, or somebody floods. associations: raise dtls.max_associations. protocol: certificates or cipher suites that do not fit.",
 		"reason", failureNames[:], func(c *counters) []atomic.Uint64 { return c.failed[:] })
 	several("dormouse_dtls_handshakes_refused_total",
-		"Handshakes that were not let begin. See dtls.handshake_rate. suspect_rate: of networks with which one has failed within a minute, and which have half of it.",
+		"Handshakes that were not let begin. See dtls.handshake_rate. suspect_rate: one has failed within a minute; such networks have half of it, and such a host an eighth of dtls.handshake_rate_per_prefix.",
 		"reason", refusalNames[:], func(c *counters) []atomic.Uint64 { return c.refused[:] })
 	one("dormouse_dtls_handshake_sent_bytes_total",
 		"Octets sent in handshakes.", func(c *counters) *atomic.Uint64 { return &c.handshakeOctets })
