@@ -166,20 +166,28 @@ func (h *hook) fail(err error) error {
 	if h.life.Err() != nil { // we would not listen
 		return ErrBusy
 	}
-	h.seldom.Do(func() { h.complain(fmt.Errorf("the web server at %s: %w", h.place(), err)) })
+	h.seldom.Do(func() { h.complain(fmt.Errorf("the web server at %s: %w", place(h.URL), err)) })
 	if h.Next {
 		return errAbsent
 	}
 	return ErrBusy
 }
 
-// place is where the hook is, without what may be secret of it.
-func (h *hook) place() string {
-	u, err := url.Parse(h.URL)
+// place is where a web server is, without what may be secret of that.
+func place(server string) string {
+	u, err := url.Parse(server)
 	if err != nil {
 		return "?" // a configuration has found out
 	}
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// withoutURL is err, of a client of HTTP, without the URL that it tells.
+func withoutURL(err error) error {
+	if told := (*url.Error)(nil); errors.As(err, &told) {
+		return told.Err
+	}
+	return err
 }
 
 // ask returns a sound answer, to a question about a user.
@@ -230,11 +238,7 @@ func (h *hook) post(ctx context.Context, text []byte) ([]byte, error) {
 	request.Header["Idempotency-Key"] = nil // not sent: it may be asked again if it has just hung up on another
 	response, err := h.client.Do(request)
 	if err != nil {
-		var told *url.Error // with the URL, which may have a secret in it
-		if errors.As(err, &told) {
-			err = told.Err
-		}
-		return nil, err
+		return nil, withoutURL(err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {

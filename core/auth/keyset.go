@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -102,8 +101,7 @@ func (s *keySet) ask() {
 	s.asked = time.Now()
 	keys, err := fetchKeys(s.url)
 	if err != nil {
-		at, _ := url.Parse(s.url) // which may have a password in it
-		s.tell(fmt.Errorf("the keys of tokens at %s: %w", at.Redacted(), err))
+		s.tell(fmt.Errorf("the keys of tokens at %s: %w", place(s.url), withoutURL(err)))
 		return
 	}
 	s.keys.Store(&keys)
