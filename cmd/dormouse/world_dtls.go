@@ -37,7 +37,7 @@ type guard struct {
 // newGuard returns one that knows those keys.
 func newGuard(c *config.Config, keys simKeys, now clock.Time) (*guard, error) {
 	g := &guard{
-		under: &beneath{served: make(chan func([]transport.Datagram)), said: make(chan []byte, longestMeeting)},
+		under: &beneath{served: make(chan func([]transport.Datagram)), said: make(chan letterTo, longestMeeting)},
 		where: make(map[[record.IDLength]byte]transport.Peer),
 	}
 	g.now.Store(int64(now))
@@ -102,9 +102,11 @@ func (g *guard) meet(from netip.AddrPort, proof *handshake.Proof) (*drive.Meetin
 		case b := <-ours:
 			m.Say(true, b)
 			g.hear(from, bytes.Clone(b))
-		case b := <-g.under.said:
-			m.Say(false, b)
-			call.Deliver(b)
+		case said := <-g.under.said:
+			if said.to == from { // not what is left of another
+				m.Say(false, said.b)
+				call.Deliver(said.b)
+			}
 		case err := <-ended:
 			return m, err
 		}
@@ -116,7 +118,13 @@ func (g *guard) meet(from netip.AddrPort, proof *handshake.Proof) (*drive.Meetin
 type beneath struct {
 	wire
 	served chan func([]transport.Datagram) // is told the guard's, once
-	said   chan []byte
+	said   chan letterTo
+}
+
+// A letterTo is a datagram of a handshake.
+type letterTo struct {
+	to netip.AddrPort
+	b  []byte
 }
 
 func (u *beneath) Serve(ctx context.Context, sink func([]transport.Datagram)) error {
@@ -129,7 +137,10 @@ func (u *beneath) Send(batch []transport.Datagram) error {
 	for i, d := range batch {
 		switch record.ContentType(d.Buf[0]) {
 		case record.Handshake, record.ChangeCipherSpec:
-			u.said <- bytes.Clone(d.Buf)
+			select {
+			case u.said <- letterTo{d.Peer.Addr, bytes.Clone(d.Buf)}:
+			default: // nobody listens to what is repeated
+			}
 		default:
 			if err := u.wire.Send(batch[i : i+1]); err != nil {
 				return err

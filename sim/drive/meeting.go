@@ -26,8 +26,12 @@ type flight struct {
 }
 
 // Say notes a datagram, up or down. One that was said before, and is repeated
-// only because this machine was slow, is left out.
+// only because this machine was slow, is left out, and so is one that answers
+// nothing.
 func (m *Meeting) Say(up bool, b []byte) {
+	if !up && len(m.flights) == 0 {
+		return
+	}
 	for i := range m.flights {
 		for _, d := range m.flights[i].datagrams {
 			if up == (i%2 == 0) && bytes.Equal(headOf(d), headOf(b)) {
@@ -53,26 +57,27 @@ func headOf(b []byte) []byte {
 	return b[first : first+length]
 }
 
-// hear notes that datagram b of the flight has come, and reports whether all of
-// it has. known is false if it is not of this flight.
-func (f *flight) hear(b []byte) (known, all bool) {
-	all = true
+// hear notes that a datagram of the flight, or another, has come, and reports
+// whether with it all of the flight has.
+func (f *flight) hear(b []byte) bool {
+	known, all := false, true
 	for i, d := range f.datagrams {
 		if bytes.Equal(d, b) {
 			f.heard[i], known = true, true
 		}
 		all = all && f.heard[i]
 	}
-	if known && all {
-		clear(f.heard)
+	if !known || !all {
+		return false
 	}
-	return known, known && all
+	clear(f.heard)
+	return true
 }
 
 // Meetings are the handshakes of a run in virtual time. What was said without a
 // radio is said again over it, and repeated by the device as RFC 6347 §4.2.4
-// has it: after a time that the plan states, and after twice as long each time. The gateway repeats
-// nothing by itself, but answers what it hears again.
+// has it: after a time that the plan states, and after twice as long each time.
+// The gateway repeats nothing by itself, but answers what it hears again.
 type meetings struct {
 	*virtual
 	at    map[sim.Endpoint]*talk
@@ -190,7 +195,7 @@ func (m *meetings) again(e int32) {
 // reply is the gateway's, to a flight that it has heard all of.
 func (m *meetings) reply(t *talk, b []byte) {
 	for i := 0; i < len(t.m.flights)-1; i += 2 {
-		if _, all := t.m.flights[i].hear(b); all {
+		if t.m.flights[i].hear(b) {
 			for _, d := range t.m.flights[i+1].datagrams {
 				m.fleet.Receive(m.now, t.h.From, d)
 			}
@@ -200,7 +205,7 @@ func (m *meetings) reply(t *talk, b []byte) {
 
 // answer is the device's.
 func (m *meetings) answer(t *talk, b []byte) {
-	if _, all := t.m.flights[t.flight+1].hear(b); !all {
+	if !t.m.flights[t.flight+1].hear(b) {
 		return
 	}
 	if t.flight += 2; t.flight < len(t.m.flights) {
