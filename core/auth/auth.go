@@ -40,7 +40,8 @@ const (
 
 // Options configure an Authenticator. The zero Options let nobody in.
 type Options struct {
-	// Anonymous is from where a client without a user name may connect.
+	// Anonymous is from where a client without a user name may connect. Whom a
+	// proxy has brought is never on Loopback.
 	Anonymous From
 
 	// Open are the listeners through which it may, too, wherever it comes from;
@@ -202,7 +203,7 @@ func (a *Authenticator) Authenticate(c Credentials) (Grant, error) {
 			return who, err
 		}
 	}
-	charge, counted := now.Lockout.charge(c.Identity)
+	charge, counted := now.Lockout.charge(c)
 	if !counted || c.User == "" && len(c.Password) == 0 {
 		return a.ask(now, c)
 	}
@@ -244,17 +245,17 @@ func (a *Authenticator) ask(now *arrangement, c Credentials) (Grant, error) {
 			err = ErrBusy
 		}
 		return Grant{}, err
-	case !now.letsIn(c.Identity):
+	case !now.letsIn(c.Identity, c.Brought):
 		return Grant{}, ErrNotAllowed
 	}
-	return Grant{Identity: c.Identity}, nil
+	return Grant{c.Identity, Proof{brought: c.Brought}}, nil
 }
 
 // Stands reports whether who is connected by g might be so by the options of now.
 func (a *Authenticator) Stands(g Grant) bool {
 	now := a.now.Load()
 	if g.by == "" {
-		return now.letsIn(g.Identity) && (g.User == "" || !now.knows())
+		return now.letsIn(g.Identity, g.brought) && (g.User == "" || !now.knows())
 	}
 	stands := func(p Provider) bool { return p.Stands(&g) }
 	return slices.ContainsFunc(now.proven, stands) || slices.ContainsFunc(now.providers, stands)
@@ -263,8 +264,8 @@ func (a *Authenticator) Stands(g Grant) bool {
 // knows reports whether anybody checks names.
 func (now *arrangement) knows() bool { return len(now.providers)+len(now.proven) > 0 }
 
-// letsIn reports whether who needs no name.
-func (o *Options) letsIn(who core.Identity) bool {
+// letsIn reports whether who, brought by a proxy or not, needs no name.
+func (o *Options) letsIn(who core.Identity, brought bool) bool {
 	switch o.Anonymous {
 	case Nowhere:
 		return false
@@ -272,7 +273,7 @@ func (o *Options) letsIn(who core.Identity) bool {
 		return true
 	}
 	at, err := netip.ParseAddrPort(who.Remote)
-	return err == nil && at.Addr().IsLoopback() || slices.Contains(o.Open, who.Listener)
+	return err == nil && at.Addr().IsLoopback() && !brought || slices.Contains(o.Open, who.Listener)
 }
 
 // Each yields the figures under their exported names.

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	"dormouse/core"
 )
 
 // A Lockout says who is not listened to any more: those who have been wrong too
@@ -22,7 +20,7 @@ type Lockout struct {
 	Window, Block time.Duration
 
 	// Exempt are networks whose clients are always listened to, and whose mistakes
-	// lock nobody out.
+	// lock nobody out. Loopback is not, for those whom a proxy has brought.
 	Exempt []netip.Prefix
 }
 
@@ -82,13 +80,14 @@ func newLedger() *ledger {
 type charge [3]Locked
 
 // charge returns how who is counted, and whether it is.
-func (l *Lockout) charge(who core.Identity) (charge, bool) {
+func (l *Lockout) charge(who Credentials) (charge, bool) {
 	at, err := netip.ParseAddrPort(who.Remote)
 	if err != nil || l.Failures == 0 {
 		return charge{}, false
 	}
 	addr := at.Addr().Unmap().WithZone("")
-	if slices.ContainsFunc(l.Exempt, func(p netip.Prefix) bool { return p.Contains(addr) }) {
+	elsewhere := who.Brought && addr.IsLoopback()
+	if !elsewhere && slices.ContainsFunc(l.Exempt, func(p netip.Prefix) bool { return p.Contains(addr) }) {
 		return charge{}, false
 	}
 	bits := networkV6

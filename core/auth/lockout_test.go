@@ -165,7 +165,7 @@ func TestGuessesAtOnce(t *testing.T) {
 		go func() { right <- l.Authenticator.login(who, []byte("a")) }()
 		synctest.Wait()
 		o := &l.now.Load().Lockout
-		c, _ := o.charge(who)
+		c, _ := o.charge(Credentials{Identity: who})
 		for range o.Failures { // by others that were answered first
 			l.wrong.failed(c, o, time.Now())
 		}
@@ -183,13 +183,54 @@ func TestLedgerIsBounded(t *testing.T) {
 	d, l := newLedger(), &Lockout{Failures: 10, Window: time.Minute, Block: time.Minute}
 	now := time.Now()
 	for i := range 3 * ledgerHalf {
-		c, _ := l.charge(core.Identity{User: fmt.Sprint(i), Remote: here + ":5"})
+		c, _ := l.charge(caller(fmt.Sprint(i), ""))
 		d.failed(c, l, now)
 	}
 	if n := len(d.fresh) + len(d.old); n > 2*ledgerHalf {
 		t.Errorf("%d are remembered", n)
 	}
-	if c, _ := l.charge(core.Identity{User: "other", Remote: here + ":5"}); !d.isLocked(c, now) {
+	if c, _ := l.charge(caller("other", "")); !d.isLocked(c, now) {
 		t.Error("the network has been forgotten")
+	}
+}
+
+// TestBrought: whom a proxy says to be on loopback needs a name as others do, and is
+// locked out as they are. So is not who is there by himself.
+func TestBrought(t *testing.T) {
+	local := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("10.0.0.0/8")}
+	o := Options{Anonymous: Loopback, Open: []string{"insecure"}, Files: []string{write(t, entry("ann", "a", pbkdf))}, Lockout: Lockout{1, time.Minute, time.Minute, local}}
+	for _, tt := range []struct {
+		remote           string
+		brought          bool
+		nameless, locked error
+	}{
+		{"127.0.0.1:5", false, nil, nil},
+		{"[::1]:5", false, nil, nil},
+		{"127.0.0.1:5", true, ErrNotAllowed, ErrBad},
+		{"[::1]:5", true, ErrNotAllowed, ErrBad},
+		{"[::ffff:127.0.0.1]:5", true, ErrNotAllowed, ErrBad},
+		{"10.0.0.1:5", true, ErrNotAllowed, nil},
+		{"192.0.2.1:5", true, ErrNotAllowed, ErrBad},
+	} {
+		a := authenticator(t, o)
+		login := func(user, password, listener string) (Grant, error) {
+			who := core.Identity{ClientID: "c", User: user, Listener: listener, Remote: tt.remote}
+			return a.Authenticate(Credentials{Identity: who, Brought: tt.brought, Password: []byte(password)})
+		}
+		if _, err := login("", "", "tcp"); !errors.Is(err, tt.nameless) {
+			t.Errorf("%s, brought %v, without a name: %v, want %v", tt.remote, tt.brought, err, tt.nameless)
+		}
+		g, err := login("", "", "insecure")
+		if err != nil {
+			t.Errorf("%s, brought %v, without a name where anybody may: %v", tt.remote, tt.brought, err)
+		}
+		g.Listener = "tcp" // as if a reload had closed the other
+		if a.Stands(g) != (tt.nameless == nil) {
+			t.Errorf("%s, brought %v, stands %v without a name", tt.remote, tt.brought, a.Stands(g))
+		}
+		login("ann", "wrong", "tcp")
+		if _, err := login("ann", "a", "tcp"); !errors.Is(err, tt.locked) {
+			t.Errorf("%s, brought %v, after a mistake: %v, want %v", tt.remote, tt.brought, err, tt.locked)
+		}
 	}
 }

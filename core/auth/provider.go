@@ -14,6 +14,10 @@ type Credentials struct {
 	// nothing yet, and it has no Roles.
 	core.Identity
 
+	// Brought is whether a proxy says where it comes from: then it is none of this
+	// machine's, even where its address is.
+	Brought bool
+
 	Password []byte
 
 	// Certificate is what the client has shown, once it is verified that an
@@ -32,8 +36,9 @@ type Grant struct {
 type Proof struct {
 	Until time.Time // when it has to go. Zero: it need not
 
-	by   string // which provider; empty: it needed none
-	user *user  // of a password file
+	by      string // which provider; empty: it needed none
+	brought bool   // as of its Credentials, if none
+	user    *user  // of a password file
 }
 
 // A Provider knows some clients. It is safe for concurrent use.

@@ -38,6 +38,7 @@ type conn struct {
 	port     *listener
 	listener string
 	remote   net.Addr   // where the client is, constant once CONNECT is awaited
+	brought  bool       // by a proxy, likewise
 	ip       netip.Addr // that it is counted by, with the server's mu locked; invalid: none yet
 	name     string     // mochi's client id for it
 

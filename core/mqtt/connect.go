@@ -142,7 +142,7 @@ func (c *conn) authenticate(password []byte) packets.Code {
 	if ask == nil {
 		return packets.CodeSuccess
 	}
-	grant, err := ask(auth.Credentials{Identity: c.id, Password: password, Certificate: c.shown})
+	grant, err := ask(auth.Credentials{Identity: c.id, Brought: c.brought, Password: password, Certificate: c.shown})
 	c.shown = nil // for the collector
 	switch {
 	case err == nil:

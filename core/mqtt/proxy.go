@@ -50,7 +50,7 @@ func (c *conn) introduce() error {
 		return &handshakeError{fmt.Errorf("PROXY header: %w; have the proxy send one of version 1 or 2 at once, such as send-proxy-v2 of HAProxy, or turn proxy_protocol of the listener off", err)}
 	}
 	c.ahead, _ = in.Peek(in.Buffered())
-	c.remote = whence(header, c.remote)
+	c.remote, c.brought = whence(header, c.remote)
 	c.server.mu.Lock()
 	limit := c.server.count(c)
 	c.server.mu.Unlock()
@@ -60,14 +60,18 @@ func (c *conn) introduce() error {
 	return nil
 }
 
-// whence is where a client is that a proxy has brought. Of a connection of its own,
-// such as to see whether we live, the proxy says nothing, and it is the client.
-// So it is if it says that the client is on loopback, and is not itself on ours:
-// that would be another machine's.
-func whence(h *proxyproto.Header, proxy net.Addr) net.Addr {
-	source, _, ok := h.TCPAddrs()
-	if !ok || h.Command.IsLocal() || source.IP.IsLoopback() && !addressOf(proxy).IsLoopback() {
-		return proxy
+// whence is where a client is, and whether a proxy has brought it. A connection of
+// the proxy's own, such as to see whether we live, is none that it brings; version 1
+// cannot tell that from one of which it does not know. Of whom it does not say where
+// they are, they are where it is. So they are if it says on loopback, and is not
+// itself on ours: that would be another machine's.
+func whence(h *proxyproto.Header, proxy net.Addr) (at net.Addr, brought bool) {
+	if h.Version == 2 && h.Command.IsLocal() {
+		return proxy, false
 	}
-	return source
+	source, _, ok := h.TCPAddrs()
+	if !ok || source.IP.IsLoopback() && !addressOf(proxy).IsLoopback() {
+		return proxy, true
+	}
+	return source, true
 }

@@ -35,7 +35,7 @@ var near = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParseP
 func witness(seen *sync.Map) func(*core.Options, *Options) {
 	return func(_ *core.Options, o *Options) {
 		o.Authenticate = func(c auth.Credentials) (auth.Grant, error) {
-			seen.Store(c.ClientID, c.Identity)
+			seen.Store(c.ClientID, c)
 			return auth.Grant{Identity: c.Identity}, nil
 		}
 	}
@@ -96,7 +96,7 @@ func TestProxied(t *testing.T) {
 					}
 				}
 				p.ping()
-				if who, _ := seen.Load("p"); who.(core.Identity).Remote != at {
+				if who, _ := seen.Load("p"); who.(auth.Credentials).Remote != at || !who.(auth.Credentials).Brought {
 					t.Errorf("the client is %+v, want it at %s", who, at)
 				}
 				p.disconnect()
@@ -148,8 +148,8 @@ func (b *broker) bring(t testing.TB, proxy, header, id string) *peer {
 }
 
 // TestWhence: of whom a header says where it is, that holds, but for loopback,
-// which is the proxy's own and not ours; of all others that the proxy is there. What it says
-// of TLS makes nobody a user.
+// which is the proxy's own and not ours; all others are where the proxy is. None but
+// the proxy itself is here as if by himself. What it says of TLS makes nobody a user.
 func TestWhence(t *testing.T) {
 	t.Parallel()
 	const proxy, local = "10.0.0.7:99", "127.0.0.1:98"
@@ -178,13 +178,17 @@ func TestWhence(t *testing.T) {
 			{local, "PROXY TCP4 127.0.0.1 192.0.2.1 4711 1883\r\n", "127.0.0.1:4711"},
 			{local, "PROXY TCP6 ::1 ::1 4711 1883\r\n", "[::1]:4711"},
 			{local, version2, "203.0.113.9:4711"},
+			{local, "PROXY UNKNOWN\r\n", local},
+			{local, signed + "\x20\x00\x00\x00", local},
+			{local, signed + "\x21\x31\x00\xd8" + strings.Repeat("/", 216), local},
 		} {
 			id := fmt.Sprint("c", i)
 			p := b.bring(t, tt.proxy, tt.header, id)
 			p.expect(packets.Connack)
 			want := core.Identity{ClientID: id, Edge: "mqtt", Listener: "pipe", Remote: tt.want}
-			if who, _ := seen.Load(id); who != want {
-				t.Errorf("%q by %s brings %+v, want %+v", tt.header, tt.proxy, who, want)
+			who, _ := seen.Load(id)
+			if c := who.(auth.Credentials); c.Identity != want || c.Brought != !strings.HasPrefix(tt.header, signed+"\x20") {
+				t.Errorf("%q by %s brings %+v, want %+v", tt.header, tt.proxy, c, want)
 			}
 			p.Close()
 		}

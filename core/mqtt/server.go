@@ -188,7 +188,7 @@ func (s *Server) count(c *conn) (limit string) {
 	case s.perIP[ip] >= s.o.MaxConnectionsPerIP:
 		s.refusals.perIP.Add(1)
 		return "limits.max_connections_per_ip"
-	case !ip.IsLoopback() && !s.arrivals.Allow():
+	case (c.brought || !ip.IsLoopback()) && !s.arrivals.Allow():
 		s.refusals.rate.Add(1)
 		return "limits.connect_rate"
 	}

@@ -48,7 +48,8 @@ type Lockout struct {
 	Block    Duration `yaml:"block" min:"1s" max:"24h"`
 
 	// Networks that are not: else one program here that is wrong would lock out
-	// its operator. A proxy on this machine without proxy_protocol is one of them.
+	// its operator. A proxy on this machine without proxy_protocol is one of them,
+	// and whom one brings with it is never on loopback.
 	Exempt []Network `yaml:"exempt"`
 }
 
@@ -85,8 +86,9 @@ type Role struct {
 // Anonymous is about MQTT clients without a user name.
 type Anonymous struct {
 	// From where they may connect: "loopback", which is where a proxy on this
-	// machine comes from, too, if there is no proxy_protocol; "true", anywhere;
-	// "false", not even through a listener with "security: insecure".
+	// machine comes from, too, if there is no proxy_protocol, and where nobody is
+	// whom one brings; "true", anywhere; "false", not even through a listener with
+	// "security: insecure".
 	Enabled string `yaml:"enabled" oneof:"loopback,true,false"`
 
 	// A role for all clients without a user name, those of MQTT-SN too. Empty: none.

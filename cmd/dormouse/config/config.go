@@ -136,9 +136,10 @@ type Listener struct {
 // they connect.
 type ProxyProtocol struct {
 	// Whether each connection begins with a PROXY header, of version 1 or 2. Its
-	// address is then the client's to logs, limits, lockout and rules. A
-	// certificate that was shown to the proxy is nobody's here. What the proxy
-	// sends of its own, to see whether we live, comes from the proxy.
+	// address is then the client's to logs, limits, lockout and rules, but even
+	// loopback lets nobody in without a name. A certificate that was shown to the
+	// proxy is nobody's here. What the proxy sends of its own, to see whether we
+	// live, comes from the proxy, and so does whoever it says no address of.
 	Enabled bool `yaml:"enabled"`
 
 	// Where the proxies are. Whoever comes from elsewhere is closed at once, since

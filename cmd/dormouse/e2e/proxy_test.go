@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"crypto/tls"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
@@ -102,7 +103,7 @@ func TestHAProxy(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
 	files, clients := a.issue("server", "broker", nil), a.issue("client", "ops", nil)
-	b := start(t, proxied(files), "log.level=debug", "acl.default=allow",
+	b := start(t, proxied(files), "log.level=debug", "acl.default=allow", "auth.anonymous.enabled=true",
 		`acl.rules=[{from: [127.0.0.77/32], deny: publish, topic: "far/#"}, {user: ops, deny: all, topic: "#"}, {listener: mqtt, allow: all, topic: "#"}]`,
 		fmt.Sprintf("auth.providers=[{type: passwd, file: %q}]", passwords(t, "ops", "secret")))
 	b.settle(t)
@@ -194,5 +195,40 @@ func TestHAProxy(t *testing.T) {
 		if n := b.metric(t, fmt.Sprintf("dormouse_mqtt_connections_refused_total{reason=%q}", reason)); n != "1" {
 			t.Errorf("%s connections are refused for %s, want one", n, reason)
 		}
+	}
+}
+
+// TestProxyIsNotHere: nobody gets in without a name for what a proxy says, not even
+// that it is on this machine or that nobody knows where; the proxy itself does, and
+// so does who is on this machine without one.
+func TestProxyIsNotHere(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	b := start(t, proxied(a.issue("server", "broker", nil)), fmt.Sprintf("auth.providers=[{type: passwd, file: %q}]", passwords(t, "ops", "secret")))
+	const nameless, notAllowed = "10 0e | 0004 4d515454 05 02 003c 00 | 0001 63", 0x87
+	const two = "0d0a0d0a000d0a515549540a" // what version 2 begins with
+	for header, reason := range map[string]byte{
+		hex.EncodeToString([]byte("PROXY TCP4 127.0.0.1 127.0.0.1 4711 1883\r\n")):    notAllowed,
+		hex.EncodeToString([]byte("PROXY TCP6 ::1 ::1 4711 1883\r\n")):                notAllowed,
+		hex.EncodeToString([]byte("PROXY TCP6 ::ffff:127.0.0.1 ::1 4711 1883\r\n")):   notAllowed,
+		hex.EncodeToString([]byte("PROXY TCP4 0.0.0.0 127.0.0.1 4711 1883\r\n")):      notAllowed,
+		hex.EncodeToString([]byte("PROXY UNKNOWN\r\n")):                               notAllowed,
+		hex.EncodeToString([]byte("PROXY UNKNOWN 127.0.0.1 127.0.0.1 4711 1883\r\n")): notAllowed,
+		two + "21 11 000c 7f000001 7f000001 1267 075b":                                notAllowed,
+		two + "21 31 00d8" + strings.Repeat("2f", 216):                                notAllowed, // a Unix socket
+		two + "21 12 000c 7f000001 7f000001 1267 075b":                                notAllowed, // UDP
+		two + "20 11 000c cb007109 7f000001 1267 075b":                                letIn,      // LOCAL
+		two + "20 00 0000": letIn,
+	} {
+		c := rawAt(t, b.allTCP[0])
+		c.send(header + nameless)
+		if got := c.connack(); got != reason {
+			t.Errorf("behind %s a client without a name is answered by 0x%02x, want 0x%02x", header, got, reason)
+		}
+	}
+	c := b.rawMQTT(t)
+	c.send(nameless)
+	if got := c.connack(); got != letIn {
+		t.Errorf("without a proxy it is answered by 0x%02x", got)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"testing"
 	"time"
@@ -18,7 +19,12 @@ type rawMQTT struct {
 
 func (b *broker) rawMQTT(t testing.TB) *rawMQTT {
 	t.Helper()
-	c, err := net.DialTimeout("tcp", b.tcp.String(), patience)
+	return rawAt(t, b.tcp)
+}
+
+func rawAt(t testing.TB, at netip.AddrPort) *rawMQTT {
+	t.Helper()
+	c, err := net.DialTimeout("tcp", at.String(), patience)
 	if err != nil {
 		t.Fatal(err)
 	}
