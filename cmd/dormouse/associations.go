@@ -76,13 +76,32 @@ func (k *keeping) join(then func(error)) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if len(k.joined) == 0 {
-		time.AfterFunc(joinFor, func() {
-			if joined := k.takeJoined(); len(joined) > 0 {
-				k.Store.Sync(joined.call)
-			}
-		})
+		k.since = time.Now()
 	}
 	k.joined = append(k.joined, then)
+	if !k.timed {
+		k.timed = true
+		time.AfterFunc(joinFor, k.syncJoined)
+	}
+}
+
+// syncJoined syncs for those who have waited long enough, and looks again after
+// those who have not. A timer for each would be one for each datagram.
+func (k *keeping) syncJoined() {
+	k.mu.Lock()
+	var due joined
+	switch left := joinFor - time.Since(k.since); {
+	case len(k.joined) == 0:
+		k.timed = false
+	case left > 0:
+		time.AfterFunc(left, k.syncJoined)
+	default:
+		due, k.joined, k.timed = k.joined, nil, false
+	}
+	k.mu.Unlock()
+	if len(due) > 0 {
+		k.Store.Sync(due.call)
+	}
 }
 
 // Sync calls then, after those who have joined.

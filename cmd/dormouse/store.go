@@ -42,7 +42,9 @@ type keeping struct {
 	marks []byte            // the secret, once it was asked for
 
 	mu     sync.Mutex
-	joined joined // the next Sync is theirs, too
+	joined joined    // the next Sync is theirs, too
+	since  time.Time // when the first of them came
+	timed  bool      // syncJoined will be called
 
 	had  core.Stats    // what was kept at the start
 	took time.Duration // to take it up
