@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -82,6 +83,8 @@ type hook struct {
 // newHook returns the provider of h. The error is Problems, of its file.
 func newHook(a *Authenticator, h *Hook) (*hook, error) {
 	way := http.DefaultTransport.(*http.Transport).Clone()
+	way.DialContext = (&net.Dialer{Timeout: h.Timeout}).DialContext // which outlives the question
+	way.TLSHandshakeTimeout = h.Timeout
 	way.MaxIdleConnsPerHost = hooksAtOnce
 	way.MaxResponseHeaderBytes = maxHeader
 	way.DisableCompression = true

@@ -569,3 +569,29 @@ func TestF23KeysOutOfReach(t *testing.T) {
 		t.Errorf("by a key that nobody says: %v, want %v", err, ErrToken)
 	}
 }
+
+// TestHookIsLetGo: of a web server that takes connections and then says nothing, not
+// even of TLS, none is kept for longer than a question may take: there would be ever
+// more of them.
+func TestHookIsLetGo(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	a := authenticator(t, Options{Hooks: []Hook{{URL: "https://" + l.Addr().String(), Timeout: 100 * time.Millisecond}}})
+	for range 3 {
+		if _, err := a.Authenticate(caller("ann", "a")); !errors.Is(err, ErrBusy) {
+			t.Fatalf("the client is told %v, want %v", err, ErrBusy)
+		}
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetReadDeadline(time.Now().Add(patienceOfTests / 2)) // what Go gives TLS by itself is 10 s
+		if _, err := io.Copy(io.Discard, c); err != nil {
+			t.Errorf("the question is over, but not the connection: %v", err)
+		}
+	}
+}
