@@ -81,7 +81,7 @@ func (c *conn) deliver(b []byte) bool {
 	c.octets += len(b)
 	within, early := c.octets <= maxOctets, c.asked != nil
 	c.mu.Unlock()
-	if !within || early {
+	if !within || early || isForeign(b) {
 		return within // what is early is a ClientHello again
 	}
 	if c.finish != nil {
@@ -92,6 +92,29 @@ func (c *conn) deliver(b []byte) bool {
 	default:
 	}
 	return true
+}
+
+// isForeign reports whether a datagram has a record that is not sealed and has no
+// place in a handshake. RFC 6347 §4.1.2.7 would have it discarded: anybody may
+// have sent it. pion gives up instead, and says so to the peer, sealed if it can.
+func isForeign(datagram []byte) bool {
+	for len(datagram) > 0 {
+		r, rest, err := record.Next(datagram, record.IDLength)
+		if err != nil {
+			return true
+		}
+		switch {
+		case r.Type == record.ChangeCipherSpec: // sealed in no epoch, for pion
+			if r.Epoch != 0 || !bytes.Equal(r.Fragment, []byte{1}) {
+				return true
+			}
+		case r.Epoch != 0, r.Type == record.Handshake, r.Type == record.Alert && len(r.Fragment) == 2:
+		default:
+			return true
+		}
+		datagram = rest
+	}
+	return false
 }
 
 // ReadFrom waits for what is delivered.
