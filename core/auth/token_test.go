@@ -226,6 +226,22 @@ func TestIssuersKeys(t *testing.T) {
 	}
 }
 
+// TestKeysLeadElsewhere: an issuer on this machine may say that its keys are elsewhere
+// on it, and not that they are where what comes can be changed on the way.
+func TestKeysLeadElsewhere(t *testing.T) {
+	s := newIssuer(t)
+	for to, want := range map[string]error{s.URL: nil, strings.Replace(s.URL, "127.0.0.1", "0.0.0.0", 1): ErrBusy} {
+		front := httptest.NewServer(http.RedirectHandler(to, http.StatusFound))
+		defer front.Close()
+		o := s.options()
+		o.URL = front.URL
+		a := authenticator(t, Options{Tokens: []Tokens{o}})
+		if _, err := a.Authenticate(caller("", s.sign(jwt.SigningMethodES256, s.ec, claims(), map[string]any{"kid": "ec"}))); !errors.Is(err, want) {
+			t.Errorf("with keys that are said to be at %s: %v, want %v", to, err, want)
+		}
+	}
+}
+
 // TestKeysInAFile: keys may be in a file, which a reload reads; what is none
 // changes nothing. Secrets, and keys that are too short, sign nothing.
 func TestKeysInAFile(t *testing.T) {
