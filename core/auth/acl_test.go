@@ -382,6 +382,7 @@ func TestClientIDs(t *testing.T) {
 		{"ann", "ann:1", false}, {"ann", "ann_1", false}, // the pattern
 		{"", "bob", true}, {"", "Bob", false}, {"", "#", false},
 		{"ann", core.AssignedID(), true}, {"ann", "auto-x", false},
+		{"ann", "auto-" + strings.Repeat("#", 26), false}, {"ann", "auto-" + strings.Repeat("a", 26), false}, // chosen so as to look assigned
 	} {
 		if got := c.Allow(core.Identity{User: tt.user, ClientID: tt.id}); got != tt.want {
 			t.Errorf("%q as %q: %v, want %v", tt.user, tt.id, got, tt.want)
