@@ -136,7 +136,7 @@ func (in *inbound) records(p *part, slot int32, d transport.Datagram, octets []b
 			continue
 		}
 		a.seen = seconds(in.now)
-		if got.Newest && !located { // a datagram proves nothing twice
+		if got.Newest && means(got) && !located { // a datagram proves nothing twice
 			located = true
 			if a.locate(from, len(d.Buf)) {
 				l.count.moves.Add(1)
@@ -166,6 +166,13 @@ func (in *inbound) records(p *part, slot int32, d transport.Datagram, octets []b
 		in.touch(touched{number: number, id: id, ended: a.number != number})
 	}
 	return done
+}
+
+// means reports whether a record is of what only an association has. One of the
+// handshake, which pion has had, is new to the association and to nobody else:
+// whoever has recorded it could send it from anywhere.
+func means(got record.Content) bool {
+	return got.Type == record.ApplicationData || got.Type == record.Alert
 }
 
 // touch notes that something of an association is to be kept; once, if several

@@ -196,6 +196,29 @@ func TestHostile39(t *testing.T) {
 	}
 }
 
+// TestHostile39Finished: the end of a handshake, which the association has not
+// seen, does not move the peer when somebody sends it again from elsewhere.
+func TestHostile39Finished(t *testing.T) {
+	b := newBench(t, benchConfig(nil))
+	p := b.welcomes(t, true, home)
+	finished, err := p.Seal(p.ciphers, nil, record.Handshake, make([]byte, 24))
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := netip.MustParseAddrPort("198.51.100.1:5000")
+	b.receives(elsewhere, finished)
+	late := p.seals("late")
+	b.receives(home, p.seals("here"))
+	b.receives(elsewhere, finished, late[:len(late)-1])
+	b.Send([]transport.Datagram{{Peer: b.heard[0].Peer, Buf: []byte("x")}})
+	if sent := b.wire.take(); len(sent) != 1 || sent[0].Peer.Addr != home {
+		t.Errorf("answered with %v, want it at %v", sent, home)
+	}
+	if n := figure(b.Listener, "dormouse_dtls_moves_total"); n != 0 {
+		t.Errorf("%d moves", n)
+	}
+}
+
 // TestHostile39Credit: a new address, and every address after a restart, is sent
 // three times what came from it and no more, until a newer record came from
 // there.
