@@ -219,6 +219,27 @@ func TestHostile39Finished(t *testing.T) {
 	}
 }
 
+// TestHostile39HeldUp: a record that was held up on its way, and comes from
+// elsewhere behind newer ones, is heard once and moves nobody: somebody may have
+// caught it.
+func TestHostile39HeldUp(t *testing.T) {
+	b := newBench(t, benchConfig(nil))
+	p := b.welcomes(t, true, home)
+	held := p.seals("held up")
+	b.receives(home, p.seals("newer"))
+	b.receives(netip.MustParseAddrPort("198.51.100.1:5000"), held)
+	if n := len(b.heard); n != 2 {
+		t.Fatalf("%d datagrams were heard, want both", n)
+	}
+	b.Send([]transport.Datagram{{Peer: b.heard[1].Peer, Buf: []byte("x")}})
+	if sent := b.wire.take(); len(sent) != 1 || sent[0].Peer.Addr != home {
+		t.Errorf("answered with %v, want it at %v", sent, home)
+	}
+	if n := figure(b.Listener, "dormouse_dtls_moves_total"); n != 0 {
+		t.Errorf("%d moves", n)
+	}
+}
+
 // TestHostile39Credit: a new address, and every address after a restart, is sent
 // three times what came from it and no more, until a newer record came from
 // there.
