@@ -37,7 +37,7 @@ var (
 	errResponseTopic  = packets.Code{Code: packets.ErrProtocolViolation.Code, Reason: "protocol violation: response topic with a wildcard"}
 	errUnwelcome      = packets.Code{Code: packets.ErrMalformedPacket.Code, Reason: "malformed packet: a property with a control character or a non-character"}
 	errExpired        = packets.Code{Code: packets.ErrNotAuthorized.Code, Reason: "not authorized any more: what was shown to connect has expired"}
-	errRevoked        = packets.Code{Code: packets.ErrNotAuthorized.Code, Reason: "not authorized any more: user or password are not what they were"}
+	errRevoked        = packets.Code{Code: packets.ErrNotAuthorized.Code, Reason: "not authorized any more: user, password or authority are not what they were"}
 	errAuthentication = packets.Code{Code: packets.ErrProtocolViolation.Code, Reason: "protocol violation: authentication data without a method"}
 )
 

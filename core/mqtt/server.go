@@ -246,7 +246,7 @@ func (c *conn) stands() bool {
 	c.mu.Lock()
 	g, proven := auth.Grant{Identity: c.id, Proof: c.proof}, c.proven
 	c.mu.Unlock()
-	return !proven || c.server.o.Stands == nil || c.server.o.Stands(g)
+	return !proven || c.vouched() && (c.server.o.Stands == nil || c.server.o.Stands(g))
 }
 
 // Close stops listening and ends all connections: MQTT 5 clients get

@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"time"
@@ -57,8 +58,9 @@ func (e *handshakeError) Unwrap() error { return e.err }
 
 // secure makes TLS of the socket.
 func (c *conn) secure() error {
-	t := tls.Server(wire{c.socket, c}, c.port.tls())
-	c.stream = &secure{t, c.socket}
+	by := c.port.tls()
+	t := tls.Server(wire{c.socket, c}, by)
+	c.stream = &secure{t, c.socket, by}
 	if err := t.Handshake(); err != nil {
 		return &handshakeError{fmt.Errorf("TLS handshake: %w", err)}
 	}
@@ -72,6 +74,7 @@ func (c *conn) secure() error {
 type secure struct {
 	*tls.Conn
 	socket net.Conn
+	by     *tls.Config
 }
 
 // CloseWrite says so in TLS and in TCP, since not every client minds the
@@ -79,6 +82,28 @@ type secure struct {
 func (s *secure) CloseWrite() error {
 	s.Conn.CloseWrite()
 	return closeWrite(s.socket)
+}
+
+// vouched reports whether the certificate that the client has shown, if any, would
+// do by what connections are secured with now.
+func (c *conn) vouched() bool {
+	s, ok := c.stream.(*secure)
+	if web, is := c.stream.(*webSocket); is {
+		s, ok = web.below.(*secure)
+	}
+	if !ok {
+		return true
+	}
+	now, shown := c.port.tls(), s.ConnectionState().PeerCertificates
+	if now == s.by || len(shown) == 0 {
+		return true
+	}
+	between := x509.NewCertPool()
+	for _, authority := range shown[1:] {
+		between.AddCert(authority)
+	}
+	_, err := shown[0].Verify(x509.VerifyOptions{Roots: now.ClientCAs, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	return err == nil
 }
 
 // A wire is a connection's socket behind the PROXY header, as TLS and WebSocket

@@ -3,6 +3,7 @@ package e2e
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"io"
 	"os"
 	"strings"
 	"syscall"
@@ -104,8 +105,9 @@ func TestReloadAllOrNothing(t *testing.T) {
 	holds("with both", "second", "new")
 }
 
-// TestReloadAuthorities: once an authority is no longer believed, its clients
-// do not come back, not even by resuming what they had.
+// TestReloadAuthorities: once an authority is no longer believed, its clients are
+// parted with, and do not come back, not even by resuming what they had. While it is,
+// they stay.
 func TestReloadAuthorities(t *testing.T) {
 	t.Parallel()
 	a, other := newAuthority(t), newAuthority(t)
@@ -147,9 +149,26 @@ func TestReloadAuthorities(t *testing.T) {
 	if resumed, err := connect(); err != nil || !resumed {
 		t.Fatalf("a second connection: resumed %v, %v; want the session resumed", resumed, err)
 	}
-	believe(other)
+	c, err := tls.Dial("tcp", b.tls.String(), client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	there := rawMQTT{t, c}
+	there.connect()
 	b.process.Process.Signal(syscall.SIGHUP)
 	b.wantLogged(t, "reloaded", 1)
+	there.send("c0 00")
+	if _, err := io.ReadFull(c, make([]byte, 2)); err != nil {
+		t.Errorf("a client whose authority is still believed: %v", err)
+	}
+	believe(other)
+	b.process.Process.Signal(syscall.SIGHUP)
+	b.wantLogged(t, "reloaded", 2)
+	if said := there.wantClosed("its authority is no longer believed"); len(said) < 3 || said[0] != 0xe0 || said[2] != 0x87 {
+		t.Errorf("a client whose authority is no longer believed is told %x", said)
+	}
 	if resumed, err := connect(); err == nil {
 		t.Errorf("a client of an authority that is no longer believed is let in, resumed %v", resumed)
 	}
