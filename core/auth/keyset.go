@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -10,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -93,6 +95,13 @@ func (s *keySet) known(id, algorithm string) (any, error) {
 		return (*keys)[0].key, nil
 	}
 	return nil, errUnknownKey
+}
+
+// mayHave reports whether key is one of those that are known, if any are.
+func (s *keySet) mayHave(key any) bool {
+	keys := s.keys.Load()
+	same := func(k issued) bool { return k.key.(interface{ Equal(crypto.PublicKey) bool }).Equal(key) }
+	return keys == nil || slices.ContainsFunc(*keys, same)
 }
 
 // ask has the issuer say its keys, with fetching locked. What is known stays so

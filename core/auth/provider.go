@@ -39,6 +39,7 @@ type Proof struct {
 	by      string // which provider; empty: it needed none
 	brought bool   // as of its Credentials, if none
 	user    *user  // of a password file
+	key     any    // public, by which a token was signed
 }
 
 // A Provider knows some clients. It is safe for concurrent use.

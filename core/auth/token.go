@@ -58,7 +58,11 @@ func (p *tokens) Check(c Credentials) (Grant, error) {
 		return Grant{}, ErrUnknown
 	}
 	claims = jwt.MapClaims{}
-	_, err := p.parser.ParseWithClaims(text, claims, p.key)
+	var by any
+	_, err := p.parser.ParseWithClaims(text, claims, func(t *jwt.Token) (_ any, err error) {
+		by, err = p.key(t)
+		return by, err
+	})
 	switch {
 	case errors.Is(err, errNoKeys):
 		return Grant{}, ErrBusy
@@ -75,7 +79,7 @@ func (p *tokens) Check(c Credentials) (Grant, error) {
 	}
 	until, _ := claims.GetExpirationTime() // there is one
 	c.User, c.Roles = user, p.roles(claims)
-	return Grant{c.Identity, Proof{Until: until.Add(leeway), by: p.name()}}, nil
+	return Grant{c.Identity, Proof{Until: until.Add(leeway), by: p.name(), key: by}}, nil
 }
 
 // validName reports whether a user may be called that.
@@ -86,8 +90,9 @@ func validName(user string) bool {
 // name is what tells one issuer's tokens from another's.
 func (t *Tokens) name() string { return "token " + t.Issuer + " " + t.Audience }
 
-// Stands is so until the token expires, unless another issuer's are wanted.
-func (p *tokens) Stands(g *Grant) bool { return g.by == p.name() }
+// Stands is so until the token expires, unless another issuer's are wanted, or the
+// issuer is known to have its key no more.
+func (p *tokens) Stands(g *Grant) bool { return g.by == p.name() && p.keys.mayHave(g.key) }
 
 // roleName is what a role may be called. Others would not be one name.
 var roleName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)

@@ -226,6 +226,52 @@ func TestIssuersKeys(t *testing.T) {
 	}
 }
 
+// TestKeyWithdrawn: whose token is signed by a key that the issuer has no more goes at
+// a reload, however long the token would last. Others stay, and all do while nobody
+// knows which keys it has.
+func TestKeyWithdrawn(t *testing.T) {
+	s := newIssuer(t)
+	o := s.options()
+	o.URL, o.File = "", filepath.Join(t.TempDir(), "keys.json")
+	save := func() {
+		if err := os.WriteFile(o.File, *s.set.Load(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save()
+	a := authenticator(t, Options{Tokens: []Tokens{o}})
+	enter := func(method jwt.SigningMethod, key any, id string) Grant {
+		t.Helper()
+		g, err := a.Authenticate(caller("", s.sign(method, key, claims(), map[string]any{"kid": id})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	leaked, kept := enter(jwt.SigningMethodES256, s.ec, "ec"), enter(jwt.SigningMethodRS256, s.rsa, "rsa")
+	reload := func(o Tokens, why string, wantLeaked bool) {
+		t.Helper()
+		if err := a.Reload(Options{Tokens: []Tokens{o}}); err != nil {
+			t.Fatal(err)
+		}
+		if got := a.Stands(leaked); got != wantLeaked {
+			t.Errorf("%s: whose key it is stands %v", why, got)
+		}
+		if !a.Stands(kept) {
+			t.Errorf("%s: another does not stand", why)
+		}
+	}
+	reload(o, "with the same keys", true)
+	s.publish(map[string]any{"renamed": s.ec.Public(), "rsa": s.rsa.Public()})
+	save()
+	reload(o, "with the key by another name", true)
+	s.publish(map[string]any{"rsa": s.rsa.Public()})
+	save()
+	reload(o, "with a key withdrawn", false)
+	o.URL, o.File = s.URL, ""
+	reload(o, "with keys that nobody has asked for yet", true)
+}
+
 // TestKeysLeadElsewhere: an issuer on this machine may say that its keys are elsewhere
 // on it, and not that they are where what comes can be changed on the way.
 func TestKeysLeadElsewhere(t *testing.T) {

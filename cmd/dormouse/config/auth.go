@@ -146,8 +146,9 @@ type Provider struct {
 	// "passwd": a file in Mosquitto's format, see "dormouse passwd". It is read
 	// again by a reload, which parts with those whose name is gone or whose password
 	// is another. "jwt": a client shows a JSON Web Token as its password, whatever
-	// its user name, and is disconnected (0x87) when that expires. Tokens are asked
-	// about before passwords. "http": a web server says who clients are.
+	// its user name, and is disconnected (0x87) when that expires, or by a reload when
+	// its issuer has withdrawn the key. Tokens are asked about before passwords.
+	// "http": a web server says who clients are.
 	Type string `yaml:"type" oneof:"passwd,jwt,http"`
 
 	// Of passwd, the file. Of jwt, a JSON Web Key Set, instead of jwks_url.
