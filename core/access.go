@@ -1,6 +1,10 @@
 package core
 
-import "dormouse/core/router"
+import (
+	"errors"
+
+	"dormouse/core/router"
+)
 
 // This file is what access rules are asked, and where.
 
@@ -52,6 +56,30 @@ func (b *Broker) mayPublish(who Identity, m *Message, at Occasion) error {
 		return ErrNotAuthorized
 	}
 	return nil
+}
+
+// longestShown is how much of a topic the log shows, in octets.
+const longestShown = 256
+
+// tellRefused has the log tell of what a rule forbids, once in an attachment: a
+// sensor, and a client of MQTT 3.1.1, learns little of it, if anything.
+func (s *Session) tellRefused(who Identity, do Action, topic string, err error) {
+	if !errors.Is(err, ErrNotAuthorized) {
+		return
+	}
+	attached := s.lock()
+	again := s.told
+	s.told = true
+	s.client.mu.Unlock()
+	if attached && !again {
+		s.broker.tellRefused(who, do, topic)
+	}
+}
+
+func (b *Broker) tellRefused(who Identity, do Action, topic string) {
+	b.incidents.Info().Str("event", do.String()+"_refused").Str("client", who.ClientID).Str("user", who.User).
+		Str("listener", who.Listener).Str("remote", who.Remote).Str("topic", topic[:min(len(topic), longestShown)]).
+		Msg("access rules forbid it; see acl, and dormouse acl test")
 }
 
 // publishes reports whether who may publish m, whose topic is valid.

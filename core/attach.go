@@ -97,7 +97,6 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 		remote: id.Remote,
 		since:  b.o.Now().UnixNano(),
 		expiry: o.Expiry,
-		sensor: o.Sensor,
 		armed:  true,
 		held:   1, // until Open is answered
 	}
@@ -184,7 +183,7 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 // still there.
 func (c *client) lasts(sensor bool, now time.Time) bool {
 	if s := c.attached; s != nil {
-		return s.expiry > 0 || s.sensor && sensor
+		return s.expiry > 0 || sensor && s.entry.Value().sensor
 	}
 	return c.ends == 0 || c.ends > now.UnixNano()
 }
@@ -197,7 +196,7 @@ func (c *client) evicted(sink Sink, resumed bool) (Sink, *will) {
 	lost := c.will != nil && c.will.due != 0
 	if old := c.attached; old != nil && old.sink != sink {
 		kicked = old.sink
-		lost = !old.sensor
+		lost = !old.entry.Value().sensor
 	}
 	if lost && c.will != nil && (!resumed || c.will.Delay == 0) {
 		return kicked, c.will

@@ -14,9 +14,12 @@
 package core
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"dormouse/core/router"
 	"dormouse/core/store"
@@ -29,6 +32,9 @@ type Broker struct {
 	o     Options
 	store store.Store
 	run   uint64 // counted by the store
+
+	// incidents is the log for what whoever comes along can bring about.
+	incidents zerolog.Logger
 
 	mu      sync.Mutex // guards what follows
 	clients *index.Set[client]
@@ -63,15 +69,16 @@ type Broker struct {
 // New returns a broker. Its Options must be valid.
 func New(o Options) *Broker {
 	b := &Broker{
-		o:        o,
-		store:    o.Store,
-		turns:    newTurns(),
-		clients:  index.NewSet(func(c *client) string { return c.id }),
-		owners:   make(map[string]string),
-		router:   router.New[*client, terms](),
-		groups:   make(map[string]*group),
-		shares:   router.New[*group, struct{}](),
-		retained: retained{limits: o.Retained, shares: make(map[string]int)},
+		o:         o,
+		incidents: o.Log.Sample(&zerolog.BurstSampler{Burst: 60, Period: time.Minute}),
+		store:     o.Store,
+		turns:     newTurns(),
+		clients:   index.NewSet(func(c *client) string { return c.id }),
+		owners:    make(map[string]string),
+		router:    router.New[*client, terms](),
+		groups:    make(map[string]*group),
+		shares:    router.New[*group, struct{}](),
+		retained:  retained{limits: o.Retained, shares: make(map[string]int)},
 	}
 	if o.Authorize != nil {
 		b.retained.stands = b.stands
@@ -91,8 +98,11 @@ func New(o Options) *Broker {
 func (b *Broker) Publish(from Identity, m Message, done func(error)) {
 	m.Publisher = from.ClientID
 	err := b.mayPublish(from, &m, OnRequest)
-	if err == nil {
+	switch {
+	case err == nil:
 		err = b.shed(m.QoS)
+	case errors.Is(err, ErrNotAuthorized):
+		b.tellRefused(from, ActPublish, m.Topic)
 	}
 	if err == nil {
 		err = b.publish(m, from.Listener, b.signed(from, &m), done)

@@ -106,7 +106,7 @@ func (b *Broker) take(c *client, it item) item {
 // and so does all that is for a sensor, which has one message at a time.
 func (s *Session) takeMore() (taken []uint16) {
 	b, m := s.broker, s.client.mail
-	if s.sensor || len(m.replays) > 0 {
+	if s.entry.Value().sensor || len(m.replays) > 0 {
 		return nil
 	}
 	for len(m.inflight) < b.o.MaxInflight && m.waits() > 0 {

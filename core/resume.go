@@ -92,7 +92,6 @@ func (b *Broker) Resume(id Identity, o SessionOptions, sink Sink) *Session {
 		remote: id.Remote,
 		since:  b.o.Now().UnixNano(),
 		expiry: o.Expiry,
-		sensor: true,
 	}
 	b.mu.Lock()
 	defer b.unlock()

@@ -21,6 +21,28 @@ func (w *world) left() (all []string) {
 	return all
 }
 
+// TestHostile18WhileAway: rules that have changed while the process did not run
+// hold for a sensor that sleeps through that, as for all others.
+func TestHostile18WhileAway(t *testing.T) {
+	var r rules
+	w := newWorld(t, r.options, func(o *Options) { o.Store = store.NewMemory() })
+	p := w.opens("p", SessionOptions{Sensor: true, Expiry: time.Hour}).subscribes("secret:1", "open:1")
+	p.SaveEdge([]byte("asleep"), func(error) {})
+	w.comes("bob").says(1, "secret=waits")
+	w.restarts()
+	r.forbidden = []string{"p subscribe secret on resume", "p subscribe secret on request"} // deliveries are not asked about
+	p = &person{w: w, id: "p"}
+	if !p.resumes(time.Hour) {
+		t.Fatal("it is not resumed")
+	}
+	bob := w.comes("bob")
+	bob.says(1, "secret=new")
+	bob.says(1, "open=new")
+	if got := p.pulls(); len(got) != 1 || got[0].Topic != "open" {
+		t.Errorf("it gets %v, want what is open", got)
+	}
+}
+
 // TestResume: to a session that is resumed after a restart nothing has
 // happened, whether the process was killed or closed.
 func TestResume(t *testing.T) {

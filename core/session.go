@@ -22,8 +22,8 @@ type Session struct {
 
 	// The client's mutex guards what follows.
 	expiry time.Duration
-	sensor bool
 	armed  bool  // the Sink is to be told of mail
+	told   bool  // the log has been, that a rule forbids something
 	held   int16 // calls to be answered before there is any mail
 
 	busy atomic.Bool // it can take no more from its groups; see gauge
@@ -33,11 +33,11 @@ type Session struct {
 // most share one.
 type entry struct {
 	user, roles, edge, listener string
-	prompt                      bool
+	prompt, sensor              bool
 }
 
 func entryOf(id Identity, o SessionOptions) unique.Handle[entry] {
-	return unique.Make(entry{id.User, id.Roles, id.Edge, id.Listener, o.Prompt})
+	return unique.Make(entry{id.User, id.Roles, id.Edge, id.Listener, o.Prompt, o.Sensor})
 }
 
 func (s *Session) who() Identity {
@@ -60,6 +60,7 @@ func (s *Session) Publish(m Message, id uint16, done func(error)) {
 	m.Publisher = c.id
 	who := s.who()
 	if err := b.mayPublish(who, &m, OnRequest); err != nil {
+		s.tellRefused(who, ActPublish, m.Topic, err)
 		b.decline(m.QoS, err, done)
 		return
 	}
@@ -124,6 +125,7 @@ func (s *Session) Release(id uint16, done func(error)) {
 func (s *Session) Subscribe(sub Subscription, done func(granted QoS, err error)) {
 	added, before, err := s.subscribe(&sub)
 	if err != nil {
+		s.tellRefused(s.who(), ActSubscribe, sub.Filter, err)
 		s.broker.denied.count(err)
 		s.broker.refuse(err, func(err error) { done(0, err) })
 		return
@@ -268,7 +270,7 @@ func (s *Session) SetWill(w *Will, done func(error)) {
 		s.broker.refuse(err, done)
 		return
 	}
-	s.change(done, func(c *client) { c.will = newWill(s.who(), w, s.sensor) })
+	s.change(done, func(c *client) { c.will = newWill(s.who(), w, s.entry.Value().sensor) })
 }
 
 // EdgeState returns what SaveEdge last stored.

@@ -44,8 +44,11 @@ var noticeLevels = map[gateway.NoticeKind]zerolog.Level{
 // noticeLog writes a gateway's notices to log.
 func noticeLog(log zerolog.Logger) func(gateway.Notice) {
 	return func(n gateway.Notice) {
-		e := log.WithLevel(noticeLevels[n.Kind]).
-			Str("event", n.Kind.String()).Str("client", n.ClientID).Str("remote", n.Remote)
+		e := log.WithLevel(noticeLevels[n.Kind]).Str("event", n.Kind.String()).Str("client", n.ClientID)
+		if n.User != "" {
+			e.Str("user", n.User)
+		}
+		e.Str("remote", n.Remote)
 		if n.Reason != 0 {
 			e.Stringer("reason", n.Reason)
 		}

@@ -74,22 +74,22 @@ type conn struct {
 
 	shorthand *shorthand // of whoever sends; nil: the client wants no aliases
 
-	mu        sync.Mutex    // guards what follows
-	id        core.Identity // constant once CONNECT is read, as are version and window
-	proof     auth.Proof    // why the client was let in, constant once it is proven
-	proven    bool
-	version   byte // protocol level
-	window    int  // Receive Maximum of the client
-	out       bytes.Buffer
-	queued    uint64       // packets in out
-	open      bool         // CONNACK is in out
-	mail      bool         // Next may have something
-	flying    int          // deliveries that the client has not acknowledged
-	quota     quota        // of the client's messages
-	forbidden bool         // a message was dropped, and the log knows
-	parting   bool         // the connection is to be closed once out is sent
-	why       packets.Code // of parting
-	ending    core.Ending
+	mu      sync.Mutex    // guards what follows
+	id      core.Identity // constant once CONNECT is read, as are version and window
+	proof   auth.Proof    // why the client was let in, constant once it is proven
+	proven  bool
+	version byte // protocol level
+	window  int  // Receive Maximum of the client
+	out     bytes.Buffer
+	queued  uint64       // packets in out
+	open    bool         // CONNACK is in out
+	mail    bool         // Next may have something
+	flying  int          // deliveries that the client has not acknowledged
+	quota   quota        // of the client's messages
+	dropped bool         // a message was, and the log knows
+	parting bool         // the connection is to be closed once out is sent
+	why     packets.Code // of parting
+	ending  core.Ending
 
 	sending bool // somebody sends for it, or will, or all is over
 
@@ -273,7 +273,7 @@ func (c *conn) logEnd() {
 	if why.Code >= packets.ErrUnspecifiedError.Code && why != packets.ErrServerShuttingDown && why != packets.ErrSessionTakenOver {
 		level = zerolog.InfoLevel
 	}
-	c.server.incidents.WithLevel(level).Str("event", "client_disconnected").Str("client", c.id.ClientID).
+	c.server.incidents.WithLevel(level).Str("event", "client_disconnected").Str("client", c.id.ClientID).Str("user", c.id.User).
 		Str("listener", c.listener).Str("remote", c.id.Remote).Str("reason", why.Reason).Msg("client disconnected")
 }
 

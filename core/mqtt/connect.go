@@ -247,6 +247,6 @@ func (c *conn) established() {
 	if !c.proof.Until.IsZero() {
 		c.term = time.AfterFunc(time.Until(c.proof.Until), func() { c.part(errExpired) })
 	}
-	c.server.o.Log.Debug().Str("event", "client_connected").Str("client", c.id.ClientID).
+	c.server.o.Log.Debug().Str("event", "client_connected").Str("client", c.id.ClientID).Str("user", c.id.User).
 		Str("listener", c.listener).Str("remote", c.id.Remote).Uint8("version", c.version).Msg("client connected")
 }

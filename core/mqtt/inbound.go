@@ -81,8 +81,11 @@ func (c *conn) publish(pk *packets.Packet) {
 	topic := m.Topic // not to have the answer keep the payload
 	c.session.Publish(m, id, func(err error) {
 		c.end()
-		if errors.Is(err, core.ErrNotAuthorized) && (qos == 0 || c.version < 5) || errors.Is(err, core.ErrInvalidTopic) && c.guard.bridge {
-			c.forbid(topic)
+		switch {
+		case errors.Is(err, core.ErrNotAuthorized) && (qos == 0 || c.version < 5):
+			err = nil // see drop; core has told the log
+		case errors.Is(err, core.ErrInvalidTopic) && c.guard.bridge:
+			c.drop(topic)
 			err = nil
 		}
 		c.published(qos, id, err)
@@ -98,22 +101,22 @@ func (c *conn) takeQuota(pk *packets.Packet) bool {
 // longestShown is how much of a topic the log shows, in octets.
 const longestShown = 256
 
-// forbid drops a message that access rules forbid, and of which the client
-// cannot be told. Before MQTT 5 the message is acknowledged all the same
-// [MQTT-3.3.5-2 of 3.1.1]: a client that was hung up on would send it again for ever.
-// So it is with a topic beyond our limits, if a bridge brings it: it cannot choose
-// what others say, and all else would wait. The log hears of it once in a connection.
-func (c *conn) forbid(topic string) {
+// drop tells the log, once in a connection, of a message that is dropped and of
+// which the client cannot be told: of a topic beyond our limits, brought by a bridge,
+// which cannot choose what others say, and all else would wait. It is acknowledged
+// all the same, and so is before MQTT 5 what access rules forbid [MQTT-3.3.5-2 of
+// 3.1.1]: a client that was hung up on would send it again for ever.
+func (c *conn) drop(topic string) {
 	c.mu.Lock()
-	again := c.forbidden
-	c.forbidden = true
+	again := c.dropped
+	c.dropped = true
 	c.mu.Unlock()
 	if again {
 		return
 	}
 	c.server.incidents.Info().Str("event", "publish_refused").Str("client", c.id.ClientID).
 		Str("listener", c.listener).Str("remote", c.id.Remote).Str("topic", topic[:min(len(topic), longestShown)]).
-		Msg("client may not publish here; it goes on, and what it publishes is dropped")
+		Msg("the topic is beyond limits; the bridge goes on, and what it brings of such is dropped")
 }
 
 // published answers a PUBLISH that core has refused or not. Before MQTT 5 there

@@ -124,7 +124,8 @@ func (s *shard) noteState(t *seat, gone session.Reason) {
 }
 
 func (s *shard) notice(kind NoticeKind, t *seat, why session.Reason) {
-	s.g.notices.tell(s.now, kind, t.session.ClientID(), t.source, why)
+	user, _ := s.g.userOf(t.source)
+	s.g.notices.tell(s.now, kind, t.session.ClientID(), user, t.source, why)
 }
 
 // attend lets go of t when it has heeded its events and has had its messages,

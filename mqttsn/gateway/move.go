@@ -73,5 +73,6 @@ func (t *seat) forlorn() bool {
 // hijack counts and reports that somebody asked for what is another's.
 func (s *shard) hijack(clientID string, from source) {
 	s.count.hijacks.Add(1)
-	s.g.notices.tell(s.now, HijackAttempt, clientID, from, 0)
+	user, _ := s.g.userOf(from)
+	s.g.notices.tell(s.now, HijackAttempt, clientID, user, from, 0)
 }

@@ -13,6 +13,7 @@ import (
 type Notice struct {
 	Kind     NoticeKind
 	ClientID string
+	User     string         // whom its transport proves it to be; empty: nobody
 	Remote   string         // its address, and its node id behind a forwarder
 	Reason   session.Reason // why the connection ended, if it has
 	Skipped  uint64         // notices of this kind that were too many, since the last one
@@ -44,7 +45,7 @@ type notices struct {
 	skipped [numNotices]atomic.Uint64
 }
 
-func (n *notices) tell(now clock.Time, kind NoticeKind, clientID string, from source, why session.Reason) {
+func (n *notices) tell(now clock.Time, kind NoticeKind, clientID, user string, from source, why session.Reason) {
 	if n.log == nil {
 		return
 	}
@@ -52,7 +53,7 @@ func (n *notices) tell(now clock.Time, kind NoticeKind, clientID string, from so
 		n.skipped[kind].Add(1)
 		return
 	}
-	n.log(Notice{Kind: kind, ClientID: clientID, Remote: from.String(), Reason: why, Skipped: n.skipped[kind].Swap(0)})
+	n.log(Notice{Kind: kind, ClientID: clientID, User: user, Remote: from.String(), Reason: why, Skipped: n.skipped[kind].Swap(0)})
 }
 
 // String is the address, and behind it the node id in hex if there is one.

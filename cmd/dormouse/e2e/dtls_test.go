@@ -343,6 +343,8 @@ func TestDTLSExample(t *testing.T) {
 	s.publish(s.register("sensors/sensor8/t"), "no", 0, false)
 	s.publish(s.register("sensors/sensor7/t"), "21", 0, false)
 	want(t, app.receive(), message{"sensors/sensor7/t", "21", 0, false})
+	b.wantLogged(t, `client_connected","client":"sensor7-a","user":"sensor7`, 1)
+	b.wantLogged(t, `publish_refused","client":"sensor7-a","user":"sensor7","listener":"sns`, 1)
 	if status := b.stop(); status != 0 {
 		t.Errorf("dormouse serve ended with status %d after SIGTERM, want 0", status)
 	}
