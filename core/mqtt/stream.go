@@ -60,7 +60,7 @@ func (e *handshakeError) Unwrap() error { return e.err }
 func (c *conn) secure() error {
 	by := c.port.tls()
 	t := tls.Server(wire{c.socket, c}, by)
-	c.stream = &secure{t, c.socket, by}
+	c.stream = &secure{t, c.socket, by.ClientCAs}
 	if err := t.Handshake(); err != nil {
 		return &handshakeError{fmt.Errorf("TLS handshake: %w", err)}
 	}
@@ -74,7 +74,8 @@ func (c *conn) secure() error {
 type secure struct {
 	*tls.Conn
 	socket net.Conn
-	by     *tls.Config
+
+	believed *x509.CertPool // that vouched for the client, if any did
 }
 
 // CloseWrite says so in TLS and in TCP, since not every client minds the
@@ -84,8 +85,8 @@ func (s *secure) CloseWrite() error {
 	return closeWrite(s.socket)
 }
 
-// vouched reports whether the certificate that the client has shown, if any, would
-// do by what connections are secured with now.
+// vouched reports whether authorities of now vouch for the certificate that the client
+// has shown, if any.
 func (c *conn) vouched() bool {
 	s, ok := c.stream.(*secure)
 	if web, is := c.stream.(*webSocket); is {
@@ -94,15 +95,15 @@ func (c *conn) vouched() bool {
 	if !ok {
 		return true
 	}
-	now, shown := c.port.tls(), s.ConnectionState().PeerCertificates
-	if now == s.by || len(shown) == 0 {
+	believed, shown := c.port.tls().ClientCAs, s.ConnectionState().PeerCertificates
+	if len(shown) == 0 || believed.Equal(s.believed) {
 		return true
 	}
 	between := x509.NewCertPool()
 	for _, authority := range shown[1:] {
 		between.AddCert(authority)
 	}
-	_, err := shown[0].Verify(x509.VerifyOptions{Roots: now.ClientCAs, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	_, err := shown[0].Verify(x509.VerifyOptions{Roots: believed, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
 	return err == nil
 }
 
