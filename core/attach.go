@@ -23,12 +23,8 @@ import (
 func (b *Broker) Open(id Identity, o SessionOptions, sink Sink, done func(s *Session, present bool, err error)) {
 	b.opened.Add(1)
 	err := b.mayLeave(id, o.Will)
-	switch {
-	case id.ClientID == "":
+	if id.ClientID == "" {
 		err = ErrUnsupported
-	case !b.named(id):
-		b.dropped.misnamed.Add(1)
-		err = ErrClientID
 	}
 	var s *Session
 	var e eviction
@@ -104,6 +100,10 @@ func (b *Broker) attach(id Identity, o SessionOptions, sink Sink) (*Session, evi
 	defer b.unlock()
 	if b.closed.Load() {
 		return nil, eviction{}, ErrClosed
+	}
+	if !b.named(id) { // asked under the lock: Recheck sees the client, or this the new rules
+		b.dropped.misnamed.Add(1)
+		return nil, eviction{}, ErrClientID
 	}
 	c := b.clients.Find(id.ClientID)
 	known := c != nil

@@ -3,7 +3,10 @@ package core
 import (
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"dormouse/core/store"
 )
@@ -96,4 +99,34 @@ func TestResumeFromNearby(t *testing.T) {
 	ann := w.comes("ann")
 	w.comes("plant").says(0, "$SYS/broker/connection/plant/state=1")
 	ann.gets("$SYS/broker/connection/plant/state=1")
+}
+
+// TestRecheckWhileOpening: who was asked about by the rules of before a recheck, and
+// is attached after it, does not keep a name that may not be any more.
+func TestRecheckWhileOpening(t *testing.T) {
+	var w *world
+	var forbidden atomic.Bool
+	var once sync.Once
+	rechecked := make(chan struct{})
+	w = newWorld(t, func(o *Options) {
+		o.Named = func(who Identity) bool {
+			may := who.ClientID != "eve" || !forbidden.Load()
+			if who.ClientID == "eve" {
+				once.Do(func() {
+					forbidden.Store(true)
+					go func() { w.Recheck(); close(rechecked) }()
+					select { // it may wait for us
+					case <-rechecked:
+					case <-time.After(100 * time.Millisecond):
+					}
+				})
+			}
+			return may
+		}
+	})
+	eve := w.opens("eve", SessionOptions{Expiry: Forever})
+	<-rechecked
+	if eve.err == nil && KickReason(eve.kicked.Load()) != Kicked {
+		t.Error("eve stays")
+	}
 }
