@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -54,6 +55,7 @@ func (s *server) secure(c *config.Config, l *config.Listener, conn transport.Tra
 		}
 	}
 	dc := dtlsConfig(c, l)
+	dc.Failed = failedLog(s.log, l.Name)
 	if s.writesAhead(l.Name) {
 		dc.Keeper = keeper{s.kept, l.Name}
 	}
@@ -83,6 +85,15 @@ func (s *server) secure(c *config.Config, l *config.Listener, conn transport.Tra
 // before anything is done about it, as DTLS does whose associations last.
 func (s *server) writesAhead(listener string) bool {
 	return s.kept.lasts() && slices.ContainsFunc(s.secured, func(d *secured) bool { return d.listener.Name == listener })
+}
+
+// failedLog tells log of handshakes that failed: of some, if they are many.
+func failedLog(log zerolog.Logger, listener string) func(netip.AddrPort, error) {
+	log = log.Sample(&zerolog.BurstSampler{Burst: 60, Period: time.Minute})
+	return func(from netip.AddrPort, why error) {
+		log.Info().Err(why).Str("event", "handshake_failed").Str("listener", listener).Stringer("remote", from).
+			Msg("a sensor came to nothing; see dormouse_dtls_handshakes_failed_total")
+	}
 }
 
 func credentials(p *config.Proofs) *handshake.Credentials {

@@ -311,6 +311,10 @@ func TestDTLSCommands(t *testing.T) {
 			t.Errorf("with %v dormouse pub ends with status %d: %s", flags, status, stderr)
 		}
 	}
+	b.wantLogged(t, "handshake_failed", 2)
+	if !strings.Contains(b.log.String(), `it says that it is \"me\"`) {
+		t.Errorf("the log does not say whose key is wrong:\n%s", b.log)
+	}
 }
 
 // TestDTLSExample: configs/dtls-psk.yaml is right as it stands: a sensor has what

@@ -2,6 +2,7 @@ package dtls
 
 import (
 	"crypto/x509"
+	"net/netip"
 	"time"
 
 	"dormouse/mqttsn/bounds"
@@ -53,6 +54,10 @@ type Config struct {
 	// Name is the identity that a certificate, which has been verified, stands
 	// for. Empty: none, and the handshake fails. Default CommonName.
 	Name func(*x509.Certificate) string
+
+	// Failed is told of the handshakes that peers have let fail: from where, and
+	// why. It may be called often, and must not block. Nil: nobody is.
+	Failed func(from netip.AddrPort, why error)
 
 	// Keeper makes associations outlive the process. Nil: they end with it.
 	Keeper Keeper

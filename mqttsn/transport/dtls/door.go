@@ -289,6 +289,9 @@ func (d *door) run(ctx context.Context, s *shaking) {
 		}
 		if d.l.count.fail(err) {
 			d.note(s, max(1, seconds(d.l.cfg.Clock())))
+			if d.l.cfg.Failed != nil {
+				d.l.cfg.Failed(s.peer.Addr, err)
+			}
 		}
 		return
 	}

@@ -541,7 +541,10 @@ func TestHostile35Octets(t *testing.T) {
 // TestUnknownIdentity: whether an identity is unknown, or its key is another,
 // cannot be told: the same is answered.
 func TestUnknownIdentity(t *testing.T) {
-	h := open(t, testConfig(), &handshake.Credentials{PSK: func(identity []byte) ([]byte, bool) {
+	c := testConfig()
+	failed := make(chan string, 10)
+	c.Failed = func(from netip.AddrPort, why error) { failed <- fmt.Sprint(from.Addr(), " ", why) }
+	h := open(t, c, &handshake.Credentials{PSK: func(identity []byte) ([]byte, bool) {
 		return []byte("quite another key"), string(identity) == "sensor"
 	}}, loopback)
 	var answers [2]string
@@ -570,6 +573,47 @@ func TestUnknownIdentity(t *testing.T) {
 	eventually(t, "counted", func() bool { return h.figure(`dormouse_dtls_handshakes_failed_total{reason="key"}`) == 2 })
 	if answers[0] != answers[1] || answers[0] == "" {
 		t.Errorf("a wrong key was answered with %s and nobody with %s", answers[0], answers[1])
+	}
+	for _, identity := range []string{"sensor", "nobody"} { // we alone are told
+		if got, want := <-failed, fmt.Sprintf("127.0.0.1 %v: it says that it is %q", handshake.ErrKey, identity); got != want {
+			t.Errorf("the failure is %s, want %s", got, want)
+		}
+	}
+}
+
+// TestHostile49NobodyThere: what comes from where nobody can be, or was sent to a
+// group, is not answered and moves no peer: many would answer, or be answered.
+func TestHostile49NobodyThere(t *testing.T) {
+	b := flood(t, benchConfig(nil))
+	p := b.welcomes(t, true, home)
+	b.receives(home, p.seals("here"))
+	hello := aHello(t)
+	var batch []transport.Datagram
+	for _, from := range []string{"224.0.0.1:5000", "[ff02::1]:5000", "0.0.0.0:5000", "[::]:5000", "198.51.100.1:0"} {
+		for _, octets := range [][]byte{hello, p.seals("from nowhere")} {
+			batch = append(batch, transport.Datagram{Peer: transport.Peer{Addr: netip.MustParseAddrPort(from)}, Buf: octets})
+		}
+	}
+	elsewhere := transport.Peer{Addr: netip.MustParseAddrPort("198.51.100.1:5000")}
+	for _, octets := range [][]byte{hello, p.seals("to a group")} {
+		batch = append(batch, transport.Datagram{Peer: elsewhere, Buf: octets, Multicast: true})
+	}
+	for _, d := range batch {
+		b.receive([]transport.Datagram{d}, func(h []transport.Datagram) { t.Errorf("%q is passed on from %v", h[0].Buf, d.Peer.Addr) })
+		if sent := b.wire.take(); len(sent) > 0 {
+			t.Errorf("%v is answered, at %v", d.Peer.Addr, sent[0].Peer.Addr)
+		}
+	}
+	if n := figure(b.Listener, `dormouse_dtls_records_dropped_total{reason="stray"}`); n != uint64(len(batch)) {
+		t.Errorf("%d are counted, want %d", n, len(batch))
+	}
+	b.Send([]transport.Datagram{{Peer: b.heard[0].Peer, Buf: []byte("x")}})
+	if sent := b.wire.take(); len(sent) != 1 || sent[0].Peer.Addr != home {
+		t.Errorf("the peer is answered at %v, want it at %v", sent, home)
+	}
+	b.receives(elsewhere.Addr, hello)
+	if sent := b.wire.take(); len(sent) != 1 || sent[0].Peer.Addr != elsewhere.Addr {
+		t.Errorf("a stranger is answered with %v, want it asked for a cookie", sent)
 	}
 }
 

@@ -13,7 +13,9 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	piondtls "github.com/pion/dtls/v3"
@@ -33,7 +35,11 @@ type Handshake struct {
 	pion *piondtls.Conn
 
 	chain []*x509.Certificate // of the peer, once pion has verified it
+	named atomic.Value        // string: the identity that the peer has a key of, it says
 }
+
+// longestNamed is how much of an identity an error has, in octets.
+const longestNamed = 64
 
 // quiet has pion log nothing: whatever it has to say comes from strangers.
 var quiet = func() logging.LoggerFactory {
@@ -60,6 +66,12 @@ func New(c *Credentials, hello *Hello, id record.ID, peer netip.AddrPort, send f
 		}),
 		piondtls.WithMTU(MTU),
 		piondtls.WithLoggerFactory(quiet))
+	if c.PSK != nil {
+		options = append(options, piondtls.WithPSK(func(identity []byte) ([]byte, error) {
+			h.named.Store(string(identity[:min(len(identity), longestNamed)]))
+			return c.psk(identity)
+		}))
+	}
 	pion, err := piondtls.ServerWithOptions(conn, conn.peer, options...)
 	if err != nil {
 		return nil, err
@@ -82,6 +94,7 @@ func (h *Handshake) Run(ctx context.Context, within time.Duration) (*Agreement, 
 		}
 		if errors.Is(err, ErrKey) {
 			h.conn.refuse()
+			err = fmt.Errorf("%w: it says that it is %q", err, h.named.Load())
 		}
 		h.Forget()
 		return nil, err
