@@ -92,7 +92,7 @@ func failedLog(log zerolog.Logger, listener string) func(netip.AddrPort, error) 
 	log = log.Sample(&zerolog.BurstSampler{Burst: 60, Period: time.Minute})
 	return func(from netip.AddrPort, why error) {
 		log.Info().Err(why).Str("event", "handshake_failed").Str("listener", listener).Stringer("remote", from).
-			Msg("a sensor came to nothing; see dormouse_dtls_handshakes_failed_total")
+			Msg("no DTLS with a sensor; see dormouse_dtls_handshakes_failed_total")
 	}
 }
 

@@ -94,7 +94,9 @@ func (h *Handshake) Run(ctx context.Context, within time.Duration) (*Agreement, 
 		}
 		if errors.Is(err, ErrKey) {
 			h.conn.refuse()
-			err = fmt.Errorf("%w: it says that it is %q", err, h.named.Load())
+			if name := h.named.Load(); name != nil {
+				err = fmt.Errorf("%w: it says that it is %q", err, name)
+			}
 		}
 		h.Forget()
 		return nil, err
