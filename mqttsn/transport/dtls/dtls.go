@@ -50,6 +50,7 @@ type Listener struct {
 	restored atomic.Pointer[map[record.ID]uint32] // numbers, between Load and Serve
 
 	keepOrder  sync.Mutex     // held from when changes are encoded until the Keeper has them
+	stopped    bool           // it is asked nothing any more, under keepOrder
 	turn       uint64         // of asking it, under keepOrder
 	keeping    sync.WaitGroup // what the Keeper has not answered
 	unanswered atomic.Int64   // as many
@@ -125,7 +126,7 @@ func (l *Listener) Serve(ctx context.Context, sink func(batch []transport.Datagr
 	cancel()
 	sweeper.Wait()
 	l.door.close()
-	l.keeping.Wait()
+	l.stopKeeping()
 	return err
 }
 

@@ -233,7 +233,7 @@ const stateSize = 40
 // became so, and has what from then on. Until then nothing is sent to those who were heard.
 func (l *Listener) keep(what []touched, then func()) error {
 	l.keepOrder.Lock()
-	if l.unanswered.Load() >= maxKeeping {
+	if l.stopped || l.unanswered.Load() >= maxKeeping {
 		l.keepOrder.Unlock()
 		return errNotKept
 	}
@@ -261,9 +261,11 @@ func (l *Listener) keep(what []touched, then func()) error {
 			l.failed.Store(true)
 			return
 		}
+		var held []transport.Datagram
 		for i := range what {
-			l.release(&what[i], turn)
+			held = append(held, l.release(&what[i], turn)...)
 		}
+		l.sendWaited(held)
 		then()
 	}}
 	err := l.ask(changes, answer.come)
@@ -308,6 +310,9 @@ func (a *answer) free() {
 
 // ask asks the Keeper. l.keepOrder is held.
 func (l *Listener) ask(changes []Change, kept func(error)) error {
+	if l.stopped {
+		return errNotKept
+	}
 	l.keeping.Add(1)
 	l.unanswered.Add(1)
 	err := l.cfg.Keeper.Keep(changes, kept)
@@ -320,6 +325,15 @@ func (l *Listener) ask(changes []Change, kept func(error)) error {
 func (l *Listener) answered() {
 	l.unanswered.Add(-1)
 	l.keeping.Done()
+}
+
+// stopKeeping waits for what the Keeper has not answered, and has it asked nothing
+// more.
+func (l *Listener) stopKeeping() {
+	l.keepOrder.Lock()
+	l.stopped = true
+	l.keepOrder.Unlock()
+	l.keeping.Wait()
 }
 
 // keepEnded has nothing be kept of associations that have ended.

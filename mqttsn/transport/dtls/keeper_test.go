@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -363,6 +364,67 @@ func TestKeptFirst(t *testing.T) {
 	say(others, 3*block)
 	if n := figure(b.Listener, `dormouse_dtls_records_unsent_total{reason="not_kept"}`); n < block {
 		t.Errorf("%d not sent for want of numbers", n)
+	}
+}
+
+// TestKeptTogether: what waits for several to be kept, after a restart, is sent
+// once they are, all of it: nobody's numbers are asked for again.
+func TestKeptTogether(t *testing.T) {
+	k := newDrawer()
+	b := newBench(t, benchConfig(k))
+	var peers []*peer
+	for i := range 2 * parts { // two of them are in the same part
+		peers = append(peers, b.welcomes(t, true, netip.AddrPortFrom(home.Addr(), uint16(1000+i))))
+	}
+	b = newBench(t, benchConfig(k))
+	k.manual = true
+	var batch [][]byte
+	for _, p := range peers {
+		batch = append(batch, p.seals("x"))
+	}
+	b.receives(home, batch...)
+	for _, d := range b.heard {
+		b.Send([]transport.Datagram{{Peer: d.Peer, Buf: []byte("y")}})
+	}
+	k.sync()
+	if n := len(b.wire.take()); n != len(peers) || len(k.written) != 0 {
+		t.Errorf("%d of %d answers, and the Keeper asked %d times more", n, len(peers), len(k.written))
+	}
+}
+
+// TestStop: a listener that ends while something is sent, for which numbers are
+// to be reserved, waits for the Keeper, which it asks nothing after that.
+func TestStop(t *testing.T) {
+	for range 50 {
+		k := newDrawer()
+		b := newBench(t, benchConfig(k))
+		b.receives(home, b.welcomes(t, true, home).seals("x"))
+		k.manual = true
+		ctx, cancel := context.WithCancel(t.Context())
+		var others sync.WaitGroup
+		others.Go(func() {
+			for range 4 * block {
+				b.Send([]transport.Datagram{{Peer: b.heard[0].Peer, Buf: []byte("y")}})
+			}
+		})
+		served := make(chan bool, 1)
+		var syncing sync.WaitGroup
+		syncing.Go(func() {
+			for len(served) == 0 {
+				k.sync()
+				runtime.Gosched()
+			}
+		})
+		cancel()
+		if err := b.Serve(ctx, nil); err != nil {
+			t.Fatal(err)
+		}
+		served <- true
+		syncing.Wait()
+		others.Wait()
+		if n := len(k.written); n > 0 {
+			t.Fatalf("the Keeper was asked %d times after the end", n)
+		}
 	}
 }
 

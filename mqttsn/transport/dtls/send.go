@@ -132,19 +132,20 @@ func (l *Listener) sendReserved(d transport.Datagram) {
 	}
 }
 
-// release lets be sent what waited for a turn of the Keeper that is over, and
-// the numbers be used that it has reserved.
-func (l *Listener) release(t *touched, turn uint64) {
+// release lets the numbers be used that a turn of the Keeper has reserved, which
+// is over, and returns what has waited for it: of all in the same part, so that it
+// is to be sent when all are released.
+func (l *Listener) release(t *touched, turn uint64) (held []transport.Datagram) {
 	p := &l.parts[t.number%parts]
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.unkept[t.number] == turn {
 		delete(p.unkept, t.number)
 	}
-	held := p.held[turn]
+	held = p.held[turn]
 	delete(p.held, turn)
 	if slot := p.withNumber(t.number); slot != none {
 		p.at(slot).reserved(t.upTo)
 	}
-	p.mu.Unlock()
-	l.sendWaited(held)
+	return held
 }
