@@ -163,7 +163,7 @@ func TestHAProxy(t *testing.T) {
 			t.Errorf("by way %d a client is not seen where it is:\n%s", i, says)
 		}
 		c.disconnect()
-		if n := strings.Count(b.log.String(), fmt.Sprintf(`"client":"c%d","listener":"%s","remote":"127.0.0.77:`, i, []string{"proxied", "proxied", "proxied", "mqtts", "ws", "proxied"}[i])); n == 0 {
+		if n := strings.Count(b.log.String(), fmt.Sprintf(`"client":"c%d","user":"","listener":"%s","remote":"127.0.0.77:`, i, []string{"proxied", "proxied", "proxied", "mqtts", "ws", "proxied"}[i])); n == 0 {
 			t.Errorf("by way %d the log does not say where the client is", i)
 		}
 	}
