@@ -37,7 +37,7 @@ const (
 // ReadKeys reads a file of pre-shared keys. Its error is Problems, and tells no
 // key. A file without any lets nobody in.
 func ReadKeys(name string) (*Keys, error) {
-	text, exposed, err := readText(name, "a file of keys", "echo IDENTITY:$(openssl rand -hex 16) >>")
+	text, exposed, err := readText(name, "a file of keys", "umask 077; echo IDENTITY:$(openssl rand -hex 16) >>")
 	if err != nil {
 		return nil, err
 	}
