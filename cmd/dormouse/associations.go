@@ -157,7 +157,8 @@ func (k keeper) name(c *dtls.Change, what byte) string {
 
 // Keep writes changes: numbers that they reserve may be used when they are
 // durable. It takes more room only for an association that is new, for whose
-// peer it is in a hurry.
+// peer it is in a hurry: alone, since the listener, whose order it is called in,
+// can do nothing for others meanwhile.
 func (k keeper) Keep(changes []dtls.Change, then func(error)) error {
 	facts, notes := make([]store.Fact, 0, 2*len(changes)), make([]store.Noted, 0, 2*len(changes))
 	note := func(n store.Noted) {
@@ -177,7 +178,7 @@ func (k keeper) Keep(changes []dtls.Change, then func(error)) error {
 		return err
 	}
 	if begins {
-		k.kept.Sync(then)
+		k.kept.Store.Sync(then)
 		return nil
 	}
 	k.kept.join(then)

@@ -118,6 +118,33 @@ func TestOneSyncForBoth(t *testing.T) {
 	}
 }
 
+// TestNobodyElseIsAnswered: what a note of a new association waits for answers
+// nobody who waits with an earlier one: a listener keeps its notes in order, and
+// whoever is answered may have another for it.
+func TestNobodyElseIsAnswered(t *testing.T) {
+	k := newSlowDisk(vfs.NewCrashableMem()).open(t)
+	defer k.Close()
+	k.timed = true // by nobody
+	notes, answered := keeper{k, "sns"}, make(chan string, 2)
+	answer := func(who string) func(error) { return func(error) { answered <- who } }
+	for _, err := range []error{
+		notes.Keep([]dtls.Change{{ID: record.ID{1}, State: []byte("state")}}, answer("earlier")),
+		notes.Keep([]dtls.Change{{ID: record.ID{2}, Made: []byte("made"), State: []byte("state")}}, answer("new")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if who := <-answered; who != "new" {
+		t.Errorf("%s was answered", who)
+	}
+	k.Sync(answer("core"))
+	if who := <-answered; who != "earlier" {
+		t.Errorf("%s was answered before who came earlier", who)
+	}
+	<-answered
+}
+
 // An ether is a transport of one far end, which the test is.
 type ether struct {
 	in  chan []byte

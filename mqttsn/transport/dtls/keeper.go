@@ -31,7 +31,8 @@ type Keeper interface {
 	// the calls, and calls then once they are kept. An error, there or at once, in
 	// place of the call, is for good; but one that is new may be refused for want of
 	// room. What is written to the log after Keep has returned is durable only if
-	// the changes are. The changes and what they point at do not change afterwards.
+	// the changes are. No earlier call is answered from within Keep. The changes and
+	// what they point at do not change afterwards.
 	Keep(changes []Change, then func(error)) error
 
 	// Load visits what is kept. It is called once, before any Keep.
