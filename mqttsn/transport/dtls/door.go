@@ -281,7 +281,7 @@ func (d *door) run(ctx context.Context, s *shaking) {
 	agreed, err := s.shake.Run(ctx, d.l.cfg.HandshakeTimeout)
 	if err == nil {
 		defer s.shake.Forget()
-		err = d.l.welcome(s, agreed)
+		err = d.l.welcome(ctx, s, agreed)
 	}
 	if err != nil {
 		if why := context.Cause(ctx); why != nil {
@@ -310,8 +310,8 @@ func (d *door) run(ctx context.Context, s *shaking) {
 }
 
 // welcome makes an association of what a handshake came to, where its records
-// will find it.
-func (l *Listener) welcome(s *shaking, agreed *handshake.Agreement) error {
+// will find it; unless ctx ends before it is kept, as when the peer begins anew.
+func (l *Listener) welcome(ctx context.Context, s *shaking, agreed *handshake.Agreement) error {
 	a := association{Association: agreed.Association, place: l.placeOf(s.peer), pending: true, seen: seconds(l.cfg.Clock())}
 	name, w := "", warrant{}
 	switch {
@@ -324,8 +324,14 @@ func (l *Listener) welcome(s *shaking, agreed *handshake.Agreement) error {
 		}
 	}
 	on, _ := s.basis.on(a.proof, name, w)
-	if err := l.keepMade(&a, l.appendMade(nil, &a, name, w, on), l.vacate(&a)); err != nil {
+	gone := l.vacate(&a)
+	if err := l.keepMade(&a, l.appendMade(nil, &a, name, w, on), gone); err != nil {
+		l.keepEnded(gone...)
 		return err
+	}
+	if ctx.Err() != nil {
+		l.keepEnded(a.ID)
+		return context.Cause(ctx)
 	}
 	number, err := l.enter(a, name, w)
 	if err != nil {

@@ -285,6 +285,60 @@ func TestAnew(t *testing.T) {
 	}
 }
 
+// TestAnewMeanwhile: a peer begins anew while it is still to be kept that it is
+// here: of the two handshakes the later counts, and of the first nothing is left.
+func TestAnewMeanwhile(t *testing.T) {
+	c, k := testConfig(), newDrawer()
+	c.Keeper = k
+	h := open(t, c, &handshake.Credentials{PSK: oneKey}, loopback)
+	k.mu.Lock()
+	k.manual = true
+	k.mu.Unlock()
+	keeps := func(n int) func() bool {
+		return func() bool {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			return len(k.written) == n
+		}
+	}
+	at := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}
+	dialled := make(chan *sensor)
+	for i := range 2 {
+		r := newRadioAt(t, at, h.addr, nil)
+		at = r.LocalAddr().(*net.UDPAddr)
+		go func() {
+			s, _ := tryDial(t, r, withKey(fmt.Sprint("sensor", i))...)
+			dialled <- s
+		}()
+		eventually(t, "on its way to the disk", keeps(i+1))
+		if i == 0 {
+			r.Close()
+			if <-dialled != nil {
+				t.Fatal("it got in before it was kept")
+			}
+		}
+	}
+	k.mu.Lock()
+	k.manual = false
+	k.mu.Unlock()
+	k.sync()
+	s := <-dialled
+	if s == nil {
+		t.Fatal("the later did not get in")
+	}
+	s.says("here")
+	if who := h.Identity(h.hears("here")); who.Name != "sensor1" {
+		t.Errorf("it is %+v", who)
+	}
+	eventually(t, "one association", func() bool {
+		return h.figure("dormouse_dtls_associations") == 1 && h.figure("dormouse_dtls_handshakes") == 0
+	})
+	h.stop()
+	if len(k.synced) != 1 {
+		t.Errorf("%d are kept", len(k.synced))
+	}
+}
+
 // TestReload: keys change for handshakes that begin later, and those who may
 // not stay go.
 func TestReload(t *testing.T) {

@@ -110,7 +110,7 @@ func (b *bench) agrees(t testing.TB, cid bool, from netip.AddrPort, agreed *hand
 	copy(keys.Read[:], id[:])
 	copy(keys.Write[8:], id[:])
 	agreed.Association = record.Association{Keys: keys, ID: id, Suite: record.CCM8, HasCID: cid, Sent: 1 << 10, Reserved: 1 << 10}
-	if err := b.welcome(&shaking{id: id, peer: transport.Peer{Addr: from}, basis: by}, agreed); err != nil {
+	if err := b.welcome(t.Context(), &shaking{id: id, peer: transport.Peer{Addr: from}, basis: by}, agreed); err != nil {
 		t.Fatal(err)
 	}
 	p := &peer{Association: record.Association{
@@ -483,6 +483,26 @@ func TestEndIsKept(t *testing.T) {
 	}
 	if figure(newBench(t, benchConfig(k)).Listener, "dormouse_dtls_associations") != 0 {
 		t.Error("it is there again after a restart")
+	}
+}
+
+// TestNoRoom: whoever comes where another was, and finds no room, has ended the
+// other's association all the same, also over a restart: only one is known by
+// that address.
+func TestNoRoom(t *testing.T) {
+	k := newDrawer()
+	b := newBench(t, benchConfig(k))
+	b.welcomes(t, false, home)
+	k.full = errors.New("the disk is full")
+	id := newID()
+	agreed := &handshake.Agreement{PSKIdentity: []byte("sensor"), Association: record.Association{ID: id, Suite: record.CCM8}}
+	if err := b.welcome(t.Context(), &shaking{id: id, peer: transport.Peer{Addr: home}, basis: b.credentials.Load()}, agreed); !errors.Is(err, k.full) {
+		t.Fatalf("it was kept: %v", err)
+	}
+	k.full = nil
+	b.welcomes(t, false, home)
+	if n := figure(newBench(t, benchConfig(k)).Listener, "dormouse_dtls_associations"); n != 1 {
+		t.Errorf("%d associations are at the same address after a restart", n)
 	}
 }
 

@@ -304,7 +304,7 @@ func TestCrowded(t *testing.T) {
 	if !heard(1) || !heard(3) || !heard(4) {
 		t.Error("somebody else had to go")
 	}
-	if err := b.welcome(&shaking{id: newID(), basis: b.credentials.Load()}, &handshake.Agreement{PSKIdentity: []byte("sensor"), Association: record.Association{HasCID: true}}); err != errFull {
+	if err := b.welcome(t.Context(), &shaking{id: newID(), basis: b.credentials.Load()}, &handshake.Agreement{PSKIdentity: []byte("sensor"), Association: record.Association{HasCID: true}}); err != errFull {
 		t.Errorf("one more, where all were heard just now: %v", err)
 	}
 	if !heard(1) || !heard(3) || !heard(4) {

@@ -16,6 +16,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -424,6 +425,7 @@ type drawer struct {
 	written []entry  // and not synced
 	manual  bool     // synced by sync alone
 	broken  error    // what Keep answers
+	full    error    // what it answers to one that is new
 }
 
 // An entry is what one call writes, and who is to know that it is synced.
@@ -436,6 +438,9 @@ type entry struct {
 func newDrawer() *drawer { return &drawer{synced: make(map[record.ID]Change)} }
 
 func (k *drawer) Keep(changes []Change, then func(error)) error {
+	if k.full != nil && slices.ContainsFunc(changes, func(c Change) bool { return c.Made != nil }) {
+		return k.full
+	}
 	return k.write(entry{changes: changes, then: then})
 }
 
