@@ -187,6 +187,7 @@ func TestReloadPasswords(t *testing.T) {
 	after := map[string]byte{"ann:old": 0x86, "ann:new": 0, "cat:cat's": 0, "bob:bob's": 0x86}
 	await(t, gone.lost, "the end of who is in the file no more")
 	await(t, changed.lost, "the end of whose password is another")
+	b.wantLogged(t, `client_disconnected","client":"ann stays","user":"ann`, 1)
 	logins("after the reload", after)
 
 	for i, broken := range []string{"ann:hunter2\n", "hunter2", "ann:$7$1$hunter2$hunter2\n"} {
