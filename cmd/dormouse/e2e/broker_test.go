@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -116,7 +117,9 @@ func launch(t testing.TB, args ...string) *broker {
 	t.Cleanup(func() {
 		b.process.Process.Kill()
 		<-b.ended
-		if log := b.log.String(); strings.Contains(log, "panic") || strings.Contains(log, "DATA RACE") || t.Failed() {
+		log := b.log.String()
+		wrong := func(sign string) bool { return strings.Contains(log, sign) }
+		if slices.ContainsFunc([]string{`"event":"panic"`, "panic: ", "panic serving", "fatal error: ", "DATA RACE"}, wrong) || t.Failed() { // what SIGQUIT has it write may name panic.go
 			t.Errorf("dormouse serve wrote:\n%s", log)
 		}
 	})
