@@ -23,15 +23,16 @@ type aclCmd struct {
 // An aclTestCmd asks the rules of a configuration, without a server.
 type aclTestCmd struct {
 	settings
-	User     string `help:"User name, as a provider knows it. Without it: none."`
-	Client   string `help:"Client id."`
-	Listener string `help:"Name of the listener that it comes by."`
-	From     string `placeholder:"IP" help:"Address that it comes from. Without it: not known."`
-	Pub      bool   `xor:"do" required:"" help:"It publishes to TOPIC."`
-	Sub      bool   `xor:"do" required:"" help:"It subscribes to TOPIC, a filter."`
-	QoS      int    `name:"qos" short:"q" default:"0" help:"At this QoS: 0, 1 or 2."`
-	Retain   bool   `short:"r" help:"What it publishes is to be retained."`
-	Topic    string `arg:"" help:"A topic, or a filter with --sub."`
+	User     string   `help:"User name, as a provider knows it. Without it: none."`
+	Role     []string `placeholder:"ROLE" help:"Role that a token or a web server gives it. Repeatable."`
+	Client   string   `help:"Client id."`
+	Listener string   `help:"Name of the listener that it comes by."`
+	From     string   `placeholder:"IP" help:"Address that it comes from. Without it: not known."`
+	Pub      bool     `xor:"do" required:"" help:"It publishes to TOPIC."`
+	Sub      bool     `xor:"do" required:"" help:"It subscribes to TOPIC, a filter."`
+	QoS      int      `name:"qos" short:"q" default:"0" help:"At this QoS: 0, 1 or 2."`
+	Retain   bool     `short:"r" help:"What it publishes is to be retained."`
+	Topic    string   `arg:"" help:"A topic, or a filter with --sub."`
 }
 
 // Run prints what the rules say. Exit status is 1 if they deny it.
@@ -77,7 +78,7 @@ func (c *aclTestCmd) Run(s *streams) error {
 
 // request is what is asked, and by whom.
 func (c *aclTestCmd) request(cfg *config.Config) (who core.Identity, a core.Access, err error) {
-	who = core.Identity{ClientID: c.Client, User: c.User, Listener: c.Listener}
+	who = core.Identity{ClientID: c.Client, User: c.User, Roles: strings.Join(c.Role, " "), Listener: c.Listener}
 	a = core.Access{Do: core.ActPublish, Topic: c.Topic, QoS: core.QoS(c.QoS), Retain: c.Retain}
 	limits := coreOptions(cfg, newLog(cfg, io.Discard)).Topics
 	if c.Sub {

@@ -35,6 +35,9 @@ func TestACLTest(t *testing.T) {
 acl: {file: `+rules+`}
 `)
 	open := write("open.yaml", "version: 1\n")
+	told := write("told.yaml", `auth: {providers: [{type: http, url: "http://127.0.0.1:1/"}]}
+acl: {rules: [{role: ops, allow: publish, topic: "ops/#"}, {role: sys, allow: publish, topic: "sys/#"}]}
+`)
 	for _, tt := range []struct {
 		file, args string
 		status     int
@@ -54,6 +57,8 @@ acl: {file: `+rules+`}
 		{file, "--user x --sub #", 0, "allowed: " + rules + ":7: "},
 		{file, "--user x --from 127.0.0.1 --sub $SYS/#", 0, `allowed: sys_topics.allow: {from: [127.0.0.0/8, ::1/128], allow: subscribe, topic: "$SYS/#"}` + "\n"},
 		{file, "--user x --from 10.0.0.1 --sub $SYS/#", 1, "denied: sys_topics: "},
+		{told, "--user x --pub sys/a", 1, "denied: no rule"},
+		{told, "--user x --role ops --role sys --pub sys/a", 0, "allowed: " + told + `:2: {role: "sys", allow: publish, topic: "sys/#"}` + "\nroles: ops, sys\n"},
 		{open, "--pub a", 0, "allowed: no rule is about it, and by default all is allowed\n"},
 		{open, "--pub $SYS/a", 1, "denied: what begins with $ is the broker's own\n"},
 		{file, "--client b --pub $SYS/broker/connection/b/state", 0, "allowed: built in: "},
