@@ -71,6 +71,9 @@ var (
 // least [MinDatagram] octets. c must be valid, and credentials be enough for
 // one cipher suite.
 func New(c Config, credentials *handshake.Credentials, under transport.Transport) (*Listener, error) {
+	if err := handshake.Check(); err != nil {
+		return nil, err
+	}
 	l := &Listener{cfg: c, under: under, since: uint32(time.Now().Unix()) - seconds(c.Clock())}
 	if len(c.Secret) == 0 {
 		l.cfg.Secret = make([]byte, 32)

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"reflect"
 	"sync"
 	"time"
 
@@ -57,7 +56,7 @@ func newConn(peer netip.AddrPort, send func([]byte)) *conn {
 // greet has pion, which is the server, hear a ClientHello whose cookie fits. It
 // knows no cookies but those that it keeps with all else it has of a peer, so
 // it gets to see the ClientHello without one first, asks for a cookie, and is
-// made to take ours for its own.
+// made to take ours for its own: see Check.
 func (c *conn) greet(hello *Hello, pion *piondtls.Conn, f *finish) error {
 	bare, err := hello.bare()
 	if err != nil {
@@ -66,7 +65,7 @@ func (c *conn) greet(hello *Hello, pion *piondtls.Conn, f *finish) error {
 	datagram := bytes.Clone(hello.datagram)
 	c.finish = f
 	c.asked = func() { // on pion's own goroutine, which looks at its cookie after that
-		copy(reflect.ValueOf(pion).Elem().FieldByName("state").FieldByName("cookie").Bytes(), hello.message.Cookie)
+		copy(cookieOf(pion), hello.message.Cookie)
 		c.in <- datagram
 		c.asked = nil
 	}

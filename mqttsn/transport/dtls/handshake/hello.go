@@ -59,14 +59,14 @@ func ReadHello(datagram []byte) (*Hello, error) {
 func (h *Hello) bare() ([]byte, error) {
 	m := *h.message
 	m.Cookie = nil
-	return marshal(max(h.sequence, 1)-1, &m)
+	return marshal(max(h.sequence, 1)-1, 0, &m)
 }
 
-// marshal makes a record of a handshake message that is the first of its sender.
-func marshal(sequence uint64, m handshake.Message) ([]byte, error) {
+// marshal makes a record of a handshake message: the numbers are of either.
+func marshal(sequence uint64, ofMessage uint16, m handshake.Message) ([]byte, error) {
 	r := recordlayer.RecordLayer{
 		Header:  recordlayer.Header{Version: protocol.Version1_2, SequenceNumber: sequence},
-		Content: &handshake.Handshake{Message: m},
+		Content: &handshake.Handshake{Header: handshake.Header{MessageSequence: ofMessage}, Message: m},
 	}
 	return r.Marshal()
 }
@@ -126,5 +126,5 @@ func (c *Cookies) Ask(h *Hello, from netip.AddrPort, now clock.Time) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	return marshal(0, &handshake.MessageHelloVerifyRequest{Version: protocol.Version1_2, Cookie: cookie})
+	return marshal(0, 0, &handshake.MessageHelloVerifyRequest{Version: protocol.Version1_2, Cookie: cookie})
 }
