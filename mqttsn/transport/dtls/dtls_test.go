@@ -2,6 +2,7 @@ package dtls
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
@@ -337,6 +338,46 @@ func TestAnewMeanwhile(t *testing.T) {
 	if len(k.synced) != 1 {
 		t.Errorf("%d are kept", len(k.synced))
 	}
+}
+
+// TestStopMeanwhile: a listener that ends, while handshakes are in progress and
+// keys change, leaves no goroutine behind.
+func TestStopMeanwhile(t *testing.T) {
+	back := counting(t)
+	h := open(t, testConfig(), &handshake.Credentials{PSK: oneKey}, loopback)
+	var sensors sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	var radios []*radio
+	for i := range 100 {
+		options := withKey(fmt.Sprint("sensor", i))
+		if i%2 == 0 {
+			options = append(options, withCID)
+		}
+		r := newRadio(t, h.addr, func(b []byte) bool { return i%4 > 1 && len(b) > 13 && b[13] == 2 }) // ServerHello
+		radios = append(radios, r)
+		sensors.Go(func() {
+			conn, err := piondtls.ClientWithOptions(r, r.server, options...)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			conn.HandshakeContext(ctx)
+			conn.Close()
+		})
+	}
+	eventually(t, "begun", func() bool {
+		if err := h.SetCredentials(&handshake.Credentials{PSK: oneKey}); err != nil {
+			t.Error(err)
+		}
+		return h.figure("dormouse_dtls_handshakes_begun_total") > 60
+	})
+	h.stop()
+	cancel()
+	sensors.Wait()
+	for _, r := range radios {
+		r.Close()
+	}
+	back()
 }
 
 // TestReload: keys change for handshakes that begin later, and those who may
