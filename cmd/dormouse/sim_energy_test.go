@@ -37,7 +37,7 @@ func endure(t *testing.T, c simtest.Cell) *sim.GroupStats {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := newSecuredWorld(config.Default(), c.Plan.Seed, drive.Start, store.Volatile{}, keys)
+	w, err := newWorld(config.Default(), c.Plan.Seed, drive.Start, store.Volatile{}, keys)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -245,7 +245,7 @@ func (r *trial) prepare(ctx context.Context, quit context.CancelCauseFunc) (carr
 	if err != nil {
 		return nil, nil, err
 	}
-	w, err := newSecuredWorld(cfg, r.plan.Seed, drive.Start, s, keys)
+	w, err := newWorld(cfg, r.plan.Seed, drive.Start, s, keys)
 	if err != nil {
 		return nil, nil, err
 	}

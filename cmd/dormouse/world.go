@@ -55,13 +55,8 @@ type world struct {
 var epoch = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 // newWorld returns a world with c's settings, in which it is start. A restart
-// forgets what s does not keep.
-func newWorld(c *config.Config, seed uint64, start clock.Time, s store.Store) (*world, error) {
-	return newSecuredWorld(c, seed, start, s, nil)
-}
-
-// newSecuredWorld is as newWorld, with sensors that have those keys.
-func newSecuredWorld(c *config.Config, seed uint64, start clock.Time, s store.Store, keys simKeys) (*world, error) {
+// forgets what s does not keep. Sensors have those keys; nil: they do not speak DTLS.
+func newWorld(c *config.Config, seed uint64, start clock.Time, s store.Store, keys simKeys) (*world, error) {
 	w := &world{cfg: c, seed: seed, store: s, now: start, keys: keys}
 	return w, w.start()
 }

@@ -25,7 +25,7 @@ type worldRig struct {
 
 func newWorldRig(t *testing.T) *worldRig {
 	t.Helper()
-	w, err := newWorld(config.Default(), 1, worldStart, store.Volatile{})
+	w, err := newWorld(config.Default(), 1, worldStart, store.Volatile{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func TestWorldTakesAll(t *testing.T) {
 // TestWorldKeepsWhatItsStoreKeeps: after a restart a bare PINGREQ brings what
 // waited, under the topic id that it had.
 func TestWorldKeepsWhatItsStoreKeeps(t *testing.T) {
-	w, err := newWorld(config.Default(), 1, worldStart, store.NewMemory())
+	w, err := newWorld(config.Default(), 1, worldStart, store.NewMemory(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
