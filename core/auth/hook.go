@@ -61,9 +61,10 @@ type answer struct {
 }
 
 const (
-	hooksAtOnce    = 64       // questions to one hook; others wait for their turn
-	maxAnswer      = 4 << 10  // octets, which what is kept of it has at most
-	maxHeader      = 16 << 10 // octets
+	hooksAtOnce    = 64           // questions to one hook; others wait for their turn
+	maxAnswer      = 4 << 10      // octets, which what is kept of it has at most
+	maxHeader      = 16 << 10     // octets
+	lastSecond     = 253402300799 // of the year 9999
 	complainAtMost = 10 * time.Second
 )
 
@@ -224,6 +225,8 @@ func (h *hook) ask(text []byte, user string) (answer, error) {
 		return answer{}, errors.New("its answer has no \"result\" that is allow, deny or ignore")
 	case !validName(user):
 		return answer{}, errors.New("it lets in somebody without a user name that is one; it must answer with \"user\"")
+	case a.ExpireAt > lastSecond:
+		return answer{}, errors.New("it lets somebody in until an \"expire_at\" in the year 10000 or later; that is in seconds since 1970, not milliseconds")
 	case a.ExpireAt != 0 && !time.Now().Before(time.Unix(a.ExpireAt, 0)):
 		return answer{}, errors.New("it lets somebody in until an \"expire_at\" that is over; compare the clocks")
 	}

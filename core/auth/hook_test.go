@@ -176,6 +176,7 @@ func TestHookFails(t *testing.T) {
 		"a name that is none": text(`{"result": "allow", "user": "a\u0000"}`),
 		"too long a name":     text(`{"result": "allow", "user": "` + strings.Repeat("a", maxName+1) + `"}`),
 		"a time that is over": text(`{"result": "allow", "expire_at": 1}`),
+		"milliseconds":        text(fmt.Sprintf(`{"result": "allow", "expire_at": %d}`, time.Now().Add(time.Hour).UnixMilli())), // or it would never go
 		"a long answer":       text(`{"result": "allow"}` + strings.Repeat(" ", maxAnswer)),
 		"a long header":       status(200, "X", strings.Repeat("x", 2*maxHeader)),
 		"an error":            status(500),
