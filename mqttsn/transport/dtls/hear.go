@@ -163,7 +163,7 @@ func (in *inbound) records(p *part, slot int32, d transport.Datagram, octets []b
 		}
 	}
 	if done {
-		in.touch(touched{number: number, id: id, ended: a.number != number})
+		in.touch(touched{number: number, id: id})
 	}
 	return done
 }

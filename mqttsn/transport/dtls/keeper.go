@@ -214,12 +214,12 @@ func (l *Listener) lastSeen(unix uint32) uint32 {
 	return now - uint32(max(0, min(silent, int64(l.cfg.Idle/time.Second)/2, int64(now))))
 }
 
-// A touched is an association of which something is to be kept.
+// A touched is an association of which something is to be kept: if it is not there
+// by then, that it has ended. Otherwise what it said last might be heard again.
 type touched struct {
 	number uint32
-	id     record.ID
-	ended  bool
-	upTo   uint32 // numbers to be reserved
+	id     record.ID // zero: nothing is to be kept of it if it has ended
+	upTo   uint32    // numbers to be reserved
 }
 
 // maxKeeping bounds how often the Keeper is asked before it has answered: a disk
@@ -244,17 +244,18 @@ func (l *Listener) keep(what []touched, then func()) error {
 	octets := make([]byte, 0, stateSize*len(what))
 	for i := range what {
 		t := &what[i]
-		if t.ended {
-			changes = append(changes, Change{ID: t.id})
-			continue
-		}
+		there := false
 		l.with(t.number, func(p *part, slot int32) {
+			there = true
 			a, start := p.at(slot), len(octets)
 			octets = l.appendState(octets, a)
 			t.upTo = a.reserve()
 			changes = append(changes, Change{ID: a.ID, State: octets[start:len(octets):len(octets)]})
 			p.unkept[t.number] = turn
 		})
+		if !there && t.id != (record.ID{}) {
+			changes = append(changes, Change{ID: t.id})
+		}
 	}
 	answer := &answer{heed: func(err error) {
 		defer l.answered()
@@ -344,7 +345,7 @@ func (l *Listener) keepEnded(ids ...record.ID) {
 	}
 	what := make([]touched, len(ids))
 	for i, id := range ids {
-		what[i] = touched{id: id, ended: true}
+		what[i] = touched{id: id}
 	}
 	l.keep(what, func() {}) // what is kept too long ends when it is idle
 }

@@ -486,6 +486,28 @@ func TestEndIsKept(t *testing.T) {
 	}
 }
 
+// TestEndedMeanwhile: of an association that ends between what it said and that
+// this is kept, nothing is kept any more before anybody acts on it: else it might
+// be heard again after a crash.
+func TestEndedMeanwhile(t *testing.T) {
+	k := newDrawer()
+	b := newBench(t, benchConfig(k))
+	p := b.welcomes(t, true, home)
+	b.receives(home, p.seals("one"))
+	conn := b.heard[0].Peer.Conn
+	id, _ := b.ConnID(conn)
+	said := p.seals("two")
+	in := &inbound{l: b.Listener}
+	in.hear(transport.Datagram{Peer: transport.Peer{Addr: home}, Buf: bytes.Clone(said)})
+	b.with(conn, func(p *part, slot int32) { b.leave(p, slot, Idle) })
+	if err := in.keep(); err != nil {
+		t.Fatal(err)
+	}
+	if _, kept := k.synced[id]; kept || len(in.plain) != 1 {
+		t.Errorf("of what is gone is still kept %x, and %d datagrams are passed on", k.synced[id].State, len(in.plain))
+	}
+}
+
 // TestNoRoom: whoever comes where another was, and finds no room, has ended the
 // other's association all the same, also over a restart: only one is known by
 // that address.
