@@ -137,9 +137,9 @@ func TestDTLSWithoutSync(t *testing.T) {
 	t.Parallel()
 	data := "data_dir=" + filepath.Join(t.TempDir(), "data")
 	dtls := "psk_file: " + pskFile(t, map[string]byte{"one": 1})
-	b := &broker{}
 	for i, run := range []struct{ sync, known string }{{"always", "0"}, {"always", "1"}, {"interval:1s", "0"}, {"always", "0"}, {"none", "0"}} {
-		if b = start(t, data, overDTLS(b, dtls), "durability.sync="+run.sync); b.metric(t, "dormouse_dtls_associations") != run.known {
+		b := start(t, data, overDTLS(nil, dtls), "durability.sync="+run.sync)
+		if b.metric(t, "dormouse_dtls_associations") != run.known {
 			t.Fatalf("run %d: %s associations, want %s", i, b.metric(t, "dormouse_dtls_associations"), run.known)
 		}
 		if i == 0 || run.sync != "always" {
