@@ -11,7 +11,7 @@ import (
 // This file is what happens if there are more associations than may be.
 
 const (
-	looked = 16 // associations of each part that crowdOut looks at
+	looked = 16 // associations of each part that crowdOut looks at: all, if there are no more
 	spared = 60 // seconds for which one that was heard is never crowded out
 )
 
@@ -25,8 +25,11 @@ func (l *Listener) crowdOut() bool {
 	for i := range l.parts {
 		p := &l.parts[i]
 		p.mu.Lock()
-		for range min(looked, p.made) {
-			if a := p.at(rand.Int32N(p.made)); a.number != 0 && now-a.seen >= spared && (longest.number == 0 || a.lesserThan(&longest)) {
+		for slot := range min(looked, p.made) {
+			if p.made > looked {
+				slot = rand.Int32N(p.made)
+			}
+			if a := p.at(slot); a.number != 0 && now-a.seen >= spared && (longest.number == 0 || a.lesserThan(&longest)) {
 				longest = *a
 			}
 		}

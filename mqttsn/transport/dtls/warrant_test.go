@@ -272,8 +272,16 @@ func TestFewerThanKept(t *testing.T) {
 
 // TestCrowded: when there are as many as may be, the longest silent makes room
 // for a handshake: first one that never said anything. Nobody does who was heard
-// within a minute: the newcomer is refused then.
+// within a minute: the newcomer is refused then. Where they are kept, and beside
+// whom, is for their ids to say, which are random.
 func TestCrowded(t *testing.T) {
+	for range 100 {
+		crowded(t)
+	}
+}
+
+func crowded(t *testing.T) {
+	t.Helper()
 	c := benchConfig(newDrawer())
 	c.MaxAssociations = 3
 	var now atomic.Int64
