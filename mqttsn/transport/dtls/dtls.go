@@ -11,7 +11,7 @@
 // goroutine and no timer. Package record opens and seals for it. It is named
 // by its connection id, so that a sensor that wakes behind another address
 // needs no handshake; its answers follow, address.go. With a [Keeper] it also
-// outlives the process, keeper.go.
+// outlives the process, keeper.go and kept.go.
 //
 // A peer has the same Peer.Conn for as long as its association lasts, and
 // Peer.Addr is where it was last.
