@@ -49,7 +49,7 @@ func newSlowDisk(mem *vfs.MemFS) *slowDisk {
 		if (op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData) && strings.HasSuffix(op.Path, ".log") {
 			d.syncs.Add(1)
 			d.mu.Lock()
-			d.mu.Unlock() //nolint:staticcheck // it waits for it
+			defer d.mu.Unlock()
 		}
 		return nil
 	}))

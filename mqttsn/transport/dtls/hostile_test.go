@@ -415,9 +415,7 @@ func first(t testing.TB, datagram []byte) record.Record {
 // nobody else, for no other ClientHello, and not for ever.
 func TestHostile33(t *testing.T) {
 	c := testConfig()
-	var now atomic.Int64
-	now.Store(int64(time.Hour))
-	c.Clock = func() clock.Time { return clock.Time(now.Load()) }
+	now := handClock(&c)
 	b := flood(t, c)
 	hello := aHello(t)
 	with := func(how func(*pionhandshake.MessageClientHello)) []byte { return changed(t, hello, how) }

@@ -8,13 +8,11 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	piondtls "github.com/pion/dtls/v3"
 
-	"dormouse/mqttsn/clock"
 	"dormouse/mqttsn/transport"
 	"dormouse/mqttsn/transport/dtls/handshake"
 )
@@ -249,9 +247,7 @@ func TestFloodOfWrongKeys(t *testing.T) {
 // little of what its network may have.
 func TestFoulHost(t *testing.T) {
 	c := testConfig()
-	var now atomic.Int64
-	now.Store(int64(time.Hour))
-	c.Clock = func() clock.Time { return clock.Time(now.Load()) }
+	now := handClock(&c)
 	c.RatePerPrefix, c.MaxHandshakes, c.HandshakesPerPrefix = 40, 1000, 1000
 	b := flood(t, c)
 	hello := aHello(t)
@@ -286,9 +282,7 @@ func TestFoulHost(t *testing.T) {
 // made up for it, and so has time.
 func TestSuspects(t *testing.T) {
 	c := testConfig()
-	var now atomic.Int64
-	now.Store(int64(time.Hour))
-	c.Clock = func() clock.Time { return clock.Time(now.Load()) }
+	now := handClock(&c)
 	c.Rate, c.RatePerPrefix, c.MaxHandshakes = 100, 100, 1000
 	b := flood(t, c)
 	hello := aHello(t)

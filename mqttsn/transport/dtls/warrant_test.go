@@ -7,13 +7,11 @@ import (
 	"math/big"
 	"net/netip"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	piondtls "github.com/pion/dtls/v3"
 
-	"dormouse/mqttsn/clock"
 	"dormouse/mqttsn/transport/dtls/handshake"
 	"dormouse/mqttsn/transport/dtls/record"
 )
@@ -159,9 +157,7 @@ func (b *bench) sweepAll() {
 func TestOrphans(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		c := benchConfig(newDrawer())
-		var now atomic.Int64
-		now.Store(int64(1000 * time.Hour))
-		c.Clock = func() clock.Time { return clock.Time(now.Load()) }
+		now := handClock(&c)
 		b := newBench(t, c)
 		b.welcomes(t, true, home)
 		talks := b.welcomes(t, true, home)
@@ -244,9 +240,7 @@ func TestHostile37(t *testing.T) {
 func TestFewerThanKept(t *testing.T) {
 	k := newDrawer()
 	c := benchConfig(k)
-	var now atomic.Int64
-	now.Store(int64(1000 * time.Hour))
-	c.Clock = func() clock.Time { return clock.Time(now.Load()) }
+	now := handClock(&c)
 	b := newBench(t, c)
 	now.Add(-int64(10 * time.Minute)) // all this was a while ago
 	var peers []*peer
@@ -284,9 +278,7 @@ func crowded(t *testing.T) {
 	t.Helper()
 	c := benchConfig(newDrawer())
 	c.MaxAssociations = 3
-	var now atomic.Int64
-	now.Store(int64(1000 * time.Hour))
-	c.Clock = func() clock.Time { return clock.Time(now.Load()) }
+	now := handClock(&c)
 	b := newBench(t, c)
 	at := func(i int) netip.AddrPort { return netip.AddrPortFrom(home.Addr(), uint16(4000+i)) }
 	peers := make(map[int]*peer)

@@ -18,11 +18,13 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	piondtls "github.com/pion/dtls/v3"
 
+	"dormouse/mqttsn/clock"
 	"dormouse/mqttsn/transport"
 	"dormouse/mqttsn/transport/dtls/handshake"
 	"dormouse/mqttsn/transport/dtls/record"
@@ -124,6 +126,14 @@ func testConfig() Config {
 	c := DefaultConfig()
 	c.HandshakeTimeout, c.Secret = patience, testSecret
 	return c
+}
+
+// handClock has c go by a clock that is moved by hand.
+func handClock(c *Config) *atomic.Int64 {
+	now := new(atomic.Int64)
+	now.Store(int64(1000 * time.Hour))
+	c.Clock = func() clock.Time { return clock.Time(now.Load()) }
+	return now
 }
 
 // open serves c on an address; its port may be 0.
