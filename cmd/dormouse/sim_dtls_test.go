@@ -80,7 +80,7 @@ func TestLossOverDTLS(t *testing.T) {
 // time it is the gateway that forgets.
 func TestForgetfulOverDTLS(t *testing.T) {
 	t.Parallel()
-	for _, line := range []string{"--duration 8s --serve --set durability.sync=none", "--with gateway.forgets=true"} {
+	for _, line := range []string{"--duration 8s --serve --set durability.sync=none --with groups.meters.retry.interval=300ms", "--with gateway.forgets=true"} {
 		if m := figures(t, "dtls-rebinding --nodes 30 "+line)["meters"]; m["handshakes.again"] < 20 || m["rebindings"] == 0 {
 			t.Errorf("%s: %v handshakes again of 30 devices", line, m["handshakes.again"])
 		}
