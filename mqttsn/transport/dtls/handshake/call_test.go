@@ -33,11 +33,22 @@ func meet(t *testing.T, p *Proof) (*meeting, error) {
 	var ours *Call
 	var theirs *conn
 	pass := func(sizes *[]int, deliver func([]byte)) func([]byte) {
+		way := make(chan []byte, 64) // who sends does not wait for who receives, who may be sending, too
+		go func() {
+			for {
+				select {
+				case b := <-way:
+					deliver(b)
+				case <-t.Context().Done():
+					return
+				}
+			}
+		}()
 		return func(b []byte) {
 			m.mu.Lock()
 			*sizes = append(*sizes, len(b))
 			m.mu.Unlock()
-			deliver(b)
+			way <- bytes.Clone(b)
 		}
 	}
 	id := record.ID{1, 2, 3}
