@@ -61,6 +61,9 @@ func (b *Broker) mayPublish(who Identity, m *Message, at Occasion) error {
 // longestShown is how much of a topic the log shows, in octets.
 const longestShown = 256
 
+// Shown is as much of a topic as the log shows.
+func Shown(topic string) string { return topic[:min(len(topic), longestShown)] }
+
 // tellRefused has the log tell of what a rule forbids, once in an attachment: a
 // sensor, and a client of MQTT 3.1.1, learns little of it, if anything.
 func (s *Session) tellRefused(who Identity, do Action, topic string, err error) {
@@ -78,7 +81,7 @@ func (s *Session) tellRefused(who Identity, do Action, topic string, err error) 
 
 func (b *Broker) tellRefused(who Identity, do Action, topic string) {
 	b.incidents.Info().Str("event", do.String()+"_refused").Str("client", who.ClientID).Str("user", who.User).
-		Str("listener", who.Listener).Str("remote", who.Remote).Str("topic", topic[:min(len(topic), longestShown)]).
+		Str("listener", who.Listener).Str("remote", who.Remote).Str("topic", Shown(topic)).
 		Msg("access rules forbid it; see acl, and dormouse acl test")
 }
 

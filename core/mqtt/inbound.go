@@ -98,9 +98,6 @@ func (c *conn) takeQuota(pk *packets.Packet) bool {
 	return c.quota.take(pk, c.server.o.ReceiveMaximum)
 }
 
-// longestShown is how much of a topic the log shows, in octets.
-const longestShown = 256
-
 // drop tells the log, once in a connection, of a message that is dropped and of
 // which the client cannot be told: of a topic beyond our limits, brought by a bridge,
 // which cannot choose what others say, and all else would wait. It is acknowledged
@@ -115,7 +112,7 @@ func (c *conn) drop(topic string) {
 		return
 	}
 	c.server.incidents.Info().Str("event", "publish_refused").Str("client", c.id.ClientID).
-		Str("listener", c.listener).Str("remote", c.id.Remote).Str("topic", topic[:min(len(topic), longestShown)]).
+		Str("listener", c.listener).Str("remote", c.id.Remote).Str("topic", core.Shown(topic)).
 		Msg("the topic is beyond limits; the bridge goes on, and what it brings of such is dropped")
 }
 
